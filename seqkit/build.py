@@ -1,0 +1,154 @@
+"""From a resolved recipe to the objects that it describes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from seqkit.cells import Cell, Stacked
+from seqkit.data import Corpus, Lanes, TextSplits, Windows, build_corpus
+from seqkit.errors import ContractError, SourceError
+from seqkit.model import SequenceModel
+from seqkit.recipe import Component, ResolvedRecipe, TrainConfig
+from seqkit.sources import TextSource
+from seqkit.tokenizers import Tokenizer
+from seqkit.training import make_optimizer, make_schedule
+
+logger = logging.getLogger(__name__)
+
+EVALUATION_LANES = 16
+"""Carried evaluation reads so many lanes whatever the batch size, so that figures compare."""
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A text, split and tokenised."""
+
+    splits: TextSplits
+    tokenizer: Tokenizer
+    corpus: Corpus
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is any validation text."""
+        counts = self.corpus.counts.get("validation")
+        return counts is not None and counts.tokens > 0
+
+
+def open_source(component: Component) -> TextSource:
+    """The source that a recipe names."""
+    source = component.entry.declaration.load()(**component.options())
+    if not isinstance(source, TextSource):
+        raise ContractError(f"the source {component.use!r} is no TextSource: {type(source).__name__}.")
+    return source
+
+
+def prepare_text(recipe: ResolvedRecipe, tokenizer: Tokenizer | None = None) -> TextData:
+    """Split and tokenise the recipe's source; without a tokenizer, one is trained on its training split."""
+    splits = TextSplits(open_source(recipe.source), recipe.data.split)
+    if tokenizer is None:
+        factory: Any = recipe.tokenizer.entry.declaration.load()
+        tokenizer = factory.train(splits.texts("train"), **recipe.tokenizer.options())
+    return TextData(splits, tokenizer, build_corpus(splits, tokenizer))
+
+
+def make_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
+    """The model that the recipe describes, with fresh weights."""
+    model = recipe.model
+    sizes = {"one_hot": vocab_size, "embedding": model.embedding_size, "raw": 1}
+    cells: list[Cell] = []
+    for _ in range(model.layers):
+        input_size = cells[-1].output_size if cells else sizes[model.encoder]
+        cells.append(recipe.cell.entry.declaration.load()(input_size, **recipe.cell.options()))
+    return SequenceModel(
+        cells[0] if len(cells) == 1 else Stacked(cells),
+        encoder=model.encoder,
+        head=model.head,
+        vocab_size=vocab_size,
+        dropout=model.dropout,
+        engine=model.engine,
+    )
+
+
+def training_batches(train: TrainConfig, data: TextData) -> Windows | Lanes:
+    """The training split, in the order that the state policy asks for.
+
+    Raises:
+        SourceError: it is shorter than one window.
+    """
+    counts = data.corpus.counts["train"]
+    if counts.tokens < train.seq_len:
+        raise SourceError(
+            f"the training split has {counts.tokens} tokens, less than one window of train.seq_len = "
+            f"{train.seq_len}.\n  Give more text, or a smaller train.seq_len."
+        )
+    ids, start_id = data.corpus.ids("train"), data.tokenizer.start_id
+    if train.state == "reset":
+        return Windows(
+            ids,
+            batch_size=train.batch_size,
+            seq_len=train.seq_len,
+            start_id=start_id,
+            shuffle_seed=train.seed,
+            counts=counts,
+        )
+    lanes = Lanes(ids, lanes=train.batch_size, seq_len=train.seq_len, start_id=start_id, counts=counts)
+    if lanes.lanes < train.batch_size:
+        logger.warning(
+            "the training split has room for %d lanes of one window, not for train.batch_size = %d",
+            lanes.lanes,
+            train.batch_size,
+        )
+    return lanes
+
+
+def evaluation_batches(train: TrainConfig, data: TextData, split: str) -> Windows | Lanes:
+    """A whole split, read as the state policy says, every position counted once."""
+    ids, start_id, counts = data.corpus.ids(split), data.tokenizer.start_id, data.corpus.counts[split]
+    if train.state == "reset":
+        return Windows(
+            ids, batch_size=train.batch_size, seq_len=train.seq_len, start_id=start_id, counts=counts
+        )
+    return Lanes(ids, lanes=EVALUATION_LANES, seq_len=train.seq_len, start_id=start_id, counts=counts)
+
+
+def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
+    """The keywords of the trainer: optimizer, schedule and the rest of the `[train]` table."""
+    return {
+        "optimizer": make_optimizer(
+            train.optimizer,
+            model.parameters(),
+            learning_rate=train.learning_rate,
+            weight_decay=train.weight_decay,
+            momentum=train.momentum,
+        ),
+        "schedule": make_schedule(
+            train.schedule, warmup_steps=train.warmup_steps, final_fraction=train.final_fraction
+        ),
+        "clip_norm": train.clip_norm,
+        "state": train.state,
+        "loss_over_time": train.loss_over_time,
+        "precision": train.precision,
+    }
+
+
+def choose_device(name: str) -> torch.device:
+    """`"auto"` is cuda where there is one, else cpu.
+
+    Raises:
+        ContractError: torch knows no such device, or has none here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ContractError(
+            f"the device {name!r} cannot be used here: {reason}\n  Known: auto, cpu, cuda."
+        ) from error
+    return device

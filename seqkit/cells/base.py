@@ -1,0 +1,82 @@
+"""The contract of a cell: one recurrent step, written as in a textbook."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree  # torch has no public one; its own engines use this
+
+from seqkit.errors import ContractError
+
+State: TypeAlias = Any
+"""A tensor, or any nested tuple, named tuple or dict of tensors, each with the batch first.
+
+`Any`, because Python's types cannot say "a tree of tensors whose shape a plugin chooses".
+"""
+
+
+class Cell(nn.Module, ABC):
+    """One recurrent step.
+
+    A subclass sets `input_size` and `output_size` and writes `step`. A step is pure, its rows do
+    not see each other, and it does not branch in Python on tensor values.
+    """
+
+    input_size: int
+    output_size: int
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Advance one time step.
+
+        Args:
+            x: input at this step, `(batch, input_size)`.
+            state: the state before it, as `initial_state` shapes it.
+        Returns:
+            Output `(batch, output_size)` and the new state.
+        """
+
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step: zeros `(batch, hidden_size)` unless the cell says otherwise.
+
+        Raises:
+            ContractError: the cell has no `hidden_size` and does not say what its state is.
+        """
+        hidden_size = getattr(self, "hidden_size", None)
+        if not isinstance(hidden_size, int):
+            raise ContractError(
+                f"{type(self).__name__} has no hidden_size, so its initial state is unknown.\n"
+                "  Set self.hidden_size, or write initial_state(self, batch_size); "
+                "self.zeros(batch_size, size) gives a tensor on the right device."
+            )
+        return self.zeros(batch_size, hidden_size)
+
+    def zeros(self, batch_size: int, *sizes: int) -> Tensor:
+        """Zeros `(batch, *sizes)` with the device and dtype of the first floating parameter."""
+        for parameter in self.parameters():
+            if parameter.is_floating_point():
+                return parameter.new_zeros(batch_size, *sizes)
+        return torch.zeros(batch_size, *sizes)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """The same as `step`, so that a cell can be called like any module."""
+        return self.step(x, state)
+
+
+def map_state(function: Callable[..., Tensor], state: State, *others: State) -> State:
+    """Apply `function` to each tensor of a state, together with its counterparts in `others`."""
+    return pytree.tree_map(function, state, *others)
+
+
+def detach_state(state: State) -> State:
+    """The same values, cut off from the graph that made them."""
+    return map_state(torch.Tensor.detach, state)
+
+
+def state_rows(state: State) -> int:
+    """The batch size of a state."""
+    return len(pytree.tree_leaves(state)[0])

@@ -1,0 +1,44 @@
+"""The command line: one small file a verb, each importing what is heavy only when it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+import seqkit
+from seqkit.cli import bench, evaluate, generate, ls, run, score, show
+from seqkit.errors import SeqkitError
+
+__all__ = ["cli", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(seqkit.__version__, prog_name="seqkit")
+def cli() -> None:
+    """Train, measure and use recurrent sequence models.
+
+    Begin with: seqkit run quickstart
+    """
+
+
+for module in (run, generate, score, evaluate, ls, show, bench):
+    cli.add_command(module.command)
+
+
+def main() -> None:
+    """Run a command: a mistake of the user's ends with a short message and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("matplotlib", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        cli(prog_name="seqkit")
+    except SeqkitError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) went away; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,51 @@
+"""How results are printed: for people, or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on standard output, and nothing else."
+)
+
+LABELS = {
+    "loss": "loss (nats per token)",
+    "bits_per_char": "bits per character",
+    "bits_per_byte": "bits per byte",
+    "perplexity": "perplexity per token",
+    "tokens": "tokens",
+    "unknown": "unknown characters",
+    "unknown_characters": "unknown characters",
+}
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_values(values: Mapping[str, Any]) -> None:
+    """One value a line, under the names that people know them by."""
+    width = max(len(LABELS.get(name, name)) for name in values)
+    for name, value in values.items():
+        shown = (
+            f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+        )
+        click.echo(f"{LABELS.get(name, name):<{width}}  {shown}")
+
+
+def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A plain table; the last column wraps to the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(header):
+        table.add_column(name, overflow="fold", no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,79 @@
+"""What one sees while training: a bar on a terminal, and a line at every evaluation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+LINE_EVERY_S = 10.0  # where there is no validation split to give a line
+
+
+class Progress:
+    """A callback of the trainer; everything goes to standard error, the bar only to a terminal."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._loss = 0.0
+        self.summary = ""
+
+    def run_started(self, trainer: Any) -> None:
+        """Say what is trained, and show the bar."""
+        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        cell = type(trainer.model.cell).__name__
+        self._console.print(
+            f"training {self._name}: {cell}, {parameters:,} parameters, on {trainer.device}, "
+            f"state {trainer.state}"
+        )
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(self._name, total=1.0, loss=float("nan"))
+        self._bar.start()
+        self._began = self._told = time.perf_counter()
+        self._tokens = 0
+
+    def step_finished(self, trainer: Any, step: int, metrics: dict[str, Any]) -> None:
+        """Move the bar. The loss shown is a running mean, for single batches jump."""
+        first = step == 1
+        self._loss = metrics["loss"] if first else 0.98 * self._loss + 0.02 * metrics["loss"]
+        self._tokens += metrics["tokens"]
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=trainer.budget.progress, loss=self._loss)
+        if time.perf_counter() - self._told > LINE_EVERY_S:
+            self._tell(step, f"train {self._loss:.3f}")
+
+    def evaluated(self, trainer: Any, step: int, split: str, metrics: dict[str, Any]) -> None:
+        """A line with the losses."""
+        bits = f" ({metrics['bits_per_char']:.3f} bits/char)" if "bits_per_char" in metrics else ""
+        best = " *" if trainer.history.best.step == step else ""
+        self._tell(step, f"train {self._loss:.3f}  {split} {metrics['loss']:.3f}{bits}{best}")
+
+    def run_finished(self, trainer: Any) -> None:
+        """Take the bar away and sum up."""
+        self._bar.stop()
+        history = trainer.history
+        tokens_per_s = sum(epoch["tokens"] for epoch in history.epochs) / history.training_s
+        self.summary = (
+            f"ended after {history.ended_by}: {trainer.budget.step:,} steps, {tokens_per_s:,.0f} tokens/s"
+        )
+        if history.best is not None:
+            best = history.best
+            self.summary += f"\nlowest validation loss {best.loss:.4f} nats per token, at step {best.step:,}"
+
+    def _tell(self, step: int, text: str) -> None:
+        now = time.perf_counter()
+        self._told = now
+        speed = self._tokens / max(now - self._began, 1e-9)
+        self._console.print(f"step {step:>6,}  {now - self._began:5.0f} s  {text}  {speed:,.0f} tokens/s")

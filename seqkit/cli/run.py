@@ -1,0 +1,85 @@
+"""`seqkit run`: train a recipe, show the loss fall, and print a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seqkit.cli.output import json_option, print_json
+
+
+@click.command("run")
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
+@click.option("--data", help="Train on this text file (or glob) instead of the recipe's source.")
+@click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
+@click.option("--seeds", type=click.IntRange(min=2), help="Train so many times, and summarise.")
+@json_option
+def command(
+    recipe: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    out: str | None,
+    seeds: int | None,
+    as_json: bool,
+) -> None:
+    """Train RECIPE (a name from `seqkit ls`, or a .toml file).
+
+    Overrides change its keys: train.steps=500, cell.hidden_size=256, ~train.minutes.
+    """
+    from seqkit.recipe import Recipe
+
+    chosen = Recipe.load(recipe)
+    if data is not None:
+        chosen = chosen.with_data(data)
+    chosen = chosen.override(overrides)
+    result = _run_once(chosen, out, as_json) if seeds is None else _run_seeds(chosen, seeds, out, as_json)
+    if as_json:
+        print_json(result)
+
+
+def _run_once(recipe: Any, out: str | None, quiet: bool) -> dict[str, Any]:
+    import seqkit
+    from seqkit.cli.progress import Progress
+
+    progress = Progress(recipe.name)
+    run = seqkit.train(recipe, out, callbacks=[progress])
+    sample = run.recipe.sample.prompt + run.generate()
+    rows = [row for row in run.metrics if row["split"] == "validation"]
+    best = min(rows, key=lambda row: float(row["loss"]), default=None)
+    if not quiet:
+        click.echo(
+            f"\n{progress.summary}\n\n--- a sample ---\n{sample}\n---\n\nThe run is in {run.path}. Next:"
+        )
+        click.echo(_next_steps(recipe.name, str(run.path), "test" in run.provenance["data"]["splits"]))
+    return {"path": str(run.path), "best": best, "sample": sample, "provenance": run.provenance}
+
+
+def _next_steps(recipe: str, path: str, has_test: bool) -> str:
+    steps = [
+        (f"seqkit run {recipe} --data my.txt", "train on a text of your own"),
+        (f'seqkit generate {path} "The " --temperature 0.5', "more text"),
+        (f"seqkit score {path} my.txt", "how surprising a text is"),
+        (
+            f"seqkit evaluate {path}" + ("" if has_test else " --split validation"),
+            "the loss on a whole split",
+        ),
+        (f"open {path}/loss.png", "the picture of the loss"),
+    ]
+    width = max(len(command) for command, _ in steps)
+    return "\n".join(f"  {command:<{width}}   # {what}" for command, what in steps)
+
+
+def _run_seeds(recipe: Any, seeds: int, out: str | None, quiet: bool) -> dict[str, Any]:
+    from seqkit.cli.progress import Progress
+    from seqkit.seeds import train_seeds
+
+    summary = train_seeds(recipe, seeds, out, callbacks=lambda seed: [Progress(f"seed {seed}")])
+    if not quiet:
+        for name, label in (("loss", "nats per token"), ("bits_per_char", "bits per character")):
+            low, high = summary[name]["interval_95"]
+            mean = f"{summary[name]['mean']:.4f} {label} (95 %: {low:.4f} to {high:.4f})"
+            click.echo(f"validation, {seeds} seeds: {mean}")
+        click.echo(f"The runs and their summary.json are in {summary['path']}.")
+    return summary

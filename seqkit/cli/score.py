@@ -1,0 +1,31 @@
+"""`seqkit score`: how surprising a text is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from seqkit.cli.output import json_option, print_json, print_values
+
+
+@click.command("score")
+@click.argument("directory", metavar="DIR")
+@click.argument("file", metavar="FILE|-")
+@json_option
+def command(directory: str, file: str, as_json: bool) -> None:
+    """Score the text in FILE, or standard input, with the run in DIR.
+
+    The text is read once, from its start to its end, with the state carried.
+    """
+    import seqkit
+    from seqkit.sources import TextFiles
+
+    run = seqkit.load(directory)
+    text = click.get_text_stream("stdin").read() if file == "-" else next(TextFiles(file).documents())
+    score = asdict(run.score(text))
+    surprisal = score.pop("surprisal").tolist()
+    if as_json:
+        print_json({**score, "surprisal": surprisal})
+    else:
+        print_values(score)

@@ -1,0 +1,50 @@
+"""`seqkit show`: a recipe with every default, or what a run was made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seqkit.cli.output import json_option, print_json
+
+
+@click.command("show")
+@click.argument("recipe_or_dir")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
+@json_option
+def command(recipe_or_dir: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show RECIPE (a name or a .toml file), or the run in a DIR, with every default filled in."""
+    from seqkit.recipe import Recipe
+
+    if not Path(recipe_or_dir).is_dir():
+        resolved = Recipe.load(recipe_or_dir).override(overrides).resolve()
+        if as_json:
+            print_json(resolved.tables())
+        else:
+            click.echo(resolved.to_toml(), nl=False)
+        return
+    if overrides:
+        raise click.UsageError("a run cannot be overridden: it has been trained.")
+    _show_run(Path(recipe_or_dir), as_json)
+
+
+def _show_run(path: Path, as_json: bool) -> None:
+    import tomllib
+
+    from seqkit import rundir
+
+    rundir.require_run(path)
+    provenance = rundir.read_json(path / rundir.PROVENANCE)
+    recipe = (path / rundir.RECIPE).read_text("utf-8")
+    rows = [row for row in rundir.read_metrics(path) if row["split"] == "validation"]
+    best = min(rows, key=lambda row: float(row["loss"]), default=None)
+    if as_json:
+        print_json({"recipe": tomllib.loads(recipe), "provenance": provenance, "best": best})
+        return
+    import tomli_w
+
+    click.echo(f"# {path}/{rundir.RECIPE}\n{recipe}")
+    click.echo(f"# {path}/{rundir.PROVENANCE}\n{tomli_w.dumps(provenance)}", nl=False)
+    if best is not None:
+        click.echo(f"\n# lowest validation loss\nloss = {best['loss']:.4f}\nstep = {best['step']}")

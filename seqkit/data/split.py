@@ -1,0 +1,133 @@
+"""Splits are made on text, before any tokenizer exists.
+
+Joined text is cut by characters, in order:
+
+    0                                     90 %        95 %      100 %
+    |-------------- train ----------------|-validation-|-- test --|
+                                           ^ each cut moves to the next line end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from seqkit.errors import SourceError
+from seqkit.fingerprint import fingerprint
+from seqkit.sources.base import TextSource
+from seqkit.sources.text import SPLITS
+
+DEFAULT_FRACTIONS = (0.9, 0.05, 0.05)
+
+
+class Part(NamedTuple):
+    """Characters `start` to `stop` (to the end, if None) of one of the source's own splits."""
+
+    source_split: str
+    start: int
+    stop: int | None
+
+
+class TextSplits:
+    """The training, validation and test text of a source, each as a stream.
+
+    Splits that the source brings are used as they are. A missing validation split is cut from the
+    end of train; a missing test split is missing, never invented.
+
+    Args:
+        source: where the text comes from.
+        fractions: of train, validation and test, in characters; they sum to 1. None cuts nothing:
+            the splits are those of the source.
+    """
+
+    def __init__(self, source: TextSource, fractions: Sequence[float] | None = DEFAULT_FRACTIONS) -> None:
+        self.source = source
+        self.fractions = fractions
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Where each split lies; a split that is missing is not there. Reads the text once or twice."""
+        own = self.source.splits
+        if self.fractions is None:
+            return {split: Part(split, 0, None) for split in own}
+        train, validation, test = self.fractions
+        if own == ("all",):
+            return self._cut("all", {"train": train, "validation": validation, "test": test})
+        if "train" not in own:
+            raise SourceError(f"the source has no train split; it has {', '.join(own)}.")
+        parts = {split: Part(split, 0, None) for split in SPLITS if split in own}
+        if "validation" not in own and validation > 0:
+            cut = self._cut("train", {"train": 1 - validation, "validation": validation})
+            parts = {**cut, **{split: part for split, part in parts.items() if split not in cut}}
+        return parts
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The splits that are not there."""
+        return tuple(split for split in SPLITS if split not in self.parts)
+
+    def texts(self, split: str) -> Iterator[str]:
+        """The text of one split, piece by piece."""
+        if split not in self.parts:
+            raise SourceError(f"there is no {split} split; there is {', '.join(self.parts)}.")
+        part = self.parts[split]
+        offset = 0
+        for piece in self.source.pieces(part.source_split):
+            start = max(part.start - offset, 0)
+            stop = len(piece.text) if part.stop is None else min(part.stop - offset, len(piece.text))
+            if start < stop:
+                yield piece.text[start:stop]
+            offset += len(piece.text)
+            if part.stop is not None and offset >= part.stop:
+                return
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when the data or the way it is split changes."""
+        return fingerprint(["splits", self.source.fingerprint, self.fractions and list(self.fractions)])
+
+    def _cut(self, source_split: str, fractions: dict[str, float]) -> dict[str, Part]:
+        fractions = {split: fraction for split, fraction in fractions.items() if fraction > 0}
+        cuts = cut_points(
+            lambda: (piece.text for piece in self.source.pieces(source_split)), list(fractions.values())
+        )
+        edges = [0, *cuts, None]
+        return {
+            split: Part(source_split, start or 0, stop)
+            for split, start, stop in zip(fractions, edges, edges[1:], strict=False)
+        }
+
+
+def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) -> list[int]:
+    """Where to cut a text into these fractions, in characters.
+
+    Each cut moves to the next line end, unless that would take half of the part behind it: a text
+    without line ends is cut where the fractions say.
+
+    Args:
+        read: begins to read the text anew.
+        fractions: one a part; they sum to 1.
+    """
+    total = sum(len(text) for text in read())
+    targets = [round(total * share) for share in accumulate(fractions)]
+    targets[-1] = total
+    latest = [here + (after - here) // 2 for here, after in pairwise(targets)]
+    cuts: list[int] = []
+    offset = 0
+    for text in read():
+        while len(cuts) < len(latest):
+            target = targets[len(cuts)]
+            # The line end may be the character just before the target: then it is cut there.
+            found = text.find("\n", max(target - 1 - offset, 0))
+            if found >= 0 and offset + found + 1 <= latest[len(cuts)]:
+                cuts.append(offset + found + 1)
+            elif found >= 0 or offset + len(text) >= latest[len(cuts)]:
+                cuts.append(target)
+            else:
+                break
+        offset += len(text)
+        if len(cuts) == len(latest):
+            break
+    return cuts + targets[len(cuts) : -1]

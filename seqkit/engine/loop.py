@@ -1,0 +1,44 @@
+"""The reference: a plain Python loop over `step`. Every other engine is held against it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seqkit.cells.base import Cell, State, map_state
+
+
+def unroll_loop(cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State]:
+    """One step after the other.
+
+    Args:
+        cell: the step.
+        x: `(batch, time, input_size)`, or integer ids `(batch, time)`.
+        state: the state before the first step.
+        reset: `(batch, time)` bool, or None.
+    Returns:
+        Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the final state.
+    """
+    initial = cell.initial_state(len(x))
+    resets = [False] * x.shape[1] if reset is None else reset.any(0).tolist()
+    outputs = []
+    for t, x_t in enumerate(x.unbind(1)):
+        if resets[t]:
+            state = reset_rows(reset[:, t], initial, state)  # type: ignore[index]  # there is a reset here
+        output, state = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), state)
+        outputs.append(output)
+    return torch.stack(outputs).transpose(0, 1), state
+
+
+def one_hot(cell: Cell, ids: Tensor) -> Tensor:
+    """The one-hot rows `(batch, input_size)` of ids `(batch,)`, in the cell's dtype."""
+    return cell.zeros(len(ids), cell.input_size).scatter_(1, ids[:, None], 1.0)
+
+
+def reset_rows(rows: Tensor, initial: State, state: State) -> State:
+    """The state with the chosen rows, `(batch,)` bool, back at the initial state."""
+
+    def where(start: Tensor, value: Tensor) -> Tensor:
+        return torch.where(rows.view(-1, *[1] * (value.ndim - 1)), start, value)
+
+    return map_state(where, initial, state)

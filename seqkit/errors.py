@@ -1,0 +1,71 @@
+"""Every error that seqkit raises on purpose, in one tree.
+
+A message says what is wrong, what was received, what is known, and what to do.
+The command line prints it without a traceback and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class SeqkitError(Exception):
+    """The root: `except seqkit.errors.SeqkitError` catches all that seqkit raises on purpose."""
+
+    exit_code = 2
+
+
+class UnknownNameError(SeqkitError):
+    """A cell, tokenizer, source, recipe, engine, ... by that name does not exist."""
+
+    def __init__(self, kind: str, name: object, known: Iterable[str], where: str = "") -> None:
+        known = sorted(known)
+        place = f" ({where})" if where else ""
+        message = f"no {kind} is called {name!r}{place}.{did_you_mean(str(name), known)}"
+        super().__init__(f"{message}\n  Known: {', '.join(known) or 'none'}.")
+
+
+class RecipeError(SeqkitError):
+    """A recipe is wrong: every fault that was found, one a line, each with its place."""
+
+    def __init__(self, title: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        super().__init__("\n  ".join([f"{count} in {title}:", *self.faults]))
+
+
+class ContractError(SeqkitError):
+    """A cell, a head or a batch does not keep its contract, or two parts do not fit together."""
+
+
+class SourceError(SeqkitError):
+    """Data cannot be read: a missing, empty or undecodable file, a split that is not there."""
+
+
+class UnknownCharacterError(SeqkitError):
+    """A tokenizer with `errors="strict"` met a character outside its vocabulary."""
+
+
+class SamplingError(SeqkitError):
+    """A sampling option is out of its range."""
+
+
+class RunError(SeqkitError):
+    """A run directory is missing, incomplete, or holds another run."""
+
+
+class BudgetError(SeqkitError):
+    """Training cannot begin or never end: no budget, or no data to spend it on."""
+
+
+class NonFiniteError(SeqkitError):
+    """The loss or the gradient norm is not a finite number; the weights were not touched."""
+
+    exit_code = 1
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

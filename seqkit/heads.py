@@ -1,0 +1,135 @@
+"""Heads: from what a cell gives to a prediction, its loss, and a draw from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqkit.errors import ContractError, SamplingError, UnknownNameError
+
+
+class Head(nn.Module, ABC):
+    """The last part of a model. `output_size` is the last dimension of what `forward` gives."""
+
+    output_size: int
+
+    @abstractmethod
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The prediction for each hidden vector, `(..., hidden)` to `(..., output_size)`: logits, or
+        the parameters of a distribution."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What each prediction costs, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
+
+    @abstractmethod
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, **options: Any) -> Tensor:
+        """Draw the next target for each prediction, `(..., output_size) -> (...)`."""
+
+
+class CategoricalHead(Head):
+    """Logits over a vocabulary, from a linear layer, or as the cell gives them.
+
+    Args:
+        projection: gives the logits, `(..., hidden)` to `(..., output_size)`.
+        output_size: size of the vocabulary.
+    """
+
+    def __init__(self, projection: nn.Module, output_size: int) -> None:
+        super().__init__()
+        self.projection = projection
+        self.output_size = output_size
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits `(..., output_size)`."""
+        logits: Tensor = self.projection(hidden)
+        return logits
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy in nats, `(N, output_size), (N,) -> (N,)`."""
+        return F.cross_entropy(outputs.float(), targets.long(), reduction="none")
+
+    def sample(
+        self,
+        outputs: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        **_: Any,
+    ) -> Tensor:
+        """Draw ids from logits, on the CPU, so that a seed gives the same text on every device.
+
+        Args:
+            outputs: logits `(..., output_size)`.
+            generator: of the random numbers, on the CPU.
+            temperature: divides the logits; 0 takes the likeliest id.
+            top_k: only the k likeliest ids can be drawn.
+            top_p: only the likeliest ids that together reach this probability can be drawn.
+        Raises:
+            SamplingError: an option is out of its range.
+        """
+        check_sampling(temperature, top_k, top_p)
+        logits = outputs.detach().to("cpu", torch.float32)
+        if temperature == 0:
+            return logits.argmax(-1)
+        # Subtracting the maximum first keeps a tiny temperature from overflowing.
+        logits = (logits - logits.amax(-1, keepdim=True)) / temperature
+        if top_k is not None and top_k < self.output_size:
+            least = logits.topk(top_k).values[..., -1:]
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        probabilities = logits.softmax(-1)
+        if top_p is not None and top_p < 1:
+            ranked, order = probabilities.sort(dim=-1, descending=True)
+            # An id is drawn from if the likelier ones do not reach top_p without it.
+            ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= top_p, 0)
+            probabilities = torch.zeros_like(probabilities).scatter(-1, order, ranked)
+        drawn = torch.multinomial(probabilities.reshape(-1, self.output_size), 1, generator=generator)
+        return drawn.view(outputs.shape[:-1])
+
+
+def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    """Raise SamplingError where an option is out of its range."""
+    if not 0 <= temperature < float("inf"):
+        raise SamplingError(f"temperature must be 0 (greedy) or greater, got {temperature}.")
+    if top_k is not None and top_k < 1:
+        raise SamplingError(f"top_k must be 1 or greater, got {top_k}.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise SamplingError(f"top_p must be greater than 0 and at most 1, got {top_p}.")
+
+
+def linear_head(input_size: int, output_size: int) -> Head:
+    """Logits from a linear layer."""
+    return CategoricalHead(nn.Linear(input_size, output_size), output_size)
+
+
+def no_head(input_size: int, output_size: int) -> Head:
+    """The cell's own output is the logits.
+
+    Raises:
+        ContractError: the cell's output has another size.
+    """
+    if input_size != output_size:
+        raise ContractError(
+            f"head 'none' takes the cell's output as the prediction, so it must have {output_size} features; "
+            f"it has {input_size}.\n  Give the cell output_size={output_size}, or use head 'linear'."
+        )
+    return CategoricalHead(nn.Identity(), output_size)
+
+
+HEADS: Final[dict[str, Callable[[int, int], Head]]] = {"linear": linear_head, "none": no_head}
+
+
+def make_head(head: str | Head, input_size: int, output_size: int) -> Head:
+    """The head by that name, for a cell that gives `input_size` features; a Head is returned as it is."""
+    if isinstance(head, Head):
+        return head
+    if head not in HEADS:
+        raise UnknownNameError("head", head, HEADS)
+    return HEADS[head](input_size, output_size)

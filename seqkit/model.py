@@ -1,0 +1,169 @@
+"""SequenceModel: encoder, cell, head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from seqkit.cells import Cell, Stacked, State
+from seqkit.engine import choose_engine, unroll
+from seqkit.errors import ContractError, UnknownNameError
+from seqkit.heads import Head, make_head
+
+
+class SequenceModel(nn.Module):
+    """A cell, unrolled through time, between an encoder and a head.
+
+        ids (B, T) -> encoder -> dropout -> cell, layer by layer -> dropout -> head -> outputs (B, T, V)
+
+    Args:
+        cell: the step; the layers of a `Stacked` cell are unrolled one after the other.
+        encoder: `"one_hot"` (a step sees the one-hot row of its id), `"embedding"`, `"raw"` (the
+            number itself; an id becomes one float feature), or a module that gives `(batch, time, features)`.
+        head: `"linear"`, `"none"` (the cell's output is the prediction), or a Head.
+        vocab_size: number of different ids; by default `cell.input_size` with `"one_hot"`.
+        output_size: features of the prediction; by default `vocab_size`, or the cell's with `"none"`.
+        dropout: probability with which a feature is zeroed after the encoder (not of one-hot rows),
+            between layers and before the head.
+        engine: see `unroll`.
+
+    Raises:
+        ContractError: two parts do not fit together.
+        UnknownNameError: there is no such encoder, head or engine.
+
+    Example:
+        >>> from seqkit.cells import RNN
+        >>> model = SequenceModel(RNN(65, 128), vocab_size=65)
+        >>> outputs, state = model(torch.zeros(2, 10, dtype=torch.long))
+        >>> outputs.shape
+        torch.Size([2, 10, 65])
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        encoder: Literal["one_hot", "embedding", "raw"] | nn.Module = "one_hot",
+        head: str | Head = "linear",
+        vocab_size: int | None = None,
+        output_size: int | None = None,
+        dropout: float = 0.0,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__()
+        if encoder == "one_hot" and vocab_size is None:
+            vocab_size = cell.input_size
+        if output_size is None:
+            output_size = (
+                vocab_size if vocab_size is not None else cell.output_size if head == "none" else None
+            )
+        if output_size is None and not isinstance(head, Head):
+            raise ContractError(
+                "SequenceModel needs vocab_size or output_size to know the size of its prediction."
+            )
+        self.encoder = make_encoder(encoder, vocab_size, cell.input_size)
+        self.cell = cell
+        self.dropout = nn.Dropout(dropout)
+        self.head = make_head(head, cell.output_size, output_size or 0)
+        self.engine = choose_engine(engine)
+
+    def forward(
+        self, inputs: Tensor, state: State = None, reset: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Predict what follows each input.
+
+        Args:
+            inputs: `(batch, time)` ids or numbers, or `(batch, time, features)`.
+            state: the state before the first step; by default the initial one.
+            reset: bool `(batch, time)`; where true, that row starts anew before that step.
+        Returns:
+            Outputs `(batch, time, output_size)`, and the state after the last step.
+        """
+        hidden, state = self.hidden(inputs, state, reset)
+        # The memory behind (batch, time, ...) is time-major: the head reads it as it lies.
+        return self.head(hidden.transpose(0, 1)).transpose(0, 1), state
+
+    def hidden(
+        self, inputs: Tensor, state: State = None, reset: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """What the head reads, `(batch, time, cell.output_size)`, and the state after the last step."""
+        with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
+            x = self.encoder(inputs)
+            if x.is_floating_point():
+                x = self.dropout(x)
+            layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
+            states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
+            after = []
+            for layer, layer_state in zip(layers, states, strict=True):
+                x, layer_state = unroll(layer, x, layer_state, reset=reset, engine=self.engine)
+                x = self.dropout(x)
+                after.append(layer_state)
+        return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model is in evaluation mode inside, and afterwards in the mode that it was in."""
+    training = model.training
+    if training:
+        model.eval()
+    try:
+        yield
+    finally:
+        if training:
+            model.train()
+
+
+class OneHot(nn.Module):
+    """Passes ids through: `unroll` gives each step the one-hot row of its id."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The ids, `(batch, time)`."""
+        return ids
+
+
+class Embedding(nn.Embedding):
+    """A trained vector for each id, laid out time-major as the engine wants it."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """`(batch, time)` to `(batch, time, features)`."""
+        return super().forward(ids.transpose(0, 1)).transpose(0, 1)
+
+
+class Raw(nn.Module):
+    """The number itself; `(batch, time)` becomes one float feature."""
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """`(batch, time)` or `(batch, time, features)` to floats `(batch, time, features)`."""
+        x = numbers if numbers.is_floating_point() else numbers.to(torch.get_default_dtype())
+        return x[..., None] if x.ndim == 2 else x
+
+
+def make_encoder(encoder: str | nn.Module, vocab_size: int | None, input_size: int) -> nn.Module:
+    """The encoder by that name for a cell that takes `input_size` features; a module is returned as it is.
+
+    Raises:
+        ContractError: it cannot feed this cell.
+        UnknownNameError: there is no such encoder.
+    """
+    if isinstance(encoder, nn.Module):
+        return encoder
+    if encoder == "one_hot":
+        if vocab_size != input_size:
+            raise ContractError(
+                f"encoder 'one_hot' gives {vocab_size} features, one an id; the cell takes {input_size}.\n"
+                f"  Give it input_size={vocab_size}, or use encoder 'embedding'."
+            )
+        return OneHot()
+    if encoder == "embedding":
+        if vocab_size is None:
+            raise ContractError("encoder 'embedding' needs vocab_size.")
+        return Embedding(vocab_size, input_size)
+    if encoder == "raw":
+        return Raw()
+    raise UnknownNameError("encoder", encoder, ["one_hot", "embedding", "raw"])

@@ -1,0 +1,132 @@
+"""All that a plugin author imports.
+
+Importing it loads pydantic and pluggy and nothing heavier; the contracts (`Cell`, `Tokenizer`,
+`TextSource`, ...) load torch or NumPy when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pluggy
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+
+if TYPE_CHECKING:
+    from seqkit.cells import Cell, State
+    from seqkit.sources import Piece, Source, TextSource
+    from seqkit.tokenizers import Tokenizer
+
+__all__ = [
+    "Cell",
+    "CellConfig",
+    "CellPlugin",
+    "Config",
+    "DataPath",
+    "Piece",
+    "RecipePlugin",
+    "Source",
+    "SourceConfig",
+    "SourcePlugin",
+    "State",
+    "TextSource",
+    "Tokenizer",
+    "TokenizerConfig",
+    "TokenizerPlugin",
+    "hookimpl",
+]
+
+hookimpl = pluggy.HookimplMarker("seqkit")
+"""Marks a function as an implementation of the hook by its name."""
+
+
+class Config(BaseModel):
+    """The typed config of a component: its recipe table without `use`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class CellConfig(Config):
+    """Of a cell: every field is a keyword of its constructor, and the defaults live here."""
+
+
+class TokenizerConfig(Config):
+    """Of a tokenizer: every field is a keyword of its `train`."""
+
+
+class SourceConfig(Config):
+    """Of a source: every field is a keyword of its constructor."""
+
+
+@dataclass(frozen=True)
+class ComponentPlugin:
+    """Declares a component."""
+
+    name: str
+    """What a recipe calls it in `use`."""
+    config: type[Config]
+    target: str | Callable[..., Any]
+    """The class: lazily, as `"module:attribute"`, or itself where it is in memory already."""
+
+    def load(self) -> Callable[..., Any]:
+        """The class; its module is imported if it was not."""
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        return loaded
+
+
+@dataclass(frozen=True)
+class CellPlugin(ComponentPlugin):
+    """Declares a cell, called as `target(input_size, **config)`."""
+
+
+@dataclass(frozen=True)
+class TokenizerPlugin(ComponentPlugin):
+    """Declares a tokenizer, trained by `target.train(pieces, **config)`."""
+
+
+@dataclass(frozen=True)
+class SourcePlugin(ComponentPlugin):
+    """Declares a source, opened by `target(**config)`."""
+
+
+@dataclass(frozen=True)
+class RecipePlugin:
+    """Declares a recipe that `seqkit run NAME` finds."""
+
+    name: str
+    path: Path
+
+
+def _resolve(value: Any, info: ValidationInfo) -> Any:
+    base = (info.context or {}).get(info.field_name)
+    if not isinstance(value, str) or base is None:
+        return value
+    return str(Path(base, Path(value).expanduser()))
+
+
+DataPath = Annotated[str, BeforeValidator(_resolve)]
+"""The type of a config field that names a file, a folder or a glob.
+
+A path in a recipe file is relative to that file; one in an override, to the working directory.
+"""
+
+_CONTRACTS = {
+    "Cell": "seqkit.cells",
+    "Piece": "seqkit.sources",
+    "Source": "seqkit.sources",
+    "State": "seqkit.cells",
+    "TextSource": "seqkit.sources",
+    "Tokenizer": "seqkit.tokenizers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CONTRACTS:
+        raise AttributeError(f"module 'seqkit.plugin' has no attribute {name!r}")
+    return getattr(importlib.import_module(_CONTRACTS[name]), name)

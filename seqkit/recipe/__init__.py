@@ -1,0 +1,14 @@
+"""Recipes: a typed, complete description of a run."""
+
+from seqkit.recipe.recipe import Component, Recipe, ResolvedRecipe
+from seqkit.recipe.tables import DataConfig, ModelConfig, SampleConfig, TrainConfig
+
+__all__ = [
+    "Component",
+    "DataConfig",
+    "ModelConfig",
+    "Recipe",
+    "ResolvedRecipe",
+    "SampleConfig",
+    "TrainConfig",
+]

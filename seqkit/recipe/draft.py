@@ -1,0 +1,133 @@
+"""A recipe before it is validated: its tables as they were given, and where each key was given."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seqkit.errors import RecipeError
+from seqkit.recipe.tables import COMPONENTS
+from seqkit.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+TABLE_LINE = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
+KEY_LINE = re.compile(r"\s*([\w-]+)\s*(?:\.[\w.-]+\s*)?=")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key was given, and what a relative path under it is relative to."""
+
+    says: str
+    base: Path
+
+
+@dataclass
+class Draft:
+    """Tables that overrides can be applied to."""
+
+    tables: dict[str, Any]
+    default_place: Place
+    places: dict[tuple[str, str], Place] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def copy(self) -> Draft:
+        """A draft that can be changed on its own."""
+        return Draft(copy.deepcopy(self.tables), self.default_place, dict(self.places), list(self.faults))
+
+    def place(self, table: str, key: str) -> Place:
+        """Where a key was given."""
+        return self.places.get((table, key), self.default_place)
+
+    def replace_source(self, path: Any) -> None:
+        """Put the user's text in place of the recipe's source."""
+        self.tables["source"] = {"use": "text", "path": path}
+        self.places["source", "path"] = Place("--data", Path.cwd())
+
+    def override(self, text: str, registry: Registry) -> None:
+        """Apply `table.key=value` or `~table.key`; a malformed one becomes a fault."""
+        removes = text.startswith("~")
+        name, equals, value = text.removeprefix("~").partition("=")
+        table, _, path = name.strip().partition(".")
+        if not path or removes == bool(equals):
+            self.faults.append(f"{text!r}: an override is table.key=value or ~table.key")
+            return
+        keys = path.split(".")
+        values = self.tables.setdefault(table, {})
+        if not isinstance(values, dict):
+            self.faults.append(f"{text!r}: {table} is not a table")
+            return
+        if table in COMPONENTS and path == "use" and not removes:
+            values = self.tables[table] = _start_afresh(table, values, str(parse_value(value)), registry)
+        for key in keys[:-1]:
+            inner = values.get(key)
+            values[key] = inner if isinstance(inner, dict) else {}
+            values = values[key]
+        if not removes:
+            values[keys[-1]] = parse_value(value)
+            self.places[table, keys[0]] = Place(f"override {text!r}", Path.cwd())
+        elif values.pop(keys[-1], None) is None:
+            self.faults.append(f"{text!r}: there is no such key to remove")
+
+
+def read_draft(path: Path) -> Draft:
+    """The tables of a TOML file, with the line of every key.
+
+    Raises:
+        RecipeError: the file is missing, or not TOML.
+    """
+    try:
+        text = path.read_text("utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else f"it is not valid TOML: {error}"
+        raise RecipeError(str(path), [f"cannot be read: {said}"]) from error
+    base = path.parent.absolute()
+    places = {key: Place(f"{path.name}:{line}", base) for key, line in key_lines(text).items()}
+    return Draft(tables, Place(path.name, base), places)
+
+
+def key_lines(text: str) -> dict[tuple[str, str], int]:
+    """The line of each `key =` under its `[table]`; tomllib does not tell.
+
+    It reads line by line, so a line inside a multi-line string that looks like a key can mislead it:
+    then a message names the wrong line, and nothing else.
+    """
+    lines: dict[tuple[str, str], int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := TABLE_LINE.match(line):
+            table, _, inner = found[1].partition(".")
+            lines.setdefault((table, inner.partition(".")[0]), number)
+        elif found := KEY_LINE.match(line):
+            lines.setdefault((table, found[1]), number)
+    return lines
+
+
+def parse_value(text: str) -> Any:
+    """The right side of an override: TOML where it is that, else a string."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if list(parsed) == ["value"] else text
+
+
+def _start_afresh(table: str, values: Mapping[str, Any], use: str, registry: Registry) -> dict[str, Any]:
+    """What another component keeps of a table: the keys that both know."""
+    if values.get("use") == use:
+        return dict(values)
+    known: set[str] = set()
+    if use in registry.names(table):
+        known = set(registry.component(table, use).declaration.config.model_fields)
+    dropped = [key for key in values if key not in known and key != "use"]
+    if dropped:
+        logger.info("[%s] use = %r does not know %s: dropped", table, use, ", ".join(dropped))
+    return {key: value for key, value in values.items() if key in known}

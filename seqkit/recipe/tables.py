@@ -1,0 +1,100 @@
+"""The tables of a recipe that are seqkit's own; components bring theirs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from seqkit.plugin import Config
+
+
+class DataConfig(Config):
+    """`[data]`: how the source is split."""
+
+    split: tuple[float, float, float] = Field(default=(0.9, 0.05, 0.05), strict=False)
+    """Fractions of train, validation and test, in characters; not used for splits that the source brings."""
+
+    @field_validator("split")
+    @classmethod
+    def _check_split(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        train, validation, test = split
+        if train <= 0 or validation < 0 or test < 0 or abs(train + validation + test - 1) > 1e-6:
+            raise ValueError("should be three fractions that sum to 1, the first greater than 0")
+        return split
+
+
+class ModelConfig(Config):
+    """`[model]`: what is around the cell."""
+
+    layers: int = Field(default=1, ge=1)
+    """Cells on top of each other."""
+    encoder: Literal["one_hot", "embedding", "raw"] = "one_hot"
+    embedding_size: int = Field(default=64, ge=1)
+    """Features of the embedding; used with that encoder only."""
+    head: Literal["linear", "none"] = "linear"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    engine: Literal["auto", "loop"] = "auto"
+
+
+class TrainConfig(Config):
+    """`[train]`: the loop, its budget, and where it runs."""
+
+    batch_size: int = Field(default=32, ge=1)
+    seq_len: int = Field(default=100, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0)
+    minutes: float | None = Field(default=None, gt=0)
+    """The budget: what is reached first ends training. Without any of the three: 10 epochs."""
+    optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of matrices; biases are not decayed."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Of sgd and rmsprop."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: int = Field(default=0, ge=0)
+    final_fraction: float = Field(default=0.0, ge=0, le=1)
+    """Of the learning rate that linear and cosine end with."""
+    clip_norm: float = Field(default=3.0, gt=0)
+    """The gradient's norm is clipped to it; `inf` does not clip."""
+    state: Literal["reset", "carry"] = "reset"
+    loss_over_time: Literal["mean", "sum"] = "mean"
+    evaluate_every: int | None = Field(default=None, ge=1)
+    """Steps between evaluations; without it, the end of each epoch."""
+    patience: int | None = Field(default=None, ge=1)
+    """Evaluations in a row without a new lowest validation loss after which training stops."""
+    log_every: int = Field(default=50, ge=1)
+    """Steps between the rows of metrics.jsonl; each is a mean over them."""
+    device: str = "auto"
+    """`auto` is cuda where there is one, else cpu."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    threads: int = Field(default=0, ge=0)
+    """Of the CPU; 0 leaves torch's own choice."""
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_budget(cls, table: dict[str, object]) -> dict[str, object]:
+        return table if {"steps", "epochs", "minutes"} & set(table) else {**table, "epochs": 10.0}
+
+
+class SampleConfig(Config):
+    """`[sample]`: how text is generated where nothing else is said."""
+
+    prompt: str = ""
+    max_tokens: int = Field(default=400, ge=0)
+    temperature: float = Field(default=0.8, ge=0, allow_inf_nan=False)
+    top_k: int | None = Field(default=None, ge=1)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    stop: list[str] = Field(default_factory=list)
+    seed: int = Field(default=0, ge=0)
+
+
+TABLES: dict[str, type[Config]] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "sample": SampleConfig,
+}
+COMPONENTS = ("source", "tokenizer", "cell")

@@ -1,0 +1,268 @@
+"""Runs: where recipe, data, model and trainer meet."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import seqkit
+from seqkit import build, inference, rundir
+from seqkit.data import TextSplits, build_corpus
+from seqkit.errors import SourceError
+from seqkit.model import SequenceModel
+from seqkit.plots import plot_loss
+from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.sources import TextFiles
+from seqkit.tokenizers import Tokenizer
+from seqkit.training import Trainer, checkpoint
+from seqkit.training.evaluation import evaluate
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """A trained model and all that belongs to it: what `seqkit.train` and `seqkit.load` return."""
+
+    def __init__(
+        self, path: Path, recipe: ResolvedRecipe, tokenizer: Tokenizer, model: SequenceModel
+    ) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.tokenizer = tokenizer
+        self.model = model
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`, in order."""
+        return rundir.read_metrics(self.path)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What `provenance.json` says: versions, components, device, seed, fingerprints of the data."""
+        provenance: dict[str, Any] = rundir.read_json(self.path / rundir.PROVENANCE)
+        return provenance
+
+    def generate(self, prompt: str | None = None, **options: Any) -> str:
+        """The text that follows a prompt.
+
+        Args:
+            prompt: by default that of the recipe's `[sample]` table.
+            options: `max_tokens, temperature, top_k, top_p, stop, seed` as in `seqkit.generate`; what
+                is not given is taken from the `[sample]` table.
+        """
+        return "".join(self.stream(prompt, **options))
+
+    def stream(self, prompt: str | None = None, **options: Any) -> Iterator[str]:
+        """The same text in pieces, as they are made."""
+        chosen = {**self.recipe.sample.model_dump(), **options}
+        recipe_prompt = chosen.pop("prompt")
+        return inference.stream(
+            self.model, self.tokenizer, recipe_prompt if prompt is None else prompt, **chosen
+        )
+
+    def score(self, text: str) -> inference.Score:
+        """What a text costs under the model; see `seqkit.score`."""
+        return inference.score(self.model, self.tokenizer, text)
+
+    def evaluate(self, split: str = "test", data: str | Path | Sequence[str] | None = None) -> dict[str, Any]:
+        """The loss on a whole split, by the run's state policy.
+
+        Args:
+            split: of the source that the recipe names.
+            data: a text file to read whole, instead.
+        Returns:
+            `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`.
+        Raises:
+            SourceError: there is no such split.
+        """
+        if data is None:
+            text = build.prepare_text(self.recipe, self.tokenizer)
+            if text.splits.source.fingerprint != self.provenance["data"]["source"]:
+                logger.warning(
+                    "the data has changed since the run was trained: this is another %s split", split
+                )
+        else:
+            split = "all"
+            splits = TextSplits(TextFiles(data), None)
+            text = build.TextData(splits, self.tokenizer, build_corpus(splits, self.tokenizer))
+        counts = text.corpus.counts.get(split)
+        if counts is None:
+            raise SourceError(
+                f"there is no {split} split; there is {', '.join(text.corpus.counts)}.\n"
+                "  [data] split says how the text is cut; a missing split is never invented."
+            )
+        train = self.recipe.train
+        batches = build.evaluation_batches(train, text, split)
+        metrics = evaluate(self.model, batches, state=train.state, precision=train.precision)
+        unknown = {"unknown_characters": counts.unknown_characters}
+        return {"split": split, "state": train.state, **metrics, **unknown}
+
+
+def train(
+    recipe: Recipe | ResolvedRecipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    callbacks: Sequence[object] = (),
+) -> Run:
+    """Train what a recipe describes, into a new run directory.
+
+    Args:
+        recipe: a recipe, or the name or the path of one.
+        out: the directory; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        callbacks: see `Trainer`.
+    Returns:
+        The run, with its best weights where there was validation data, else its last ones.
+    Raises:
+        RecipeError: with every fault of the recipe.
+        SourceError: the data cannot be read, or is too short.
+        RunError: the directory holds something already.
+        NonFiniteError: the loss or the gradient norm is not finite.
+    """
+    if isinstance(recipe, str | Path):
+        recipe = Recipe.load(recipe)
+    if isinstance(recipe, Recipe):
+        recipe = recipe.resolve()
+    device = build.choose_device(recipe.train.device)
+    with _seed_and_threads(recipe.train.seed, recipe.train.threads):
+        data = build.prepare_text(recipe)
+        batches = build.training_batches(recipe.train, data)
+        model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
+        path = rundir.claim(out, recipe.name)
+        run = Run(path, recipe, data.tokenizer, model)
+        provenance = _provenance(run, data, device)
+        recipe.save(path / rundir.RECIPE)
+        rundir.write_json(path / rundir.TOKENIZER, data.tokenizer.to_json())
+        rundir.write_json(path / rundir.PROVENANCE, provenance)
+        validation = (
+            build.evaluation_batches(recipe.train, data, "validation") if data.has_validation else None
+        )
+        if validation is None:
+            logger.warning("there is no validation split: the last weights are kept, not the best")
+        trainer = Trainer(
+            model,
+            **build.make_training(recipe.train, model),
+            callbacks=[
+                rundir.MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches),
+                _KeepBest(path / rundir.CHECKPOINTS),
+                *callbacks,
+            ],
+        )
+        history = trainer.fit(
+            batches,
+            epochs=recipe.train.epochs,
+            steps=recipe.train.steps,
+            minutes=recipe.train.minutes,
+            validation=validation,
+            evaluate_every=recipe.train.evaluate_every,
+            patience=recipe.train.patience,
+        )
+    last_loss = history.evaluations[-1]["loss"] if history.evaluations else None
+    last = checkpoint.CheckpointInfo(trainer.budget.step, last_loss)
+    checkpoint.save_checkpoint(path / rundir.CHECKPOINTS, model.state_dict(), last)
+    if history.best is not None:
+        model.load_state_dict(history.best.weights)
+    plot_loss(
+        run.metrics,
+        path / rundir.LOSS_PLOT,
+        f"{recipe.name}: {recipe.description}" if recipe.description else recipe.name,
+    )
+    ended = {"ended_by": history.ended_by, "steps": trainer.budget.step, "training_s": history.training_s}
+    rundir.write_json(path / rundir.PROVENANCE, {**provenance, **ended})
+    return run
+
+
+def load(path: str | Path, device: str = "auto") -> Run:
+    """Open a run directory; nothing else is read.
+
+    Args:
+        path: of the directory.
+        device: where the model goes, whatever it was trained on.
+    Returns:
+        The run, with its best weights where there was validation data, else its last ones.
+    Raises:
+        RunError: there is no run, or it is incomplete or damaged.
+    """
+    path = Path(path)
+    rundir.require_run(path)
+    recipe = Recipe.load(path / rundir.RECIPE).resolve()
+    tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
+    tokenizer: Tokenizer = tokenizer_class.from_json(rundir.read_json(path / rundir.TOKENIZER))
+    model = build.make_model(recipe, tokenizer.vocab_size)
+    best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
+    checkpoint.load_weights(model, best, build.choose_device(device))
+    return Run(path, recipe, tokenizer, model)
+
+
+class _KeepBest:
+    """A callback of the trainer that keeps the weights with the lowest validation loss on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: Path | None = None
+
+    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
+        best = trainer.history.best
+        if best is None or best.step != step:
+            return
+        info = checkpoint.CheckpointInfo(step, best.loss)
+        saved = checkpoint.save_checkpoint(self._folder, best.weights, info)
+        if self._kept is not None:
+            shutil.rmtree(self._kept)
+        self._kept = saved
+
+
+@contextmanager
+def _seed_and_threads(seed: int, threads: int) -> Iterator[None]:
+    """Torch's random stream and thread count are the run's inside, and afterwards as they were."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _provenance(run: Run, data: build.TextData, device: torch.device) -> dict[str, Any]:
+    recipe = run.recipe
+    components = {"source": recipe.source, "tokenizer": recipe.tokenizer, "cell": recipe.cell}
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe": recipe.name,
+        "overrides": list(recipe.overrides),
+        "versions": {
+            "seqkit": seqkit.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "safetensors")},
+        },
+        "components": {
+            kind: {"use": part.use, "distribution": part.entry.distribution, "version": part.entry.version}
+            for kind, part in components.items()
+        },
+        "platform": platform.platform(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "precision": recipe.train.precision,
+        "engine": run.model.engine,
+        "seed": recipe.train.seed,
+        "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
+        "data": {
+            "source": data.splits.source.fingerprint,
+            "tokenizer": data.tokenizer.fingerprint,
+            "corpus": data.corpus.fingerprint,
+            "splits": {split: asdict(counts) for split, counts in data.corpus.counts.items()},
+            "missing_splits": list(data.splits.missing),
+        },
+    }

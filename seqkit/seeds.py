@@ -1,0 +1,77 @@
+"""The same recipe with several seeds, and what they say together."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqkit import rundir
+from seqkit.errors import RunError
+from seqkit.recipe import Recipe
+from seqkit.run import Run, train
+
+SUMMARY = "summary.json"
+
+# Two-sided 95 % points of Student's t for 1, 2, ... degrees of freedom.
+T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145)
+T_95_MANY = 2.131
+
+
+def train_seeds(
+    recipe: Recipe,
+    seeds: int,
+    out: str | Path | None = None,
+    *,
+    callbacks: Callable[[int], Sequence[object]] = lambda seed: (),
+) -> dict[str, Any]:
+    """Train a recipe with seeds 0 to `seeds - 1`: `seed-0/`, `seed-1/`, ..., each a complete run.
+
+    Args:
+        recipe: its own seed is not used.
+        seeds: how many, two at least.
+        out: the directory above the runs; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        callbacks: those of the run with this seed; see `Trainer`.
+    Returns:
+        What `summary.json` holds: for the best validation loss and its bits per character, the value
+        of each seed, their mean, and a 95 % interval of the mean by Student's t.
+    """
+    if seeds < 2:
+        raise RunError(f"an interval needs two seeds at least, got {seeds}.")
+    recipe.resolve()  # its faults are told before a directory is made
+    path = rundir.claim(out, recipe.name)
+    best = []
+    for seed in range(seeds):
+        seeded = recipe.override([f"train.seed={seed}"])
+        run = train(seeded, path / f"seed-{seed}", callbacks=callbacks(seed))
+        best.append(best_evaluation(run))
+    summary = {
+        "path": str(path),
+        "recipe": recipe.name,
+        "seeds": seeds,
+        "split": "validation",
+        **{name: mean_and_interval([row[name] for row in best]) for name in ("loss", "bits_per_char")},
+    }
+    rundir.write_json(path / SUMMARY, summary)
+    return summary
+
+
+def best_evaluation(run: Run) -> dict[str, Any]:
+    """The row of the lowest validation loss.
+
+    Raises:
+        RunError: the run has no validation split.
+    """
+    rows = [row for row in run.metrics if row["split"] == "validation"]
+    if not rows:
+        raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
+    return min(rows, key=lambda row: float(row["loss"]))
+
+
+def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:
+    """The mean of independent values, and its 95 % interval by Student's t."""
+    mean = statistics.fmean(values)
+    t = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else T_95_MANY
+    half = t * statistics.stdev(values) / len(values) ** 0.5
+    return {"mean": mean, "interval_95": [mean - half, mean + half], "values": list(values)}

@@ -1,0 +1,84 @@
+"""Bytes to text, chunk by chunk, with errors that say where."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from pathlib import Path
+from typing import Literal
+
+from seqkit.errors import SourceError
+
+
+class TextDecoder:
+    """An incremental decoder that knows the byte offset and the line of invalid bytes.
+
+    Args:
+        file: named in errors.
+        encoding: any of Python's text encodings.
+        newlines: `"lf"` reads CRLF and CR as LF; `"keep"` reads them as they are.
+        on_error: `"strict"` raises; `"replace"` gives U+FFFD and counts in `replaced`.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        encoding: str,
+        newlines: Literal["lf", "keep"],
+        on_error: Literal["strict", "replace"],
+    ) -> None:
+        try:
+            make = codecs.getincrementaldecoder(encoding)
+            "".encode(encoding)  # an encoding of bytes to bytes, such as "base64", fails here
+        except LookupError:
+            raise SourceError(
+                f"Python knows no text encoding called {encoding!r}.\n"
+                "  Common ones: utf-8, latin-1, cp1252, utf-16."
+            ) from None
+        self._file, self._encoding = file, encoding
+        self._decoder = make(errors=on_error)
+        # What "replace" gives and "ignore" does not are the replacements.
+        self._ignoring = make(errors="ignore") if on_error == "replace" else None
+        self._translate = io.IncrementalNewlineDecoder(None, translate=True) if newlines == "lf" else None
+        self._strip_mark = codecs.lookup(encoding).name == "utf-8"
+        self._offset = 0
+        self._line = 1
+        self.replaced = 0
+
+    def decode(self, chunk: bytes, final: bool = False) -> str:
+        """The text of the next bytes; `final` with the last of them.
+
+        Raises:
+            SourceError: the bytes are invalid, with file, byte offset, line and a hint.
+        """
+        if self._strip_mark and chunk:
+            if self._offset == 0 and chunk.startswith(codecs.BOM_UTF8):
+                self._offset, chunk = len(codecs.BOM_UTF8), chunk[len(codecs.BOM_UTF8) :]
+            self._strip_mark = False
+        try:
+            text = self._decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            raise self._invalid(chunk, error) from None
+        self._offset += len(chunk)
+        if self._ignoring is not None:
+            self.replaced += len(text) - len(self._ignoring.decode(chunk, final))
+        self._line += text.count("\n")
+        if self._translate is not None:
+            text = self._translate.decode(text, final)
+        return text
+
+    def _invalid(self, chunk: bytes, error: UnicodeDecodeError) -> SourceError:
+        carried = len(error.object) - len(chunk)  # bytes of an unfinished character before this chunk
+        offset = self._offset - carried + error.start
+        before = error.object[: error.start].decode(self._encoding, "ignore")
+        line = self._line + before.count("\n")
+        found = error.object[error.start : max(error.end, error.start + 1)].hex(" ")
+        hint = 'encoding = "latin-1"'
+        if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and offset == 0:
+            hint = 'encoding = "utf-16"'
+        return SourceError(
+            f"{self._file} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
+            f"line {line} ({error.reason}).\n"
+            f"  If the file is in another encoding, say so (for instance {hint}); "
+            'on_error = "replace" reads each invalid sequence as U+FFFD and counts them.'
+        )

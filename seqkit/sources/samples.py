@@ -1,0 +1,78 @@
+"""Data that is on every machine already: no network, no file in the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from seqkit.errors import SourceError, UnknownNameError
+from seqkit.fingerprint import fingerprint
+from seqkit.sources.base import Piece, TextSource, cut_document
+
+REPEATED_FROM = 60  # characters; a shorter paragraph ("For example:") may repeat in honest text
+
+
+class PythonDocs(TextSource):
+    """The language reference that ships inside CPython: real prose, about 400,000 characters.
+
+    It differs a little between Python versions. About a sixth of it is paragraphs that stand in
+    several topics and would leak from the training split into the test split, so only the first
+    copy of every paragraph of 60 characters or more is kept.
+
+    Raises:
+        SourceError: the interpreter was built without it.
+    """
+
+    def pieces(self, split: str = "all") -> Iterator[Piece]:
+        """The topics in alphabetical order, as one document."""
+        if split != "all":
+            raise SourceError(f"there is no split {split!r}; the source has all.")
+        yield from cut_document(self._text)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the text itself, since it differs between Python versions."""
+        return fingerprint(["python-docs", self._text])
+
+    @cached_property
+    def _text(self) -> str:
+        topics = read_topics()
+        return drop_repeated_paragraphs(
+            "\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n"
+        )
+
+
+SAMPLES = {"python-docs": PythonDocs}
+
+
+def open_sample(name: str) -> TextSource:
+    """The sample by that name."""
+    if name not in SAMPLES:
+        raise UnknownNameError("sample", name, SAMPLES)
+    return SAMPLES[name]()
+
+
+def read_topics() -> dict[str, str]:
+    """The texts of `help("topics")`, by name."""
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise SourceError(
+            "this Python lacks pydoc_data.topics, the text of the sample 'python-docs'.\n"
+            "  Give a text file instead: seqkit run quickstart --data my.txt"
+        ) from None
+    return dict(topics)
+
+
+def drop_repeated_paragraphs(text: str) -> str:
+    """The text with the first copy of every paragraph of 60 characters or more."""
+    seen: set[str] = set()
+    kept = []
+    for paragraph in text.split("\n\n"):
+        key = paragraph.strip()
+        if len(key) >= REPEATED_FROM:
+            if key in seen:
+                continue
+            seen.add(key)
+        kept.append(paragraph)
+    return "\n\n".join(kept)

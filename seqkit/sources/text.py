@@ -1,0 +1,172 @@
+"""Text files: a path, a list, a glob, or one of these a split."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import gzip
+import hashlib
+import logging
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Literal, TypeAlias, cast
+
+from seqkit.errors import SourceError
+from seqkit.fingerprint import fingerprint
+from seqkit.sources.base import Piece, TextSource
+from seqkit.sources.decoding import TextDecoder
+
+logger = logging.getLogger(__name__)
+
+Paths: TypeAlias = str | Path | Sequence[str | Path]
+
+SPLITS = ("train", "validation", "test")
+CHUNK_BYTES = 1 << 18  # decodes to at most 2**18 characters, so to at most 1 MiB of UTF-8
+
+
+class TextFiles(TextSource):
+    """Documents in text files, one a file; files that end in `.gz` are read through gzip.
+
+    Args:
+        path: a path, a list of paths, a glob (`"corpus/*.txt"`, sorted), or
+            `{"train": ..., "validation": ..., "test": ...}` with one of these a split.
+        encoding: of every file; `"utf-8"` also takes a byte order mark.
+        newlines: `"lf"` reads CRLF and CR as LF; `"keep"` reads them as they are.
+        on_error: `"strict"` raises at invalid bytes; `"replace"` reads each invalid sequence as
+            U+FFFD, counts them in `replaced` and logs the count.
+
+    Raises:
+        SourceError: at once for a path that is missing, a folder or matches nothing; while reading
+            for a file that is empty, unreadable or not in the encoding.
+    """
+
+    def __init__(
+        self,
+        path: Paths | Mapping[str, Paths],
+        encoding: str = "utf-8",
+        newlines: Literal["lf", "keep"] = "lf",
+        on_error: Literal["strict", "replace"] = "strict",
+    ) -> None:
+        self.files: dict[str, list[Path]]
+        if isinstance(path, Mapping):
+            unknown = [split for split in path if split not in SPLITS]
+            if unknown or "train" not in path:
+                raise SourceError(
+                    f"the splits of a text source are {', '.join(SPLITS)}, and train must be there; "
+                    f"got {', '.join(path) or 'none'}."
+                )
+            self.files = {split: _find(path[split]) for split in SPLITS if split in path}
+        else:
+            self.files = {"all": _find(path)}
+        self.splits = tuple(self.files)
+        self.encoding, self.newlines, self.on_error = encoding, newlines, on_error
+        self.replaced: dict[Path, int] = {}
+        """How many invalid sequences were replaced, by file."""
+
+    def pieces(self, split: str = "all") -> Iterator[Piece]:
+        """The files of a split in order; a file whose last line has no end gets one before the next file."""
+        files = self._of_split(split)
+        for index, file in enumerate(files):
+            last = "\n"
+            pending: str | None = None
+            for text in self._read(file):
+                if pending is not None:
+                    yield Piece(pending, False)
+                pending = text
+                last = text[-1]
+            if pending is not None:
+                glue = "\n" if last != "\n" and index + 1 < len(files) else ""
+                yield Piece(pending + glue, True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the bytes of every file and of how they are read, not of where they lie."""
+        digests = {split: [_digest(file) for file in files] for split, files in self.files.items()}
+        return fingerprint(["text", digests, self.encoding, self.newlines, self.on_error])
+
+    def _of_split(self, split: str) -> list[Path]:
+        if split not in self.files:
+            raise SourceError(f"there is no split {split!r}; the source has {', '.join(self.splits)}.")
+        return self.files[split]
+
+    def _read(self, file: Path) -> Iterator[str]:
+        decoder = TextDecoder(file, self.encoding, self.newlines, self.on_error)
+        empty = True
+        with _open(file) as stream:
+            while chunk := _read_chunk(stream, file):
+                if text := decoder.decode(chunk):
+                    empty = False
+                    yield text
+        if text := decoder.decode(b"", final=True):
+            yield text
+        elif empty:
+            raise SourceError(f"{file} is empty: there is no text in it.")
+        if decoder.replaced and file not in self.replaced:
+            self.replaced[file] = decoder.replaced
+            logger.warning(
+                "%s: %d invalid %s sequences were replaced by U+FFFD", file, decoder.replaced, self.encoding
+            )
+
+
+def _find(paths: Paths) -> list[Path]:
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
+        raise SourceError("a text source needs at least one path, and the list is empty.")
+    files: list[Path] = []
+    for path in given:
+        text = str(path)
+        if glob.has_magic(text) and not Path(text).exists():
+            matches = [
+                Path(match) for match in sorted(glob.glob(text, recursive=True)) if Path(match).is_file()
+            ]
+            if not matches:
+                raise SourceError(f"no file matches {text!r}.")
+            files += matches
+        else:
+            files.append(_checked(Path(text)))
+    return files
+
+
+def _checked(path: Path) -> Path:
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder. Name the files in it, for instance {str(path / '*.txt')!r}.")
+    if not path.exists():
+        message = f"no such file: {path}"
+        if not path.parent.is_dir():
+            message += f" (there is no folder {path.parent} either)"
+        else:
+            near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+            message += f". Did you mean {str(path.with_name(near[0]))!r}?" if near else "."
+        raise SourceError(message)
+    return path
+
+
+def _open(file: Path) -> IO[bytes]:
+    try:
+        return cast("IO[bytes]", gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb"))
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _read_chunk(stream: IO[bytes], file: Path) -> bytes:
+    try:
+        return stream.read(CHUNK_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(file, error) from error
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> SourceError:
+    if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
+        return SourceError(f"{file} ends in .gz, but it is not a whole gzip file: {error}.")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return SourceError(f"{file} cannot be read: {reason}.")

@@ -1,0 +1,140 @@
+"""The contract of a tokenizer: text to ids and back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.fingerprint import fingerprint
+
+Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""Token ids, 1-D, in the smallest unsigned dtype that holds the vocabulary."""
+
+REPLACEMENT = "\ufffd"
+"""What an unknown token is decoded as."""
+
+
+class Tokenizer(ABC):
+    """Text to ids and back, trained on the training split only.
+
+    A subclass sets `vocab_size`, and `unknown_id`, `end_id` and `frequent_id` where it has them.
+    """
+
+    vocab_size: int
+    unknown_id: int | None = None
+    """The id of text that the vocabulary lacks."""
+    end_id: int | None = None
+    """The id that ends a document, when documents are kept apart."""
+    frequent_id: int = 0
+    """The most frequent token of the training text."""
+
+    @classmethod
+    @abstractmethod
+    def train(cls, pieces: Iterable[str], *args: Any, **config: Any) -> Self:
+        """A tokenizer for the text that the pieces make when joined; `config` is its recipe table."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Ids:
+        """The ids of a text."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
+        """The text of ids; an unknown token gives U+FFFD."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs, as plain JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The tokenizer that `to_json` described."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal where the mapping is equal."""
+        return fingerprint([type(self).__qualname__, self.to_json()])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest unsigned dtype that holds the vocabulary."""
+        return np.min_scalar_type(max(self.vocab_size - 1, 0))
+
+    @property
+    def start_id(self) -> int:
+        """The token after which a text is read, so that its first token is predicted too.
+
+        `end_id` where documents are kept apart, else a newline where the vocabulary has one, else
+        the most frequent token.
+        """
+        if self.end_id is not None:
+            return self.end_id
+        if self.unknown_id is None or self.knows("\n"):
+            newline = self.encode("\n")
+            if len(newline) == 1:
+                return int(newline[0])
+        return self.frequent_id
+
+    def knows(self, text: str) -> bool:
+        """Whether the vocabulary holds all of the text."""
+        return self.unknown_id is None or not bool(np.any(self.encode(text) == self.unknown_id))
+
+    def safe_cut(self, text: str) -> int:
+        """The largest i such that `text[:i]` and whatever follows can be encoded apart; 0 is allowed."""
+        return 0
+
+    def unknown_characters(self, text: str, ids: Ids) -> int:
+        """How many characters of the text its ids do not hold."""
+        unknown = 0 if self.unknown_id is None else int(np.count_nonzero(ids == self.unknown_id))
+        if not unknown:
+            return 0
+        return len(text) - (len(self.decode(ids)) - unknown)
+
+    def decoder(self) -> Decoder:
+        """A decoder for ids that come one by one."""
+        return Decoder(self)
+
+    def encode_stream(self, pieces: Iterable[str]) -> Iterator[tuple[str, Ids]]:
+        """Encode text that comes in pieces, in bounded memory: `(text, its ids)`, cut where it is safe."""
+        pending = ""
+        for piece in pieces:
+            pending += piece
+            cut = self.safe_cut(pending)
+            if cut:
+                yield pending[:cut], self.encode(pending[:cut])
+                pending = pending[cut:]
+        if pending:
+            yield pending, self.encode(pending)
+
+
+class Decoder:
+    """Decodes ids one by one; the pieces joined equal `decode` of all ids.
+
+    It decodes what is pending again at every push and holds back an unfinished tail (one that
+    ends in U+FFFD, as the first bytes of a character do), so it serves every tokenizer.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._emitted = ""
+
+    def push(self, token_id: int) -> str:
+        """The text that this id completes, perhaps none yet."""
+        self._ids.append(token_id)
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith(REPLACEMENT) and token_id != self._tokenizer.unknown_id:
+            return ""
+        return self._advance(text)
+
+    def flush(self) -> str:
+        """The rest, when no more ids come."""
+        return self._advance(self._tokenizer.decode(self._ids)) if self._ids else ""
+
+    def _advance(self, text: str) -> str:
+        piece, self._emitted = text[len(self._emitted) :], text
+        return piece

@@ -1,0 +1,140 @@
+"""One token a Unicode code point."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.errors import SourceError, UnknownCharacterError
+from seqkit.fingerprint import fingerprint
+from seqkit.tokenizers.base import REPLACEMENT, Decoder, Ids, Tokenizer
+
+CODE_POINTS = 0x110000
+UNKNOWN_ID = 0
+
+
+class CharTokenizer(Tokenizer):
+    """Characters are Unicode code points; the vocabulary is `<unk>` and then the characters, sorted.
+
+    Args:
+        characters: the characters it knows, in any order.
+        errors: `"replace"` maps an unknown character to `<unk>`, which is decoded as U+FFFD;
+            `"strict"` raises.
+        frequent: the most frequent character of the training text (by default the first one).
+
+    Example:
+        >>> tokenizer = CharTokenizer("abc")
+        >>> tokenizer.encode("cab?").tolist()
+        [3, 1, 2, 0]
+        >>> tokenizer.decode([3, 1, 2])
+        'cab'
+    """
+
+    unknown_id = UNKNOWN_ID
+
+    def __init__(
+        self,
+        characters: str,
+        *,
+        errors: Literal["replace", "strict"] = "replace",
+        frequent: str | None = None,
+    ) -> None:
+        self.characters = "".join(sorted(set(characters)))
+        if not self.characters:
+            raise SourceError("a character tokenizer needs at least one character, and the text has none.")
+        self.errors = errors
+        self.vocab_size = 1 + len(self.characters)
+        self._code_of_id = np.concatenate([[ord(REPLACEMENT)], _code_points(self.characters)]).astype("<u4")
+        self._id_of_code = np.zeros(CODE_POINTS, dtype=self.dtype)  # 0 is UNKNOWN_ID
+        self._id_of_code[self._code_of_id[1:]] = np.arange(1, self.vocab_size)
+        self._id_of_ascii = np.ascontiguousarray(self._id_of_code[:128])
+        self.frequent_id = int(self._id_of_code[ord(frequent)]) if frequent else 1
+
+    @classmethod
+    def train(cls, pieces: Iterable[str], *, errors: Literal["replace", "strict"] = "replace") -> Self:
+        """The characters of the text that the pieces make."""
+        counts = np.zeros(CODE_POINTS, dtype=np.int64)
+        for piece in pieces:
+            found = np.bincount(_code_points(piece))
+            counts[: len(found)] += found
+        characters = _text(np.flatnonzero(counts))
+        return cls(characters, errors=errors, frequent=chr(int(counts.argmax())) if characters else None)
+
+    def encode(self, text: str) -> Ids:
+        """The id of each character.
+
+        Raises:
+            UnknownCharacterError: with `errors="strict"`, at the first unknown character.
+        """
+        table = self._id_of_ascii if text.isascii() else self._id_of_code
+        ids = table.take(_code_points(text), mode="clip")  # no code is out of range; "clip" skips the check
+        if self.errors == "strict" and not ids.all():
+            position = int(np.argmin(ids))
+            raise UnknownCharacterError(_unknown_message(text[position], position))
+        return ids
+
+    def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
+        """The character of each id; `<unk>` gives U+FFFD."""
+        return _text(self._code_of_id[np.asarray(ids, dtype=np.intp)])
+
+    def safe_cut(self, text: str) -> int:
+        """Anywhere: characters do not see each other."""
+        return len(text)
+
+    def unknown_characters(self, text: str, ids: Ids) -> int:
+        """One an unknown id."""
+        return len(ids) - int(np.count_nonzero(ids))
+
+    def decoder(self) -> Decoder:
+        """Each id is a character, so nothing is ever held back."""
+        return _CharDecoder(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the characters alone: neither `errors` nor the most frequent one changes the mapping."""
+        return fingerprint(["char", list(self.characters)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The characters in the order of their ids: a list, for JSON would join a split surrogate pair."""
+        return {
+            "characters": list(self.characters),
+            "errors": self.errors,
+            "frequent": self.characters[self.frequent_id - 1],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The tokenizer that `to_json` described."""
+        return cls("".join(data["characters"]), errors=data["errors"], frequent=data["frequent"])
+
+
+class _CharDecoder(Decoder):
+    def push(self, token_id: int) -> str:
+        return self._tokenizer.decode([token_id])
+
+    def flush(self) -> str:
+        return ""
+
+
+def _code_points(text: str) -> NDArray[Any]:
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    # A Python string may hold lone surrogates: "surrogatepass" keeps them as they are.
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _text(codes: NDArray[Any]) -> str:
+    return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _unknown_message(character: str, position: int) -> str:
+    name = unicodedata.name(character, "")
+    described = f"{character!r} (U+{ord(character):04X}{', ' + name if name else ''})"
+    return (
+        f"unknown character {described} at position {position}.\n"
+        '  The vocabulary comes from the training text. Use errors = "replace" to read it as <unk>.'
+    )

@@ -1,0 +1,71 @@
+"""How long training goes on: steps, epochs or minutes, whichever ends first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from seqkit.errors import BudgetError
+
+
+class Budget:
+    """Counts what was spent.
+
+    Args:
+        steps: optimizer steps.
+        epochs: passes over the data.
+        minutes: of wall-clock time, evaluation included.
+        steps_per_epoch: None where the data cannot tell its length.
+        clock: gives seconds.
+
+    Raises:
+        BudgetError: none of the three is given, or one is not positive.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int | None = None,
+        epochs: float | None = None,
+        minutes: float | None = None,
+        steps_per_epoch: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        given = {"steps": steps, "epochs": epochs, "minutes": minutes}
+        self._limits = {name: limit for name, limit in given.items() if limit is not None}
+        if not self._limits:
+            raise BudgetError("training needs a budget: give steps, epochs or minutes.")
+        for name, limit in self._limits.items():
+            if limit <= 0:
+                raise BudgetError(f"a budget must be greater than 0, got {name}={limit}.")
+        self._steps_per_epoch = steps_per_epoch
+        self._clock = clock
+        self._began = clock()
+        self.step = 0
+        self.epoch = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it began."""
+        return self._clock() - self._began
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is spent, from 0 to 1."""
+        return min(1.0, max(self._spent(name) / limit for name, limit in self._limits.items()))
+
+    @property
+    def ended_by(self) -> str:
+        """`"2000 steps"`, say, once a limit is reached; an empty string before."""
+        for name, limit in self._limits.items():
+            if self._spent(name) >= limit:
+                return f"{limit:g} {name}"
+        return ""
+
+    def _spent(self, name: str) -> float:
+        if name == "steps":
+            return self.step
+        if name == "minutes":
+            return self.elapsed_s / 60
+        # Within an epoch only data of known length can tell how far it is.
+        return self.step / self._steps_per_epoch if self._steps_per_epoch else self.epoch

@@ -1,0 +1,94 @@
+"""Running a model over batches, in training and in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from seqkit.cells.base import State, state_rows
+from seqkit.data.batches import Batch
+from seqkit.errors import BudgetError, ContractError
+from seqkit.model import SequenceModel, evaluating
+from seqkit.training.losses import batch_loss
+
+Data: TypeAlias = Iterable[Batch | tuple[Tensor, Tensor]]
+"""Batches that can be read again from the start: `Windows`, `Lanes`, a DataLoader, a list."""
+
+Policy: TypeAlias = Literal["reset", "carry"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
+
+def evaluate(
+    model: SequenceModel,
+    data: Data,
+    *,
+    loss_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
+    state: Policy = "reset",
+    precision: Precision = "float32",
+) -> dict[str, Any]:
+    """The mean loss over all counted positions of the data, whole, and what the data makes of it.
+
+    It leaves the model's mode, the state of training and the random stream as they were.
+
+    Returns:
+        `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
+    Raises:
+        BudgetError: the data is empty.
+    """
+    device = next(model.parameters()).device
+    total, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    with evaluating(model), torch.no_grad(), _random_stream_kept(device):
+        carried: State = None
+        for item in data:
+            batch = to_device(item, device)
+            outputs, carried = run_model(model, batch, carried, state, precision)
+            mean, tokens = batch_loss(model.head, loss_fn, outputs, batch)
+            total += mean.double() * tokens
+            count += tokens
+    if not count:
+        raise BudgetError("there is nothing to evaluate: the data is empty.")
+    return with_units(data, {"loss": total.item() / count, "tokens": count})
+
+
+def run_model(
+    model: SequenceModel, batch: Batch, carried: State, policy: Policy, precision: Precision
+) -> tuple[Tensor, State]:
+    """The outputs of a batch and the state after it; `carried` is used where the policy says so.
+
+    Raises:
+        ContractError: the carried state has another batch size.
+    """
+    if policy == "reset":
+        carried = None
+    elif carried is not None and (rows := state_rows(carried)) != len(batch.inputs):
+        raise ContractError(
+            f"a carried state needs batches of one size: {rows} rows, then {len(batch.inputs)}.\n"
+            "  With a DataLoader, set drop_last=True."
+        )
+    with _autocast(batch.inputs.device, precision):
+        result: tuple[Tensor, State] = model(batch.inputs, carried, batch.reset)
+    return result
+
+
+def to_device(item: Batch | tuple[Tensor, Tensor], device: torch.device) -> Batch:
+    """A batch, or a plain pair, as a batch on the device."""
+    return Batch(*(part if part is None else part.to(device, non_blocking=True) for part in item))  # type: ignore[arg-type]
+
+
+def with_units(data: Data, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics, and what the data makes of their mean loss."""
+    return {**metrics, **data.metrics(metrics["loss"])} if hasattr(data, "metrics") else metrics
+
+
+def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    return nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)
+
+
+@contextmanager
+def _random_stream_kept(device: torch.device) -> Iterator[None]:
+    with torch.random.fork_rng([] if device.type == "cpu" else [device]):
+        yield

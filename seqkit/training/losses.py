@@ -1,0 +1,32 @@
+"""From the outputs of a batch to the mean loss over its counted positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from seqkit.data.batches import Batch
+from seqkit.heads import Head
+
+
+def batch_loss(
+    head: Head, loss_fn: Callable[[Tensor, Tensor], Tensor] | None, outputs: Tensor, batch: Batch
+) -> tuple[Tensor, int]:
+    """The mean loss over the counted positions, and how many they are.
+
+    Args:
+        head: its own loss is used where there is no `loss_fn`.
+        loss_fn: gets `(N, output_size)` and `(N, ...)` and returns their mean.
+        outputs: `(batch, time, output_size)`.
+        batch: targets, and the mask of the positions that count.
+    """
+    # Time-major is how the outputs lie in memory, so flattening them so copies nothing.
+    flat_outputs = outputs.transpose(0, 1).flatten(0, 1)  # (T * B, V)
+    flat_targets = batch.targets.transpose(0, 1).flatten(0, 1)
+    if batch.mask is not None:
+        counted = batch.mask.transpose(0, 1).flatten()
+        flat_outputs, flat_targets = flat_outputs[counted], flat_targets[counted]
+    if loss_fn is not None:
+        return loss_fn(flat_outputs.float(), flat_targets), len(flat_targets)
+    return head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)

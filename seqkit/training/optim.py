@@ -1,0 +1,76 @@
+"""Optimizers by name, and how the learning rate moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal, TypeAlias
+
+import torch
+from torch import nn
+
+from seqkit.errors import UnknownNameError
+
+Schedule: TypeAlias = Callable[[int, float], float]
+"""`(step, progress) -> factor` of the learning rate; progress goes from 0 to 1 over the budget."""
+
+OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+SHAPES: Final[dict[str, Callable[[float], float]]] = {
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1.0 - progress,
+    "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * progress)),
+}
+
+
+def make_optimizer(
+    name: Literal["adamw", "sgd", "rmsprop"],
+    parameters: Iterable[nn.Parameter],
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+) -> torch.optim.Optimizer:
+    """An optimizer of torch by name.
+
+    Args:
+        name: `"adamw"`, `"sgd"` or `"rmsprop"`.
+        parameters: all of the model's; those that are frozen are left out.
+        learning_rate: its base, which the schedule multiplies.
+        weight_decay: of matrices; vectors (biases, gains) are not decayed.
+        momentum: of sgd and rmsprop; adamw has its own.
+    """
+    if name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", name, OPTIMIZERS)
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    options: dict[str, Any] = {} if name == "adamw" else {"momentum": momentum}
+    return OPTIMIZERS[name]([group for group in groups if group["params"]], lr=learning_rate, **options)
+
+
+def make_schedule(
+    name: Literal["constant", "linear", "cosine"], *, warmup_steps: int = 0, final_fraction: float = 0.0
+) -> Schedule:
+    """How the learning rate moves over the budget, whether that is in steps, epochs or minutes.
+
+    Args:
+        name: the shape after the warm-up.
+        warmup_steps: over these it rises linearly from nearly 0.
+        final_fraction: of the learning rate that `"linear"` and `"cosine"` end with.
+    """
+    if name not in SHAPES:
+        raise UnknownNameError("schedule", name, SHAPES)
+    shape = SHAPES[name]
+
+    def factor(step: int, progress: float) -> float:
+        warm = min(1.0, (step + 1) / (warmup_steps + 1))
+        return warm * (final_fraction + (1.0 - final_fraction) * shape(min(max(progress, 0.0), 1.0)))
+
+    return factor

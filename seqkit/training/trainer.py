@@ -1,0 +1,206 @@
+"""The one training loop: batched, unrolled step by step, with the state reset or carried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence, Sized
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seqkit.cells.base import State, detach_state
+from seqkit.data.batches import Batch
+from seqkit.errors import BudgetError, NonFiniteError, UnknownNameError
+from seqkit.model import SequenceModel
+from seqkit.training.budget import Budget
+from seqkit.training.evaluation import Data, Policy, Precision, evaluate, run_model, to_device, with_units
+from seqkit.training.history import History, Meter
+from seqkit.training.losses import batch_loss
+from seqkit.training.optim import Schedule
+from seqkit.training.validation import Validation
+
+
+class Trainer:
+    """Trains a model.
+
+    Args:
+        model: gives `(outputs, state)` for `(inputs, state, reset)`.
+        optimizer: over the model's parameters.
+        loss_fn: any torch loss; it gets the counted positions, flattened, `(N, output_size)` and
+            `(N, ...)`, and returns their mean. Without it the head's own loss is used.
+        clip_norm: the gradient's norm is clipped to it; None does not clip.
+        state: `"reset"` starts every batch from the initial state; `"carry"` hands the final state
+            of a batch, detached, to the next, within an epoch.
+        loss_over_time: `"mean"` over the counted positions; `"sum"` sums over the steps and
+            averages over the rows. What is reported is the mean in both.
+        device: moves the model there; by default it stays where it is.
+        precision: `"bfloat16"` runs forward under autocast.
+        schedule: the factor of the learning rate; see `make_schedule`.
+        callbacks: objects with any of the methods `run_started(trainer)`,
+            `step_finished(trainer, step, metrics)`, `evaluated(trainer, step, split, metrics)`
+            and `run_finished(trainer)`.
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        optimizer: torch.optim.Optimizer,
+        loss_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
+        *,
+        clip_norm: float | None = 3.0,
+        state: Policy = "reset",
+        loss_over_time: Literal["mean", "sum"] = "mean",
+        device: str | torch.device | None = None,
+        precision: Precision = "float32",
+        schedule: Schedule | None = None,
+        callbacks: Sequence[object] = (),
+    ) -> None:
+        for kind, value, known in (
+            ("state policy", state, ("reset", "carry")),
+            ("loss over time", loss_over_time, ("mean", "sum")),
+            ("precision", precision, ("float32", "bfloat16")),
+        ):
+            if value not in known:
+                raise UnknownNameError(kind, value, known)
+        self.model = model if device is None else model.to(device)
+        self.optimizer = optimizer
+        self.loss_fn = loss_fn
+        self.clip_norm = math.inf if clip_norm is None else clip_norm
+        self.state = state
+        self.loss_over_time = loss_over_time
+        self.precision = precision
+        self.callbacks = callbacks
+        self._schedule = schedule
+        self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.device = self._parameters[0].device
+
+    def fit(
+        self,
+        data: Data,
+        epochs: float | None = None,
+        steps: int | None = None,
+        validation: Data | None = None,
+        evaluate_every: int | None = None,
+        *,
+        minutes: float | None = None,
+        patience: int | None = None,
+    ) -> History:
+        """Train until the budget is spent or the patience is at an end.
+
+        Args:
+            data: read again from the start each epoch; `set_epoch(epoch)` is called before, where it has it.
+            epochs, steps, minutes: the budget; the first to be reached ends it.
+            validation: read whole at every evaluation.
+            evaluate_every: steps between evaluations; by default the end of each epoch. The end
+                of training is always evaluated.
+            patience: stop after so many evaluations in a row without a new lowest validation loss.
+        Returns:
+            The history; its `best` holds the weights with the lowest validation loss.
+        Raises:
+            BudgetError: there is no budget, or the data is empty.
+            NonFiniteError: the loss or the gradient norm is not finite; the weights are untouched.
+        """
+        length = len(data) if isinstance(data, Sized) else None
+        self.budget = Budget(steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=length)
+        self.history = History()
+        validate = Validation(validation, evaluate_every, patience)
+        self.model.train()
+        self._notify("run_started")
+        while not self.history.ended_by:
+            self._fit_epoch(data, validate)
+        self._notify("run_finished")
+        return self.history
+
+    def _fit_epoch(self, data: Data, validate: Validation) -> None:
+        """One pass over the data, or what the budget leaves of it."""
+        budget, history, epoch = self.budget, self.history, self.budget.epoch
+        if hasattr(data, "set_epoch"):
+            data.set_epoch(epoch)
+        state: State = None
+        meter = Meter()
+        for item in data:
+            rate = self._set_learning_rate()
+            loss, norm, tokens, state = self._fit_batch(to_device(item, self.device), state)
+            budget.step += 1
+            meter.add(loss, tokens)
+            history.losses.append(loss)
+            history.ended_by = budget.ended_by
+            metrics = {
+                "epoch": epoch,
+                "loss": loss,
+                "gradient_norm": norm,
+                "learning_rate": rate,
+                "tokens": tokens,
+            }
+            self._notify("step_finished", step=budget.step, metrics=metrics)
+            if validate.due(budget.step):
+                with meter.paused():
+                    self._validate(validate)
+            if history.ended_by:
+                break
+        if not meter.tokens:
+            raise BudgetError("the training data is empty, or cannot be read from the start again.")
+        history.training_s += meter.elapsed_s
+        history.epochs.append({"epoch": epoch, "step": budget.step, **with_units(data, meter.summary())})
+        budget.epoch += 1
+        history.ended_by = history.ended_by or budget.ended_by
+        if validate.due(budget.step, at_epoch_end=True, at_end=bool(history.ended_by)):
+            self._validate(validate)
+
+    def evaluate(self, data: Data) -> dict[str, Any]:
+        """The mean loss over all counted positions of the data, whole; training is not disturbed.
+
+        Returns:
+            `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
+        """
+        return evaluate(self.model, data, loss_fn=self.loss_fn, state=self.state, precision=self.precision)
+
+    def _fit_batch(self, batch: Batch, state: State) -> tuple[float, float, int, State]:
+        """Forward, loss, backward, clip, step: `(mean loss, gradient norm, counted positions, state)`."""
+        outputs, state = run_model(self.model, batch, state, self.state, self.precision)
+        mean, tokens = batch_loss(self.model.head, self.loss_fn, outputs, batch)
+        loss = mean if self.loss_over_time == "mean" else mean * (tokens / len(batch.inputs))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
+        norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
+        loss_value, norm_value = mean.item(), norm.item()
+        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
+            raise NonFiniteError(self._non_finite_message(loss_value, norm_value))
+        self.optimizer.step()
+        return loss_value, norm_value, tokens, detach_state(state)
+
+    def _set_learning_rate(self) -> float:
+        """Move the learning rate along its schedule; that of the first group is returned."""
+        if self._schedule is not None:
+            factor = self._schedule(self.budget.step, self.budget.progress)
+            for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+                group["lr"] = rate * factor
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def _validate(self, validate: Validation) -> None:
+        """Evaluate on the validation data, keep the best weights, and see whether patience is at an end."""
+        assert validate.data is not None  # Validation.due says so
+        step = self.budget.step
+        metrics = self.evaluate(validate.data)
+        validate.record(step, metrics, self.model)
+        self.history.evaluations.append({"epoch": self.budget.epoch, "step": step, **metrics})
+        self.history.best = validate.best
+        self.history.ended_by = self.history.ended_by or validate.ended_by
+        self._notify("evaluated", step=step, split="validation", metrics=metrics)
+
+    def _notify(self, event: str, **arguments: Any) -> None:
+        for callback in self.callbacks:
+            method = getattr(callback, event, None)
+            if method is not None:
+                method(self, **arguments)
+
+    def _non_finite_message(self, loss: float, norm: float) -> str:
+        what = f"the gradient norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+        rate = self.optimizer.param_groups[0]["lr"]
+        return (
+            f"{what} at step {self.budget.step + 1}; training stopped before the weights were touched.\n"
+            f"  Try a lower learning rate (it is {rate:g}), a lower clip_norm (it is {self.clip_norm}), "
+            "or a warm-up."
+        )
