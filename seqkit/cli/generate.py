@@ -32,7 +32,8 @@ def command(directory: str, prompt: str | None, as_json: bool, **given: Any) -> 
     if as_json:
         print_json({"prompt": prompt, "text": run.generate(prompt, **options)})
         return
+    pieces = run.stream(prompt, **options)  # tells what is out of range before anything is printed
     click.echo(prompt, nl=False)
-    for piece in run.stream(prompt, **options):
+    for piece in pieces:
         click.echo(piece, nl=False)
     click.echo()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 
 import click
@@ -20,9 +21,13 @@ def command(directory: str, file: str, as_json: bool) -> None:
     """
     import seqkit
     from seqkit.sources import TextFiles
+    from seqkit.sources.decoding import TextDecoder
 
     run = seqkit.load(directory)
-    text = click.get_text_stream("stdin").read() if file == "-" else next(TextFiles(file).documents())
+    if file == "-":
+        text = TextDecoder("standard input").decode(sys.stdin.buffer.read(), final=True)
+    else:
+        text = next(TextFiles(file).documents())
     score = asdict(run.score(text))
     surprisal = score.pop("surprisal").tolist()
     if as_json:

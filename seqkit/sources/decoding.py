@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import io
-from pathlib import Path
 from typing import Literal
 
 from seqkit.errors import SourceError
@@ -14,7 +13,7 @@ class TextDecoder:
     """An incremental decoder that knows the byte offset and the line of invalid bytes.
 
     Args:
-        file: named in errors.
+        name: of the file, for errors.
         encoding: any of Python's text encodings.
         newlines: `"lf"` reads CRLF and CR as LF; `"keep"` reads them as they are.
         on_error: `"strict"` raises; `"replace"` gives U+FFFD and counts in `replaced`.
@@ -22,10 +21,10 @@ class TextDecoder:
 
     def __init__(
         self,
-        file: Path,
-        encoding: str,
-        newlines: Literal["lf", "keep"],
-        on_error: Literal["strict", "replace"],
+        name: object,
+        encoding: str = "utf-8",
+        newlines: Literal["lf", "keep"] = "lf",
+        on_error: Literal["strict", "replace"] = "strict",
     ) -> None:
         try:
             make = codecs.getincrementaldecoder(encoding)
@@ -35,7 +34,7 @@ class TextDecoder:
                 f"Python knows no text encoding called {encoding!r}.\n"
                 "  Common ones: utf-8, latin-1, cp1252, utf-16."
             ) from None
-        self._file, self._encoding = file, encoding
+        self._name, self._encoding = name, encoding
         self._decoder = make(errors=on_error)
         # What "replace" gives and "ignore" does not are the replacements.
         self._ignoring = make(errors="ignore") if on_error == "replace" else None
@@ -77,7 +76,7 @@ class TextDecoder:
         if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and offset == 0:
             hint = 'encoding = "utf-16"'
         return SourceError(
-            f"{self._file} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
+            f"{self._name} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
             f"line {line} ({error.reason}).\n"
             f"  If the file is in another encoding, say so (for instance {hint}); "
             'on_error = "replace" reads each invalid sequence as U+FFFD and counts them.'

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from seqkit.errors import UnknownCharacterError
 from seqkit.fingerprint import fingerprint
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -73,7 +74,7 @@ class Tokenizer(ABC):
         """
         if self.end_id is not None:
             return self.end_id
-        if self.unknown_id is None or self.knows("\n"):
+        if self.knows("\n"):
             newline = self.encode("\n")
             if len(newline) == 1:
                 return int(newline[0])
@@ -81,7 +82,11 @@ class Tokenizer(ABC):
 
     def knows(self, text: str) -> bool:
         """Whether the vocabulary holds all of the text."""
-        return self.unknown_id is None or not bool(np.any(self.encode(text) == self.unknown_id))
+        try:
+            ids = self.encode(text)
+        except UnknownCharacterError:
+            return False
+        return self.unknown_id is None or not bool(np.any(ids == self.unknown_id))
 
     def safe_cut(self, text: str) -> int:
         """The largest i such that `text[:i]` and whatever follows can be encoded apart; 0 is allowed."""

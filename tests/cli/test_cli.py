@@ -1,0 +1,196 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import seqkit
+from seqkit.cli import cli
+
+QUICK = [
+    "train.steps=20",
+    "train.batch_size=8",
+    "train.seq_len=20",
+    "train.evaluate_every=10",
+    "cell.hidden_size=16",
+]
+
+
+def invoke(*arguments: str, stdin: str | None = None) -> str:
+    result = CliRunner().invoke(cli, arguments, input=stdin, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def command(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The real program, in its own process."""
+    return subprocess.run(
+        [sys.executable, "-m", "seqkit", *arguments], capture_output=True, text=True, input=stdin, check=False
+    )
+
+
+@pytest.fixture
+def run_dir(tiny_recipe: seqkit.Recipe) -> str:
+    return str(seqkit.train(tiny_recipe, "out").path)
+
+
+class TestRun:
+    def test_it_shows_the_loss_a_sample_and_what_comes_next(self, text_file: Path) -> None:
+        done = command("run", "quickstart", "--data", str(text_file), *QUICK)
+        assert done.returncode == 0, done.stderr
+        assert "step     10" in done.stderr
+        assert "validation" in done.stderr
+        assert "\x1b" not in done.stderr + done.stdout  # no bar where there is no terminal
+        assert "ended after 20 steps" in done.stdout
+        assert "--- a sample ---\nThe " in done.stdout
+        first = done.stdout.partition("Next:\n")[2].splitlines()[0]
+        assert first.strip().startswith("seqkit run quickstart --data my.txt")
+        assert (Path("runs/quickstart") / "loss.png").exists()
+
+    def test_json_is_one_document(self, text_file: Path) -> None:
+        done = command("run", "quickstart", "--data", str(text_file), "--out", "here", "--json", *QUICK)
+        result = json.loads(done.stdout)
+        assert result["path"] == "here"
+        assert result["best"]["split"] == "validation"
+        assert result["sample"].startswith("The ")
+        assert result["provenance"]["overrides"] == QUICK
+
+    def test_seeds(self, text_file: Path) -> None:
+        output = invoke("run", "quickstart", "--data", str(text_file), "--seeds", "2", *QUICK)
+        assert "validation, 2 seeds: " in output
+        assert Path("runs/quickstart/seed-1/recipe.toml").exists()
+        summary = json.loads(
+            invoke("run", "quickstart", "--data", str(text_file), "--seeds", "2", "--json", *QUICK)
+        )
+        assert summary["path"] == "runs/quickstart-2"
+
+    def test_help_names_the_options(self) -> None:
+        output = invoke("run", "--help")
+        assert all(word in output for word in ("--data", "--out", "--seeds", "--json", "~train.minutes"))
+
+
+class TestVerbs:
+    def test_generate(self, run_dir: str) -> None:
+        text = invoke("generate", run_dir, "the ", "--max-tokens", "12", "--seed", "3")
+        assert text == "the " + seqkit.load(run_dir).generate("the ", max_tokens=12, seed=3) + "\n"
+        assert invoke("generate", run_dir, "the ", "--max-tokens", "12", "--seed", "3") == text
+        result = json.loads(
+            invoke("generate", run_dir, "--json", "--temperature", "0", "--top-k", "3", "--top-p", "0.9")
+        )
+        assert result["prompt"] == ""
+        assert len(result["text"]) == 40
+        stop = result["text"][5:7]
+        stopped = json.loads(invoke("generate", run_dir, "--json", "--temperature", "0", "--stop", stop))
+        assert stopped["text"] == result["text"][: result["text"].index(stop)]
+
+    def test_score(self, run_dir: str, text_file: Path) -> None:
+        score = seqkit.load(run_dir).score(text_file.read_text())
+        output = invoke("score", run_dir, str(text_file))
+        assert f"bits per character    {score.bits_per_char:.4f}" in output
+        result = json.loads(invoke("score", run_dir, "-", "--json", stdin=text_file.read_text()))
+        assert result["bits_per_char"] == score.bits_per_char
+        assert len(result["surprisal"]) == result["tokens"] == score.tokens
+
+    def test_evaluate(self, run_dir: str, text_file: Path) -> None:
+        result = json.loads(invoke("evaluate", run_dir, "--json"))
+        assert result == seqkit.load(run_dir).evaluate("test")
+        assert "validation" in invoke("evaluate", run_dir, "--split", "validation")
+        whole = json.loads(invoke("evaluate", run_dir, str(text_file), "--json"))
+        assert (whole["split"], whole["tokens"]) == ("all", len(text_file.read_text()))
+
+    def test_ls(self) -> None:
+        assert "quickstart" in invoke("ls")
+        rows: list[dict[str, Any]] = json.loads(invoke("ls", "--json"))
+        assert {"char-rnn", "quickstart"} <= {row["name"] for row in rows}
+        assert all(row["description"] and row["distribution"] == "seqkit" for row in rows)
+
+    def test_show(self, run_dir: str) -> None:
+        assert "hidden_size = 99" in invoke("show", "quickstart", "cell.hidden_size=99")
+        assert json.loads(invoke("show", "quickstart", "--json"))["train"]["seed"] == 0
+        shown = invoke("show", run_dir)
+        assert "hidden_size = 16" in shown
+        assert "# lowest validation loss" in shown
+        result = json.loads(invoke("show", run_dir, "--json"))
+        assert result["provenance"]["ended_by"] == "30 steps"
+        assert result["best"]["split"] == "validation"
+
+    def test_bench(self) -> None:
+        result = json.loads(
+            invoke(
+                "bench",
+                "trainer",
+                "--batch-size",
+                "2",
+                "--seq-len",
+                "3",
+                "--hidden-size",
+                "4",
+                "--repeats",
+                "2",
+                "--json",
+            )
+        )
+        assert result["ratio_min"] <= result["ratio"] <= result["ratio_max"]
+        assert "ratio" in invoke(
+            "bench", "trainer", "--batch-size", "2", "--seq-len", "3", "--hidden-size", "4", "--repeats", "2"
+        )
+        assert set(
+            json.loads(invoke("bench", "tokenizer", "--repeats", "1", "--json"))["megabytes_per_s"]
+        ) == {
+            "ASCII",
+            "Cyrillic",
+            "Chinese",
+        }
+        assert "MB/s" in invoke("bench", "tokenizer", "--repeats", "1")
+
+
+class TestMistakes:
+    """Exit code 2 and a few lines, never a traceback."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("run", "quikstart"), "no recipe is called 'quikstart'. Did you mean 'quickstart'?"),
+            (
+                ("run", "quickstart", "cell.hiden_size=3"),
+                "Did you mean 'hidden_size'? (override 'cell.hiden_size=3')",
+            ),
+            (("run", "quickstart", "--data", "nowhere.txt"), "no such file: "),
+            (("run", "quickstart", "train.device=warp"), "the device 'warp' cannot be used here"),
+            (("run", "quickstart", "--seeds", "1"), "1 is not in the range x>=2"),
+            (("generate", "nowhere"), "there is no run directory nowhere."),
+            (("generate", "out", "a", "--temperature", "-1"), "temperature must be 0 (greedy) or greater"),
+            (("score", "out", "nowhere.txt"), "no such file: nowhere.txt"),
+            (("evaluate", "out", "--split", "dev"), "there is no dev split"),
+            (("show", "out", "train.steps=1"), "a run cannot be overridden"),
+            (("show", "x.toml"), "x.toml:\n  cannot be read: No such file or directory"),
+            (("trian",), "No such command 'trian'"),
+        ],
+    )
+    def test_they_end_with_a_message(self, run_dir: str, arguments: tuple[str, ...], message: str) -> None:
+        done = command(*arguments)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) <= 5
+
+    def test_a_divergence_ends_with_code_1(self, text_file: Path) -> None:
+        wild = ["train.learning_rate=1e38", "train.clip_norm=inf", "train.optimizer=sgd"]
+        done = command("run", "quickstart", "--data", str(text_file), *QUICK, *wild)
+        assert done.returncode == 1
+        assert "training stopped before the weights were touched" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_reader_that_goes_away_is_no_traceback(self, run_dir: str) -> None:
+        line = f"{sys.executable} -m seqkit generate {run_dir} --max-tokens 100000 | head -c 20"
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+        assert len(done.stdout) == 20
+        assert done.stderr == ""
+
+
+def test_the_version() -> None:
+    assert invoke("--version").strip() == f"seqkit, version {seqkit.__version__}"

@@ -1,0 +1,55 @@
+"""Every test has its own working directory and cache, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqkit
+
+LINES = [
+    "the cat sat on the mat and looked at the moon",
+    "a dog ran over the hill to the river and back",
+    "where the wind goes no one knows but the trees",
+    "one two three four five six seven eight nine ten",
+]
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SEQKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+    torch.manual_seed(0)
+    return folder
+
+
+@pytest.fixture
+def text_file(workdir: Path) -> Path:
+    """About 19,000 characters that a small model learns at once."""
+    path = workdir / "my.txt"
+    path.write_text("".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340)), "utf-8")
+    return path
+
+
+@pytest.fixture
+def tiny_recipe(text_file: Path) -> seqkit.Recipe:
+    """Trains in well under a second."""
+    return seqkit.Recipe(
+        name="tiny",
+        source={"use": "text", "path": str(text_file)},
+        cell={"use": "rnn", "hidden_size": 16},
+        train={
+            "batch_size": 8,
+            "seq_len": 20,
+            "steps": 30,
+            "evaluate_every": 10,
+            "log_every": 10,
+            "state": "carry",
+        },
+        sample={"max_tokens": 40},
+    )

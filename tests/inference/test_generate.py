@@ -1,0 +1,102 @@
+import itertools
+
+import pytest
+import torch
+
+from seqkit import SequenceModel, generate
+from seqkit.cells import RNN
+from seqkit.errors import SamplingError
+from seqkit.inference import stream
+from seqkit.tokenizers import CharTokenizer
+
+TOKENIZER = CharTokenizer("abcdefgh \n")
+
+
+@pytest.fixture
+def model() -> SequenceModel:
+    torch.manual_seed(1)
+    return SequenceModel(RNN(TOKENIZER.vocab_size, 16), vocab_size=TOKENIZER.vocab_size)
+
+
+def by_hand(model: SequenceModel, prompt: str, count: int) -> str:
+    """Greedy, by reading all of the text anew for every character."""
+    text = prompt
+    for _ in range(count):
+        ids = [TOKENIZER.start_id, *TOKENIZER.encode(text).tolist()]
+        logits = model(torch.tensor([ids]))[0][0, -1]
+        logits[TOKENIZER.unknown_id] = -torch.inf
+        text += TOKENIZER.decode([int(logits.argmax())])
+    return text[len(prompt) :]
+
+
+@pytest.mark.parametrize("prompt", ["", "a", "head bag"])
+def test_greedy_text_is_that_of_reading_everything_anew(model: SequenceModel, prompt: str) -> None:
+    assert generate(model, TOKENIZER, prompt, max_tokens=25, temperature=0) == by_hand(model, prompt, 25)
+
+
+def test_a_seed_repeats_the_text(model: SequenceModel) -> None:
+    text = generate(model, TOKENIZER, "a", max_tokens=50, seed=1)
+    assert generate(model, TOKENIZER, "a", max_tokens=50, seed=1) == text
+    assert generate(model, TOKENIZER, "a", max_tokens=50, seed=2) != text
+    assert generate(model, TOKENIZER, "a", max_tokens=50, seed=None) != generate(
+        model, TOKENIZER, "a", max_tokens=50, seed=None
+    )
+    assert len(text) == 50
+
+
+def test_the_pieces_joined_are_the_text(model: SequenceModel) -> None:
+    for stop in (None, "a", ["bc", "de"]):
+        pieces = list(stream(model, TOKENIZER, "a", max_tokens=60, stop=stop))
+        assert "".join(pieces) == generate(model, TOKENIZER, "a", max_tokens=60, stop=stop)
+
+
+def test_text_appears_as_it_is_made(model: SequenceModel) -> None:
+    endless = stream(model, TOKENIZER, "", max_tokens=10**9)
+    assert len(list(itertools.islice(endless, 5))) == 5
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_the_text_ends_before_a_stop_string(model: SequenceModel, length: int) -> None:
+    text = generate(model, TOKENIZER, "a", max_tokens=80)
+    stop = text[40 : 40 + length]
+    stopped = generate(model, TOKENIZER, "a", max_tokens=80, stop=["never in it", stop])
+    assert stopped == text[: text.index(stop)]
+    assert generate(model, TOKENIZER, "a", max_tokens=80, stop="never in it") == text
+
+
+def test_what_looked_like_a_stop_string_at_the_end_is_given(model: SequenceModel) -> None:
+    text = generate(model, TOKENIZER, "a", max_tokens=20)
+    assert generate(model, TOKENIZER, "a", max_tokens=20, stop=text[-3:] + "☃") == text
+
+
+def test_no_prompt_crashes_it_and_unknown_is_never_drawn(model: SequenceModel) -> None:
+    with torch.no_grad():
+        model.head.projection.bias[TOKENIZER.unknown_id] = 100.0  # it would be drawn every time
+    for prompt in ("", "☃", "Zürich \0 \ud800"):
+        assert "\ufffd" not in generate(model, TOKENIZER, prompt, max_tokens=30)
+
+
+def test_the_models_mode_and_the_random_stream_stay(model: SequenceModel) -> None:
+    before = torch.get_rng_state()
+    generate(model, TOKENIZER, "a", max_tokens=5)
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -0.1}, "temperature must be 0"),
+        ({"top_k": 0}, "top_k must be 1"),
+        ({"top_p": 2.0}, "top_p must be"),
+        ({"max_tokens": -1}, "max_tokens must be 0 or greater, got -1"),
+        ({"stop": ""}, "must not be empty"),
+    ],
+)
+def test_options_out_of_range_are_told_at_once(model: SequenceModel, options: dict, message: str) -> None:
+    with pytest.raises(SamplingError, match=message):
+        stream(model, TOKENIZER, "a", **options)
+
+
+def test_no_tokens_is_no_text(model: SequenceModel) -> None:
+    assert generate(model, TOKENIZER, "a", max_tokens=0) == ""

@@ -1,0 +1,220 @@
+import logging
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqkit import Recipe
+from seqkit.errors import RecipeError, UnknownNameError
+from seqkit.recipe import TrainConfig
+from seqkit.recipe.draft import key_lines, parse_value
+
+SMALL = """
+description = "a test"
+
+[source]
+use = "text"
+path = "data/*.txt"
+
+[cell]
+use = "rnn"
+hidden_size = 12
+
+[train]
+steps = 5
+"""
+
+
+def write(text: str, name: str = "recipes/small.toml") -> str:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return name
+
+
+def faults(recipe: Recipe) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        recipe.resolve()
+    return list(caught.value.faults)
+
+
+class TestLoading:
+    def test_by_name(self) -> None:
+        resolved = Recipe.load("quickstart").resolve()
+        assert resolved.name == "quickstart"
+        assert resolved.cell.use == "rnn"
+
+    def test_by_path_with_every_default(self) -> None:
+        resolved = Recipe.load(write(SMALL)).resolve()
+        assert resolved.name == "small"
+        assert resolved.tokenizer.use == "char"
+        assert resolved.cell.config.hidden_size == 12  # type: ignore[attr-defined]
+        assert resolved.train.steps == 5
+        assert resolved.train.epochs is None
+        assert resolved.train.batch_size == 32
+        assert resolved.data.split == (0.9, 0.05, 0.05)
+
+    def test_without_a_budget_it_is_ten_epochs(self) -> None:
+        assert Recipe.load(write(SMALL)).override(["~train.steps"]).resolve().train.epochs == 10
+
+    def test_what_cannot_be_read(self) -> None:
+        with pytest.raises(UnknownNameError, match="no recipe is called 'quick'"):
+            Recipe.load("quick")
+        with pytest.raises(RecipeError, match="no.toml:\n  cannot be read: No such file"):
+            Recipe.load("no.toml")
+        with pytest.raises(RecipeError, match=r"not valid TOML: .*line 2"):
+            Recipe.load(write("[source]\nuse = \n"))
+
+    def test_python_tables_are_the_same(self) -> None:
+        recipe = Recipe(
+            source={"use": "samples"},
+            cell={"use": "rnn", "hidden_size": 12},
+            train=TrainConfig(steps=5, seed=3),
+        )
+        resolved = recipe.resolve()
+        assert (resolved.train.steps, resolved.train.seed, resolved.train.epochs) == (5, 3, None)
+
+
+class TestPaths:
+    def test_in_a_file_they_are_relative_to_it(self, workdir: Path) -> None:
+        source = Recipe.load(write(SMALL)).resolve().source
+        assert source.config.path == str(workdir / "recipes" / "data" / "*.txt")  # type: ignore[attr-defined]
+
+    def test_in_an_override_they_are_relative_to_the_working_directory(self, workdir: Path) -> None:
+        recipe = Recipe.load(write(SMALL)).override(["source.path=b.txt"])
+        assert recipe.resolve().source.config.path == str(workdir / "b.txt")  # type: ignore[attr-defined]
+        recipe = Recipe.load(write(SMALL)).override(
+            ['source.path={train = "a.txt", test = ["b.txt", "/c.txt"]}']
+        )
+        assert recipe.resolve().source.config.path == {  # type: ignore[attr-defined]
+            "train": str(workdir / "a.txt"),
+            "test": [str(workdir / "b.txt"), "/c.txt"],
+        }
+
+    def test_with_data_puts_the_users_file_in_place(self, workdir: Path) -> None:
+        source = Recipe.load("quickstart").with_data("my.txt").resolve().source
+        assert source.use == "text"
+        assert source.options()["path"] == str(workdir / "my.txt")
+
+
+class TestOverrides:
+    def test_the_right_side_is_toml_or_a_string(self) -> None:
+        assert parse_value("3") == 3
+        assert parse_value("2e-3") == 0.002
+        assert parse_value("true") is True
+        assert parse_value("[0.9, 0.1, 0]") == [0.9, 0.1, 0]
+        assert parse_value("my.txt") == "my.txt"
+        assert parse_value("a=b") == "a=b"
+        assert parse_value("") == ""
+        assert parse_value('"3"') == "3"
+
+    @given(st.text())
+    def test_no_right_side_breaks_it(self, text: str) -> None:
+        parse_value(text)
+
+    def test_a_value_with_an_equals_sign_is_whole(self) -> None:
+        assert Recipe.load(write(SMALL)).override(["sample.prompt=a=b"]).resolve().sample.prompt == "a=b"
+
+    def test_later_ones_win_and_none_changes_the_recipe_it_is_made_from(self) -> None:
+        recipe = Recipe.load(write(SMALL))
+        changed = recipe.override(["train.steps=7", "train.steps=9"])
+        assert changed.resolve().train.steps == 9
+        assert changed.overrides == ("train.steps=7", "train.steps=9")
+        assert recipe.resolve().train.steps == 5
+
+    def test_a_fault_of_the_file_can_be_overridden(self) -> None:
+        recipe = Recipe.load(write(SMALL.replace("hidden_size = 12", "hidden_size = 0")))
+        assert recipe.override(["cell.hidden_size=3"]).resolve().cell.options() == {"hidden_size": 3}
+
+    def test_use_starts_the_table_afresh(self, caplog: pytest.LogCaptureFixture) -> None:
+        recipe = Recipe.load(write(SMALL)).override(["source.use=samples"])
+        with caplog.at_level(logging.INFO):
+            assert recipe.resolve().source.options() == {"name": "python-docs"}
+        assert "[source] use = 'samples' does not know path: dropped" in caplog.text
+
+    def test_the_same_use_keeps_the_table(self) -> None:
+        assert Recipe.load(write(SMALL)).override(["cell.use=rnn"]).resolve().cell.options() == {
+            "hidden_size": 12
+        }
+
+    @pytest.mark.parametrize("text", ["steps=3", "train.steps", "~train.steps=3", "=", "~", ""])
+    def test_a_malformed_one_is_told(self, text: str) -> None:
+        assert faults(Recipe.load(write(SMALL)).override([text])) == [
+            f"{text!r}: an override is table.key=value or ~table.key"
+        ]
+
+    def test_removing_what_is_not_there_is_told(self) -> None:
+        assert faults(Recipe.load(write(SMALL)).override(["~train.minutes"])) == [
+            "'~train.minutes': there is no such key to remove"
+        ]
+
+
+class TestFaults:
+    def test_all_are_told_at_once_each_with_its_place(self) -> None:
+        text = SMALL.replace("hidden_size", "hiden_size").replace("steps = 5", 'steps = "5"\nstate = "keep"')
+        recipe = Recipe.load(write(text + "[modle]\nlayers = 2\n")).override(
+            ["train.seqlen=9", "model.dropout=1"]
+        )
+        assert faults(recipe) == [
+            "[modle]: unknown table (small.toml:15). Did you mean 'model'?",
+            "cell.hiden_size: unknown key. Did you mean 'hidden_size'? (small.toml:10)",
+            "model.dropout: should be less than 1, got 1 (override 'model.dropout=1')",
+            "train.steps: should be a valid integer, got '5' (small.toml:13)",
+            "train.state: should be 'reset' or 'carry', got 'keep' (small.toml:14)",
+            "train.seqlen: unknown key. Did you mean 'seq_len'? (override 'train.seqlen=9')",
+        ]
+
+    def test_the_title_names_the_file(self) -> None:
+        with pytest.raises(RecipeError, match=r"^1 fault in recipe small.toml:\n  train.steps"):
+            Recipe.load(write(SMALL)).override(["train.steps=0"]).resolve()
+
+    def test_an_unknown_component(self) -> None:
+        recipe = Recipe.load(write(SMALL.replace('"rnn"', '"rnm"')))
+        assert faults(recipe) == [
+            "cell.use: no cell is called 'rnm' (small.toml:9). Did you mean 'rnn'?\n  Known: rnn."
+        ]
+
+    def test_a_missing_component_key_or_table(self) -> None:
+        recipe = Recipe.load(write('[source]\nuse = "text"\n[cell]\nhidden_size = 3\n'))
+        assert faults(recipe) == [
+            "source.path: is needed (small.toml)",
+            "[cell]: needs a name, for instance use = 'rnn' (small.toml)",
+        ]
+        assert faults(Recipe.load(write("cell = 3\n")))[0].startswith("[source]: needs a name")
+
+    def test_a_union_has_one_line(self) -> None:
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["source.path=3"]))
+        assert fault.startswith("source.path: should be a valid string or should be a valid list or")
+        assert fault.endswith(", got 3 (override 'source.path=3')")
+
+    @pytest.mark.parametrize("split", ["[1, 2, 3]", "[0.9, 0.1]", "[0, 0.5, 0.5]", "[1.1, -0.1, 0]", "0.9"])
+    def test_a_split_must_sum_to_one(self, split: str) -> None:
+        (fault, *_) = faults(Recipe.load(write(SMALL)).override([f"data.split={split}"]))
+        assert fault.startswith("data.split: ")
+
+    def test_numbers_are_not_guessed_from_other_types(self) -> None:
+        for value in ("true", '"12"', "12.0"):
+            assert len(faults(Recipe.load(write(SMALL)).override([f"cell.hidden_size={value}"]))) == 1
+
+
+def test_saved_and_loaded_it_is_the_same_recipe(workdir: Path) -> None:
+    resolved = Recipe.load(write(SMALL)).override(["sample.top_k=5", "train.clip_norm=inf"]).resolve()
+    resolved.save("out.toml")
+    again = Recipe.load("./out.toml").resolve()
+    assert again.tables() == resolved.tables()
+    assert tomllib.loads(Path("out.toml").read_text())["train"]["batch_size"] == 32
+    assert again.override(["train.steps=1"]).resolve().train.steps == 1
+    assert again.with_data("x.txt").resolve().source.options()["path"] == str(workdir / "x.txt")
+    Recipe.load("./out.toml").save("again.toml")
+    assert Path("again.toml").read_text() == Path("out.toml").read_text()
+
+
+def test_the_lines_of_keys() -> None:
+    text = '# [no]\na = 1\n[b]\n  c = 2 # d = 3\n"e" = 4\n[ f ]\nc.x = 5\n[g.h]\ni = 1\n'
+    lines = key_lines(text)
+    assert lines["", "a"] == 2
+    assert lines["b", "c"] == 4
+    assert lines["f", "c"] == 7
+    assert lines["g", "h"] == 8

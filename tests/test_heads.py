@@ -1,0 +1,85 @@
+import math
+
+import pytest
+import torch
+
+from seqkit.errors import ContractError, SamplingError, UnknownNameError
+from seqkit.heads import make_head
+
+
+def test_the_linear_head_gives_logits_and_their_cross_entropy() -> None:
+    head = make_head("linear", 4, 6)
+    hidden, targets = torch.randn(10, 4), torch.randint(6, (10,))
+    logits = head(hidden)
+    weight, bias = head.state_dict().values()
+    torch.testing.assert_close(logits, hidden @ weight.T + bias)
+    expected = -torch.log_softmax(logits, -1)[torch.arange(10), targets]
+    torch.testing.assert_close(head.loss(logits, targets), expected)
+
+
+def test_no_head_takes_the_output_as_it_is() -> None:
+    head = make_head("none", 6, 6)
+    hidden = torch.randn(3, 6)
+    assert torch.equal(head(hidden), hidden)
+    assert not list(head.parameters())
+    with pytest.raises(ContractError, match=r"must have 6 features; it has 4.\n.*output_size=6"):
+        make_head("none", 4, 6)
+
+
+def test_an_unknown_head() -> None:
+    with pytest.raises(UnknownNameError, match="no head is called 'liner'. Did you mean 'linear'"):
+        make_head("liner", 4, 6)
+
+
+class TestSampling:
+    LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+
+    def draw(self, count: int = 20_000, **options: float) -> list[float]:
+        """The share of each id."""
+        head = make_head("none", 4, 4)
+        generator = torch.Generator().manual_seed(0)
+        drawn = head.sample(self.LOGITS.expand(count, 4), generator, **options)
+        assert drawn.shape == (count,)
+        return [float((drawn == i).float().mean()) for i in range(4)]
+
+    def test_the_shares_are_the_probabilities(self) -> None:
+        assert self.draw() == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.015)
+
+    def test_temperature_sharpens(self) -> None:
+        powers = [p**2 for p in (0.5, 0.3, 0.15, 0.05)]
+        assert self.draw(temperature=0.5) == pytest.approx([p / sum(powers) for p in powers], abs=0.015)
+
+    def test_temperature_zero_is_greedy(self) -> None:
+        assert self.draw(temperature=0) == [1, 0, 0, 0]
+        assert self.draw(temperature=1e-30) == [1, 0, 0, 0]
+
+    def test_top_k(self) -> None:
+        assert self.draw(top_k=2) == pytest.approx([0.625, 0.375, 0, 0], abs=0.015)
+        assert self.draw(top_k=1) == [1, 0, 0, 0]
+        assert self.draw(top_k=99)[3] > 0
+
+    def test_top_p(self) -> None:
+        assert self.draw(top_p=0.79) == pytest.approx([0.625, 0.375, 0, 0], abs=0.015)
+        assert self.draw(top_p=0.5) == [1, 0, 0, 0]
+        assert self.draw(top_p=1e-9) == [1, 0, 0, 0]
+        assert self.draw(top_p=1)[3] > 0
+
+    def test_an_impossible_id_is_never_drawn(self) -> None:
+        head = make_head("none", 4, 4)
+        logits = torch.tensor([0.0, -math.inf, 0.0, 0.0]).expand(1000, 4)
+        assert not (head.sample(logits, torch.Generator().manual_seed(0)) == 1).any()
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"temperature": -1}, r"temperature must be 0 \(greedy\) or greater, got -1"),
+            ({"temperature": math.inf}, "temperature"),
+            ({"temperature": math.nan}, "temperature"),
+            ({"top_k": 0}, "top_k must be 1 or greater, got 0"),
+            ({"top_p": 0}, "top_p must be greater than 0 and at most 1, got 0"),
+            ({"top_p": 1.5}, "got 1.5"),
+        ],
+    )
+    def test_options_out_of_range(self, options: dict[str, float], message: str) -> None:
+        with pytest.raises(SamplingError, match=message):
+            self.draw(**options)

@@ -1,0 +1,245 @@
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import seqkit
+from seqkit.errors import ContractError, NonFiniteError, RecipeError, RunError, SourceError
+
+
+@pytest.fixture
+def run(tiny_recipe: seqkit.Recipe) -> seqkit.Run:
+    return seqkit.train(tiny_recipe, "out")
+
+
+class TestTraining:
+    def test_a_run_directory_holds_everything(self, run: seqkit.Run) -> None:
+        names = {path.name for path in run.path.iterdir()}
+        assert names == {
+            "recipe.toml",
+            "provenance.json",
+            "tokenizer.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "loss.png",
+        }
+        assert (run.path / "loss.png").read_bytes().startswith(b"\x89PNG")
+        assert [row["step"] for row in run.metrics if row["split"] == "validation"] == [10, 20, 30]
+        train = [row for row in run.metrics if row["split"] == "train"]
+        assert [row["step"] for row in train] == [10, 20, 30]
+        for row in run.metrics:
+            assert {
+                "step",
+                "epoch",
+                "split",
+                "loss",
+                "tokens",
+                "bits_per_char",
+                "perplexity",
+                "elapsed_s",
+            } <= set(row)
+        assert all(row["tokens_per_s"] > 0 for row in train)
+        assert train[-1]["loss"] < train[0]["loss"]
+
+    def test_the_provenance_says_what_it_was_made_of(self, run: seqkit.Run) -> None:
+        provenance = run.provenance
+        assert provenance["components"]["cell"] == {
+            "use": "rnn",
+            "distribution": "seqkit",
+            "version": seqkit.__version__,
+        }
+        assert provenance["versions"]["torch"] == torch.__version__
+        assert (provenance["seed"], provenance["engine"], provenance["device"]) == (0, "loop", "cpu")
+        assert provenance["ended_by"] == "30 steps"
+        assert provenance["data"]["splits"]["train"]["tokens"] > 10_000
+        assert len(provenance["data"]["source"]) == 32
+
+    def test_the_same_recipe_gives_the_same_weights(self, tiny_recipe: seqkit.Recipe) -> None:
+        before = torch.get_rng_state()
+        first, second = (seqkit.train(tiny_recipe, name) for name in ("a", "b"))
+        assert all(map(torch.equal, first.model.state_dict().values(), second.model.state_dict().values()))
+        other = seqkit.train(tiny_recipe.override(["train.seed=1"]), "c")
+        assert not torch.equal(first.model.cell.i2h.weight, other.model.cell.i2h.weight)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_the_best_weights_are_the_runs(self, tiny_recipe: seqkit.Recipe) -> None:
+        """A learning rate that is far too high for the second half makes the last weights worse."""
+        recipe = tiny_recipe.override(["train.steps=40", "train.learning_rate=0.02"])
+
+        class Spoil:
+            def step_finished(self, trainer: Any, step: int, metrics: dict[str, float]) -> None:
+                if step > 20:
+                    with torch.no_grad():
+                        for parameter in trainer.model.parameters():
+                            parameter.add_(0.05)
+
+        run = seqkit.train(recipe, "out", callbacks=[Spoil()])
+        rows = [row for row in run.metrics if row["split"] == "validation"]
+        assert rows[-1]["loss"] > rows[1]["loss"] + 0.1
+        assert run.evaluate("validation")["loss"] == pytest.approx(rows[1]["loss"], abs=1e-6)
+        assert seqkit.load("out").evaluate("validation")["loss"] == pytest.approx(rows[1]["loss"], abs=1e-6)
+        assert [p.name for p in sorted((run.path / "checkpoints").iterdir())] == [
+            "step-00000020",
+            "step-00000040",
+        ]
+
+    def test_two_layers_an_embedding_and_the_reset_policy(self, tiny_recipe: seqkit.Recipe) -> None:
+        overrides = [
+            "model.layers=2",
+            "model.encoder=embedding",
+            "model.embedding_size=8",
+            "model.dropout=0.1",
+        ]
+        run = seqkit.train(tiny_recipe.override([*overrides, "train.state=reset"]), "out")
+        assert run.metrics[-1]["loss"] < run.metrics[0]["loss"]
+        assert run.evaluate("test")["state"] == "reset"
+        assert seqkit.load("out").generate("the") == run.generate("the")
+
+    def test_without_a_validation_split_the_last_weights_are_kept(
+        self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = seqkit.train(tiny_recipe.override(["data.split=[1, 0, 0]"]), "out")
+        assert "there is no validation split: the last weights are kept" in caplog.text
+        assert run.provenance["data"]["missing_splits"] == ["validation", "test"]
+        assert {row["split"] for row in run.metrics} == {"train"}
+        assert seqkit.load("out").generate("a") == run.generate("a")
+        with pytest.raises(SourceError, match="no test split; there is train.\n.*never invented"):
+            run.evaluate()
+
+    def test_by_default_runs_are_numbered(self, tiny_recipe: seqkit.Recipe) -> None:
+        recipe = tiny_recipe.override(["train.steps=1"])
+        assert [str(seqkit.train(recipe).path) for _ in range(2)] == ["runs/tiny", "runs/tiny-2"]
+
+    def test_text_that_is_longer_than_a_window_but_short(
+        self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Path("short.txt").write_text("ab\n" * 40)
+        seqkit.train(tiny_recipe.with_data("short.txt").override(["train.steps=2"]), "out")
+        assert "room for 5 lanes of one window, not for train.batch_size = 8" in caplog.text
+
+
+class TestMistakes:
+    def test_a_directory_that_holds_a_run_is_refused(
+        self, run: seqkit.Run, tiny_recipe: seqkit.Recipe
+    ) -> None:
+        before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+        with pytest.raises(RunError, match=r"out holds another run; nothing was written"):
+            seqkit.train(tiny_recipe, "out")
+        assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+    def test_a_directory_that_is_not_empty_is_refused(self, tiny_recipe: seqkit.Recipe) -> None:
+        Path("full").mkdir()
+        Path("full/mine").write_text("")
+        with pytest.raises(RunError, match="full is not empty"):
+            seqkit.train(tiny_recipe, "full")
+        with pytest.raises(RunError, match="full/mine cannot be made: "):
+            seqkit.train(tiny_recipe, "full/mine")
+
+    def test_a_text_shorter_than_a_window(self, tiny_recipe: seqkit.Recipe) -> None:
+        Path("short.txt").write_text("abc\n")
+        with pytest.raises(SourceError, match=r"has 4 tokens, less than one window of train.seq_len = 20"):
+            seqkit.train(tiny_recipe.with_data("short.txt"), "out")
+        assert not Path("out").exists()
+
+    def test_a_wrong_recipe_or_device_leaves_nothing_behind(self, tiny_recipe: seqkit.Recipe) -> None:
+        with pytest.raises(RecipeError, match="train.steps"):
+            seqkit.train(tiny_recipe.override(["train.steps=0"]), "out")
+        for device in ("warp", "cuda:99"):
+            with pytest.raises(ContractError, match=f"the device '{device}' cannot be used here"):
+                seqkit.train(tiny_recipe.override([f"train.device={device}"]), "out")
+        assert not Path("out").exists()
+
+    def test_a_head_that_does_not_fit(self, tiny_recipe: seqkit.Recipe) -> None:
+        with pytest.raises(ContractError, match="head 'none'"):
+            seqkit.train(tiny_recipe.override(["model.head=none"]), "out")
+
+    def test_a_divergence_ends_with_the_step(self, tiny_recipe: seqkit.Recipe) -> None:
+        overrides = ["train.learning_rate=1e38", "train.clip_norm=inf", "train.optimizer=sgd"]
+        with pytest.raises(NonFiniteError, match=r"at step \d+; training stopped before"):
+            seqkit.train(tiny_recipe.override(overrides), "out")
+
+
+class TestLoading:
+    def test_in_another_process_it_generates_the_same(self, run: seqkit.Run) -> None:
+        program = "import seqkit; print(ascii(seqkit.load('out').generate('the ')))"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == ascii(run.generate("the "))
+
+    def test_it_reads_the_run_directory_only(self, run: seqkit.Run, text_file: Path) -> None:
+        text_file.unlink()
+        loaded = seqkit.load("out")
+        assert loaded.generate("a") == run.generate("a")
+        assert loaded.score("the cat").bits_per_char == run.score("the cat").bits_per_char
+        assert loaded.recipe.tables() == run.recipe.tables()
+        with pytest.raises(SourceError, match="no such file"):
+            loaded.evaluate()
+
+    def test_nothing_in_it_is_pickled(self, run: seqkit.Run) -> None:
+        suffixes = {path.suffix for path in run.path.rglob("*") if path.is_file()}
+        assert suffixes == {".toml", ".json", ".jsonl", ".safetensors", ".png"}
+
+    def test_what_is_no_run_is_told(self, workdir: Path, run: seqkit.Run) -> None:
+        with pytest.raises(RunError, match="there is no run directory nowhere"):
+            seqkit.load("nowhere")
+        with pytest.raises(
+            RunError, match=r"is not a run: there is no recipe.toml in it. It holds runs, though: out"
+        ):
+            seqkit.load(workdir)
+        (run.path / "tokenizer.json").write_text("{")
+        with pytest.raises(RunError, match=r"tokenizer.json cannot be read"):
+            seqkit.load("out")
+
+    def test_a_last_row_that_was_cut_off_is_left_out(self, run: seqkit.Run) -> None:
+        rows = run.metrics
+        with (run.path / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 99, "lo')
+        assert run.metrics == rows
+
+
+class TestUsing:
+    def test_what_is_not_said_comes_from_the_recipe(self, run: seqkit.Run) -> None:
+        assert len(run.generate()) == 40
+        assert len(run.generate(max_tokens=7)) == 7
+        assert run.generate("a", seed=1) != run.generate("a", seed=2)
+        stream = run.stream("a")
+        assert isinstance(stream, Iterator)
+        assert "".join(stream) == run.generate("a")
+
+    def test_evaluate_reads_a_whole_split(self, run: seqkit.Run) -> None:
+        metrics = run.evaluate()
+        assert (metrics["split"], metrics["state"]) == ("test", "carry")
+        assert metrics["tokens"] == run.provenance["data"]["splits"]["test"]["tokens"]
+        last = [row for row in run.metrics if row["split"] == "validation"][-1]
+        assert run.evaluate("validation")["loss"] == pytest.approx(last["loss"], abs=1e-6)
+        with pytest.raises(SourceError, match="there is no dev split; there is train, validation, test"):
+            run.evaluate("dev")
+
+    def test_carried_evaluation_does_not_depend_on_the_batch_size(self, tiny_recipe: seqkit.Recipe) -> None:
+        run = seqkit.train(tiny_recipe, "out")
+        other = run.recipe.override(["train.batch_size=3"]).resolve()
+        same = seqkit.Run(run.path, other, run.tokenizer, run.model)
+        assert same.evaluate() == run.evaluate()
+
+    def test_evaluate_another_file(self, run: seqkit.Run) -> None:
+        Path("other.txt").write_text("the cat sat ☃\n" * 30)
+        metrics = run.evaluate(data="other.txt")
+        assert (metrics["split"], metrics["tokens"], metrics["unknown_characters"]) == ("all", 420, 30)
+
+    def test_changed_data_is_told(
+        self, run: seqkit.Run, text_file: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING):
+            run.evaluate()
+        assert "changed" not in caplog.text
+        text_file.write_text(text_file.read_text() + "more\n")
+        run.evaluate()
+        assert "the data has changed since the run was trained" in caplog.text
+
+    def test_results_are_plain_json(self, run: seqkit.Run) -> None:
+        json.dumps([run.metrics, run.provenance, run.evaluate()])

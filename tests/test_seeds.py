@@ -1,0 +1,37 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import seqkit
+from seqkit.errors import RecipeError, RunError
+from seqkit.seeds import mean_and_interval, train_seeds
+
+
+def test_every_seed_is_a_complete_run(tiny_recipe: seqkit.Recipe) -> None:
+    summary = train_seeds(tiny_recipe, 3, "out")
+    assert json.loads(Path("out/summary.json").read_text()) == summary
+    losses = []
+    for seed in range(3):
+        run = seqkit.load(f"out/seed-{seed}")
+        assert run.provenance["seed"] == seed
+        losses.append(min(row["loss"] for row in run.metrics if row["split"] == "validation"))
+    assert summary["loss"]["values"] == losses
+    assert len(set(losses)) == 3
+    low, high = summary["loss"]["interval_95"]
+    assert low < summary["loss"]["mean"] < high
+
+
+def test_the_interval_is_students() -> None:
+    """By hand: mean 2, standard deviation 1, t(2 degrees of freedom) = 4.303."""
+    result = mean_and_interval([1.0, 2.0, 3.0])
+    assert result["mean"] == 2
+    assert result["interval_95"] == pytest.approx([2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5])
+
+
+def test_mistakes_are_told_before_anything_is_made(tiny_recipe: seqkit.Recipe) -> None:
+    with pytest.raises(RunError, match="two seeds at least, got 1"):
+        train_seeds(tiny_recipe, 1, "out")
+    with pytest.raises(RecipeError):
+        train_seeds(tiny_recipe.override(["train.steps=0"]), 2, "out")
+    assert not Path("out").exists()

@@ -1,0 +1,279 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from seqkit import Batch, SequenceModel, Trainer
+from seqkit.cells import RNN
+from seqkit.data import Lanes, Windows
+from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
+
+V = 5
+IDS = np.tile(np.array([0, 1, 2, 3, 4, 2, 1], dtype=np.uint8), 60)
+
+
+def make_model(dropout: float = 0.0) -> SequenceModel:
+    torch.manual_seed(0)
+    return SequenceModel(RNN(V, 8), vocab_size=V, dropout=dropout)
+
+
+def make_trainer(model: SequenceModel | None = None, **options: object) -> Trainer:
+    model = model or make_model()
+    return Trainer(model, torch.optim.SGD(model.parameters(), lr=0.3), **options)  # type: ignore[arg-type]
+
+
+def lanes(**options: int) -> Lanes:
+    return Lanes(IDS, **{"lanes": 4, "seq_len": 10, "start_id": 0, **options})
+
+
+def windows() -> Windows:
+    return Windows(IDS, batch_size=4, seq_len=10, start_id=0, shuffle_seed=0)
+
+
+def weights_of(trainer: Trainer) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in trainer.model.parameters()]
+
+
+class TestFitting:
+    @pytest.mark.parametrize("state", ["reset", "carry"])
+    def test_the_loss_falls(self, state: str) -> None:
+        history = make_trainer(state=state).fit(lanes() if state == "carry" else windows(), epochs=15)
+        assert history.epochs[0]["loss"] > 1.0
+        assert history.epochs[-1]["loss"] < 0.5
+        assert len(history.epochs) == 15
+        assert len(history.losses) == history.epochs[-1]["step"] == 15 * len(lanes())
+        assert history.ended_by == "15 epochs"
+
+    def test_an_epoch_reports_the_mean_over_its_positions(self) -> None:
+        trainer = make_trainer(model := make_model())
+        trainer.optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        history = trainer.fit(windows(), epochs=1)
+        assert history.epochs[0]["loss"] == pytest.approx(trainer.evaluate(windows())["loss"], abs=1e-6)
+        assert history.epochs[0]["tokens"] == len(IDS)
+        assert history.epochs[0]["tokens_per_s"] > 0
+
+    def test_the_same_seed_gives_the_same_weights(self) -> None:
+        first, second = (make_trainer(make_model(dropout=0.2)) for _ in range(2))
+        for trainer in (first, second):
+            torch.manual_seed(3)
+            trainer.fit(windows(), steps=7)
+        assert all(map(torch.equal, weights_of(first), weights_of(second)))
+
+    def test_masked_positions_change_nothing(self) -> None:
+        ids = torch.randint(V, (3, 9))
+        mask = torch.ones(3, 8, dtype=torch.bool)
+        mask[1, 5:] = False
+        garbage = ids.clone()
+        garbage[1, 6:] = 0
+        results = []
+        for stream in (ids, garbage):
+            trainer = make_trainer()
+            history = trainer.fit([Batch(stream[:, :-1], stream[:, 1:], mask)], steps=3)
+            results.append((weights_of(trainer), list(history.losses)))
+        assert all(map(torch.equal, results[0][0], results[1][0]))
+        assert results[0][1] == results[1][1]
+
+    def test_a_loss_function_gets_the_counted_positions_flattened(self) -> None:
+        seen = []
+
+        def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            seen.append((outputs.shape, targets.shape))
+            return nn.functional.cross_entropy(outputs, targets)
+
+        own, given = make_trainer(), make_trainer(loss_fn=loss_fn)
+        for trainer in (own, given):
+            trainer.fit(windows(), steps=3)
+        torch.testing.assert_close(weights_of(own), weights_of(given))
+        assert seen[0] == ((40, V), (40,))
+
+    def test_the_sum_over_time_is_the_mean_times_the_steps(self) -> None:
+        ids = torch.randint(V, (3, 9))
+        batch = Batch(ids[:, :-1], ids[:, 1:])
+        mean = make_trainer(clip_norm=None)
+        summed = make_trainer(clip_norm=None, loss_over_time="sum")
+        summed.optimizer.param_groups[0]["lr"] = 0.3 / 8
+        losses = [list(trainer.fit([batch], steps=4).losses) for trainer in (mean, summed)]
+        torch.testing.assert_close(weights_of(mean), weights_of(summed))
+        assert losses[0] == pytest.approx(losses[1])
+
+    def test_the_gradient_is_clipped(self) -> None:
+        trainer = make_trainer(clip_norm=0.01)
+        before = weights_of(trainer)
+        trainer.fit(windows(), steps=1)
+        moved = torch.cat([(a - b).flatten() for a, b in zip(weights_of(trainer), before, strict=True)])
+        assert float(moved.norm()) == pytest.approx(0.3 * 0.01, rel=1e-3)
+
+    def test_bfloat16_trains_near_float32(self) -> None:
+        losses = [
+            make_trainer(precision=p).fit(windows(), epochs=4).epochs[-1]["loss"]
+            for p in ("float32", "bfloat16")
+        ]
+        assert losses[0] == pytest.approx(losses[1], abs=0.05)
+        assert losses[0] != losses[1]
+
+    def test_a_schedule_moves_the_learning_rate(self) -> None:
+        rates = []
+
+        class Watch:
+            def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+                rates.append(metrics["learning_rate"])
+
+        make_trainer(schedule=lambda step, progress: 1 - progress, callbacks=[Watch()]).fit(
+            windows(), steps=4
+        )
+        assert rates == pytest.approx([0.3, 0.225, 0.15, 0.075])
+
+
+class TestState:
+    def test_carry_hands_the_final_state_on(self) -> None:
+        """Two halves with the state carried give the loss of the whole; with the state reset they do not."""
+        ids = torch.randint(V, (3, 21))
+        halves = [Batch(ids[:, :10], ids[:, 1:11]), Batch(ids[:, 10:20], ids[:, 11:21])]
+        whole = [Batch(ids[:, :20], ids[:, 1:21])]
+        carried, reset = make_trainer(state="carry"), make_trainer(state="reset")
+        expected = carried.evaluate(whole)["loss"]
+        assert carried.evaluate(halves)["loss"] == pytest.approx(expected, abs=1e-6)
+        assert abs(reset.evaluate(halves)["loss"] - expected) > 1e-4
+
+    def test_no_gradient_flows_into_the_batch_before(self) -> None:
+        trainer = make_trainer(state="carry")
+        trainer.fit(lanes(), epochs=2)  # a second backward through a freed graph would raise
+
+    def test_batches_of_another_size_cannot_carry(self) -> None:
+        data = DataLoader(TensorDataset(torch.randint(V, (5, 6)), torch.randint(V, (5, 6))), batch_size=2)
+        with pytest.raises(ContractError, match=r"2 rows, then 1.\n.*drop_last=True"):
+            make_trainer(state="carry").fit(data, epochs=1)
+        make_trainer(state="reset").fit(data, epochs=1)
+
+
+class TestBudget:
+    @pytest.mark.parametrize(
+        ("budget", "steps"), [({"steps": 3}, 3), ({"epochs": 0.5}, 6), ({"epochs": 2, "steps": 99}, 22)]
+    )
+    def test_the_first_limit_ends_it(self, budget: dict[str, float], steps: int) -> None:
+        trainer = make_trainer()
+        trainer.fit(windows(), **budget)  # type: ignore[arg-type]
+        assert trainer.budget.step == steps
+        assert len(windows()) == 11
+
+    def test_minutes(self) -> None:
+        history = make_trainer().fit(windows(), minutes=0.002)
+        assert history.ended_by == "0.002 minutes"
+
+    def test_none_is_told(self) -> None:
+        with pytest.raises(BudgetError, match="give steps, epochs or minutes"):
+            make_trainer().fit(windows())
+        with pytest.raises(BudgetError, match="greater than 0, got steps=0"):
+            make_trainer().fit(windows(), steps=0)
+
+    def test_no_data_is_told(self) -> None:
+        with pytest.raises(BudgetError, match="the training data is empty"):
+            make_trainer().fit([], steps=1)
+        with pytest.raises(BudgetError, match="cannot be read from the start again"):
+            make_trainer().fit(iter(list(windows())), epochs=3)
+        with pytest.raises(BudgetError, match="nothing to evaluate"):
+            make_trainer().evaluate([])
+
+
+class TestEvaluation:
+    def test_it_disturbs_nothing(self) -> None:
+        """Training with dropout, carried state and evaluations in between is training without them."""
+        finals = []
+        for every in (None, 2):
+            trainer = make_trainer(make_model(dropout=0.3), state="carry")
+            torch.manual_seed(5)
+            trainer.fit(lanes(), steps=15, validation=lanes(lanes=2) if every else None, evaluate_every=every)
+            finals.append(weights_of(trainer))
+            assert trainer.model.training
+        assert all(map(torch.equal, *finals))
+
+    def test_it_reads_the_whole_split_when_it_is_due(self) -> None:
+        history = make_trainer().fit(windows(), steps=13, validation=windows(), evaluate_every=5)
+        assert [row["step"] for row in history.evaluations] == [5, 10, 13]
+        assert all(row["tokens"] == len(IDS) for row in history.evaluations)
+        history = make_trainer().fit(windows(), steps=25, validation=windows())
+        assert [row["step"] for row in history.evaluations] == [11, 22, 25]
+
+    def test_the_best_weights_are_kept(self) -> None:
+        trainer = make_trainer()
+        history = trainer.fit(windows(), epochs=6, validation=windows())
+        assert history.best is not None
+        assert history.best.loss == min(row["loss"] for row in history.evaluations)
+        trainer.model.load_state_dict(history.best.weights)
+        assert trainer.evaluate(windows())["loss"] == pytest.approx(history.best.loss, abs=1e-7)
+
+    def test_patience_ends_it_and_the_best_weights_stay(self) -> None:
+        trainer = make_trainer(schedule=lambda step, progress: 0.0 if step >= 4 else 1.0)
+        history = trainer.fit(windows(), steps=100, validation=windows(), evaluate_every=2, patience=3)
+        assert history.ended_by == "patience: 3 evaluations without a lower validation loss"
+        assert trainer.budget.step == 10  # best at 4, then 6, 8, 10 are not lower
+        assert history.best is not None
+        assert history.best.step == 4
+
+
+class TestNonFinite:
+    def test_a_loss_that_is_not_finite_stops_before_the_weights(self) -> None:
+        losses = iter([1.0, 1.0, math.nan])
+
+        def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return outputs.mean() * 0 + next(losses) * outputs.square().mean()
+
+        seen: list[list[torch.Tensor]] = []
+
+        class Watch:
+            def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+                seen.append(weights_of(trainer))
+
+        trainer = make_trainer(loss_fn=loss_fn, callbacks=[Watch()])
+        with pytest.raises(
+            NonFiniteError, match=r"the loss is nan at step 3; .* before the weights were touched"
+        ) as caught:
+            trainer.fit(windows(), steps=9)
+        assert "learning rate (it is 0.3)" in str(caught.value)
+        assert len(seen) == 2
+        assert all(map(torch.equal, weights_of(trainer), seen[-1]))
+
+    def test_a_gradient_norm_that_is_not_finite_stops_too(self) -> None:
+        def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return (outputs.sum() * 0).abs().sqrt()  # 0, with a gradient of 0 * inf
+
+        trainer = make_trainer(loss_fn=loss_fn)
+        before = weights_of(trainer)
+        with pytest.raises(NonFiniteError, match="the gradient norm is nan at step 1"):
+            trainer.fit(windows(), steps=9)
+        assert all(map(torch.equal, weights_of(trainer), before))
+
+
+def test_callbacks_are_called_in_order() -> None:
+    calls: list[str] = []
+
+    class Callback:
+        def run_started(self, trainer: Trainer) -> None:
+            calls.append("started")
+
+        def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+            calls.append(f"step {step}")
+            assert set(metrics) == {"epoch", "loss", "tokens", "gradient_norm", "learning_rate"}
+
+        def evaluated(self, trainer: Trainer, step: int, split: str, metrics: dict[str, float]) -> None:
+            calls.append(f"{split} {step}")
+
+        def run_finished(self, trainer: Trainer) -> None:
+            calls.append("finished")
+
+    make_trainer(callbacks=[Callback(), object()]).fit(
+        windows(), steps=2, validation=windows(), evaluate_every=1
+    )
+    assert calls == ["started", "step 1", "validation 1", "step 2", "validation 2", "finished"]
+
+
+def test_an_unknown_policy_is_told() -> None:
+    with pytest.raises(UnknownNameError, match="no state policy is called 'keep'"):
+        make_trainer(state="keep")
+    with pytest.raises(UnknownNameError, match="no loss over time is called 'max'"):
+        make_trainer(loss_over_time="max")
+    with pytest.raises(UnknownNameError, match="no precision is called 'float16'"):
+        make_trainer(precision="float16")
