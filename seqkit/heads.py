@@ -28,7 +28,9 @@ class Head(nn.Module, ABC):
         """What each prediction costs, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
 
     @abstractmethod
-    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, **options: Any) -> Tensor:
+    def sample(
+        self, outputs: Tensor, generator: torch.Generator | None = None, *args: Any, **options: Any
+    ) -> Tensor:
         """Draw the next target for each prediction, `(..., output_size) -> (...)`."""
 
 
@@ -62,7 +64,6 @@ class CategoricalHead(Head):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        **_: Any,
     ) -> Tensor:
         """Draw ids from logits, on the CPU, so that a seed gives the same text on every device.
 

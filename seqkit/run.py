@@ -41,6 +41,11 @@ class Run:
         self.tokenizer = tokenizer
         self.model = model
 
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.path)!r}, cell={self.recipe.cell.use!r}, tokenizer={self.recipe.tokenizer.use!r})"
+        )
+
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`, in order."""
@@ -138,6 +143,7 @@ def train(
         batches = build.training_batches(recipe.train, data)
         model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
         path = rundir.claim(out, recipe.name)
+        logger.info("the run is in %s", path)
         run = Run(path, recipe, data.tokenizer, model)
         provenance = _provenance(run, data, device)
         recipe.save(path / rundir.RECIPE)

@@ -30,9 +30,8 @@ for module in (run, generate, score, evaluate, ls, show, bench):
 
 def main() -> None:
     """Run a command: a mistake of the user's ends with a short message and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("matplotlib", "PIL"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("seqkit").setLevel(logging.INFO)
     try:
         cli(prog_name="seqkit")
     except SeqkitError as error:

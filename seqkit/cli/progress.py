@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,15 +20,6 @@ class Progress:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._loss = 0.0
         self.summary = ""
-
-    def run_started(self, trainer: Any) -> None:
-        """Say what is trained, and show the bar."""
-        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-        cell = type(trainer.model.cell).__name__
-        self._console.print(
-            f"training {self._name}: {cell}, {parameters:,} parameters, on {trainer.device}, "
-            f"state {trainer.state}"
-        )
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -38,6 +29,21 @@ class Progress:
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()  # else an error would leave the terminal without its cursor
+
+    def run_started(self, trainer: Any) -> None:
+        """Say what is trained, and show the bar."""
+        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        cell = type(trainer.model.cell).__name__
+        self._console.print(
+            f"training {self._name}: {cell}, {parameters:,} parameters, on {trainer.device}, "
+            f"state {trainer.state}"
         )
         self._task = self._bar.add_task(self._name, total=1.0, loss=float("nan"))
         self._bar.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -43,8 +44,8 @@ def _run_once(recipe: Any, out: str | None, quiet: bool) -> dict[str, Any]:
     import seqkit
     from seqkit.cli.progress import Progress
 
-    progress = Progress(recipe.name)
-    run = seqkit.train(recipe, out, callbacks=[progress])
+    with Progress(recipe.name) as progress:
+        run = seqkit.train(recipe, out, callbacks=[progress])
     sample = run.recipe.sample.prompt + run.generate()
     rows = [row for row in run.metrics if row["split"] == "validation"]
     best = min(rows, key=lambda row: float(row["loss"]), default=None)
@@ -75,7 +76,10 @@ def _run_seeds(recipe: Any, seeds: int, out: str | None, quiet: bool) -> dict[st
     from seqkit.cli.progress import Progress
     from seqkit.seeds import train_seeds
 
-    summary = train_seeds(recipe, seeds, out, callbacks=lambda seed: [Progress(f"seed {seed}")])
+    with ExitStack() as bars:
+        summary = train_seeds(
+            recipe, seeds, out, callbacks=lambda seed: [bars.enter_context(Progress(f"seed {seed}"))]
+        )
     if not quiet:
         for name, label in (("loss", "nats per token"), ("bits_per_char", "bits per character")):
             low, high = summary[name]["interval_95"]

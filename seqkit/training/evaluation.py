@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
 
@@ -46,7 +46,7 @@ def evaluate(
         for item in data:
             batch = to_device(item, device)
             outputs, carried = run_model(model, batch, carried, state, precision)
-            mean, tokens = batch_loss(model.head, loss_fn, outputs, batch)
+            mean, tokens = batch_loss(model, loss_fn, outputs, batch)
             total += mean.double() * tokens
             count += tokens
     if not count:
@@ -75,7 +75,15 @@ def run_model(
 
 
 def to_device(item: Batch | tuple[Tensor, Tensor], device: torch.device) -> Batch:
-    """A batch, or a plain pair, as a batch on the device."""
+    """A batch, or a plain pair, as a batch on the device.
+
+    Raises:
+        ContractError: it is neither.
+    """
+    if not isinstance(item, Sequence) or not 2 <= len(item) <= len(Batch._fields):
+        raise ContractError(
+            f"the data gives {type(item).__name__}; the trainer takes Batch, or pairs (inputs, targets)."
+        )
     return Batch(*(part if part is None else part.to(device, non_blocking=True) for part in item))  # type: ignore[arg-type]
 
 

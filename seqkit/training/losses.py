@@ -7,16 +7,19 @@ from collections.abc import Callable
 from torch import Tensor
 
 from seqkit.data.batches import Batch
-from seqkit.heads import Head
+from seqkit.model import SequenceModel
 
 
 def batch_loss(
-    head: Head, loss_fn: Callable[[Tensor, Tensor], Tensor] | None, outputs: Tensor, batch: Batch
+    model: SequenceModel,
+    loss_fn: Callable[[Tensor, Tensor], Tensor] | None,
+    outputs: Tensor,
+    batch: Batch,
 ) -> tuple[Tensor, int]:
     """The mean loss over the counted positions, and how many they are.
 
     Args:
-        head: its own loss is used where there is no `loss_fn`.
+        model: the loss of its head is used where there is no `loss_fn`.
         loss_fn: gets `(N, output_size)` and `(N, ...)` and returns their mean.
         outputs: `(batch, time, output_size)`.
         batch: targets, and the mask of the positions that count.
@@ -29,4 +32,4 @@ def batch_loss(
         flat_outputs, flat_targets = flat_outputs[counted], flat_targets[counted]
     if loss_fn is not None:
         return loss_fn(flat_outputs.float(), flat_targets), len(flat_targets)
-    return head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)
+    return model.head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)

@@ -160,7 +160,7 @@ class Trainer:
     def _fit_batch(self, batch: Batch, state: State) -> tuple[float, float, int, State]:
         """Forward, loss, backward, clip, step: `(mean loss, gradient norm, counted positions, state)`."""
         outputs, state = run_model(self.model, batch, state, self.state, self.precision)
-        mean, tokens = batch_loss(self.model.head, self.loss_fn, outputs, batch)
+        mean, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
         loss = mean if self.loss_over_time == "mean" else mean * (tokens / len(batch.inputs))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it

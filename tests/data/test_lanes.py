@@ -24,7 +24,7 @@ def read(batches: Windows | Lanes) -> dict[int, int]:
     return seen
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, st.booleans())
 def test_windows_count_every_position_once(size: tuple[int, int, int], shuffle: bool) -> None:
     length, batch_size, seq_len = size
@@ -37,7 +37,7 @@ def test_windows_count_every_position_once(size: tuple[int, int, int], shuffle: 
     assert all(batch.inputs.shape[1] == seq_len and batch.reset is None for batch in windows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes)
 def test_lanes_count_every_position_once_and_go_on_where_they_were(size: tuple[int, int, int]) -> None:
     length, lanes, seq_len = size

@@ -38,7 +38,7 @@ def test_ids_are_one_hot_rows() -> None:
     torch.testing.assert_close(final, expected_final)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_a_reset_begins_that_row_anew(data: st.DataObject) -> None:
     batch, time = 3, 9

@@ -70,7 +70,7 @@ class TestText:
         assert read(TextFiles(name)) == "a\nb\nc\nd\n"
         assert read(TextFiles(name, newlines="keep")) == "a\r\nb\rc\nd\r"
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.integers(-4, 4), st.sampled_from(["\r\n", "ж", "𝄞", "a\0"]))
     def test_nothing_breaks_at_the_edge_of_a_chunk(self, shift: int, text: str) -> None:
         whole = "x" * (CHUNK_BYTES + shift) + text * 9 + "\n"
