@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if line.endswith("\n"):
             rows.append(json.loads(line))
     return rows
+
+
+def lowest_validation(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of the lowest validation loss; None where there was no validation split."""
+    measured = [row for row in rows if row["split"] == "validation"]
+    return min(measured, key=lambda row: float(row["loss"]), default=None)
 
 
 class MetricsLog:

@@ -10,7 +10,7 @@ from typing import Any
 from seqkit import rundir
 from seqkit.errors import RunError
 from seqkit.recipe import Recipe
-from seqkit.run import Run, train
+from seqkit.run import train
 
 SUMMARY = "summary.json"
 
@@ -45,7 +45,10 @@ def train_seeds(
     for seed in range(seeds):
         seeded = recipe.override([f"train.seed={seed}"])
         run = train(seeded, path / f"seed-{seed}", callbacks=callbacks(seed))
-        best.append(best_evaluation(run))
+        row = rundir.lowest_validation(run.metrics)
+        if row is None:
+            raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
+        best.append(row)
     summary = {
         "path": str(path),
         "recipe": recipe.name,
@@ -55,18 +58,6 @@ def train_seeds(
     }
     rundir.write_json(path / SUMMARY, summary)
     return summary
-
-
-def best_evaluation(run: Run) -> dict[str, Any]:
-    """The row of the lowest validation loss.
-
-    Raises:
-        RunError: the run has no validation split.
-    """
-    rows = [row for row in run.metrics if row["split"] == "validation"]
-    if not rows:
-        raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
-    return min(rows, key=lambda row: float(row["loss"]))
 
 
 def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,34 +45,47 @@ def command(
 
 def _run_once(recipe: Any, out: str | None, quiet: bool) -> dict[str, Any]:
     import seqkit
+    from seqkit import rundir
     from seqkit.cli.progress import Progress
 
     with Progress(recipe.name) as progress:
         run = seqkit.train(recipe, out, callbacks=[progress])
-    sample = run.recipe.sample.prompt + run.generate()
-    rows = [row for row in run.metrics if row["split"] == "validation"]
-    best = min(rows, key=lambda row: float(row["loss"]), default=None)
+    result = {
+        "path": str(run.path),
+        "best": rundir.lowest_validation(run.metrics),
+        "sample": run.recipe.sample.prompt + run.generate(),
+        "provenance": run.provenance,
+    }
     if not quiet:
+        click.echo(f"\n{progress.summary}\n\n--- a sample ---\n{result['sample']}\n---\n")
         click.echo(
-            f"\n{progress.summary}\n\n--- a sample ---\n{sample}\n---\n\nThe run is in {run.path}. Next:"
+            f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:"
         )
         click.echo(_next_steps(recipe.name, str(run.path), "test" in run.provenance["data"]["splits"]))
-    return {"path": str(run.path), "best": best, "sample": sample, "provenance": run.provenance}
+    return result
 
 
 def _next_steps(recipe: str, path: str, has_test: bool) -> str:
+    program = _program()
     steps = [
-        (f"seqkit run {recipe} --data my.txt", "train on a text of your own"),
-        (f'seqkit generate {path} "The " --temperature 0.5', "more text"),
-        (f"seqkit score {path} my.txt", "how surprising a text is"),
+        (f"{program} run {recipe} --data my.txt", "train on a text of your own"),
+        (f'{program} generate {path} "The " --temperature 0.5', "more text"),
+        (f"{program} score {path} my.txt", "how surprising a text is"),
         (
-            f"seqkit evaluate {path}" + ("" if has_test else " --split validation"),
+            f"{program} evaluate {path}{'' if has_test else ' --split validation'}",
             "the loss on a whole split",
         ),
-        (f"open {path}/loss.png", "the picture of the loss"),
     ]
     width = max(len(command) for command, _ in steps)
     return "\n".join(f"  {command:<{width}}   # {what}" for command, what in steps)
+
+
+def _program() -> str:
+    """What to type: after `make demo`, nobody has activated the environment yet."""
+    if shutil.which("seqkit"):
+        return "seqkit"
+    installed = Path(sys.executable).with_name("seqkit")
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
 def _run_seeds(recipe: Any, seeds: int, out: str | None, quiet: bool) -> dict[str, Any]:

@@ -37,8 +37,7 @@ def _show_run(path: Path, as_json: bool) -> None:
     rundir.require_run(path)
     provenance = rundir.read_json(path / rundir.PROVENANCE)
     recipe = (path / rundir.RECIPE).read_text("utf-8")
-    rows = [row for row in rundir.read_metrics(path) if row["split"] == "validation"]
-    best = min(rows, key=lambda row: float(row["loss"]), default=None)
+    best = rundir.lowest_validation(rundir.read_metrics(path))
     if as_json:
         print_json({"recipe": tomllib.loads(recipe), "provenance": provenance, "best": best})
         return
