@@ -19,11 +19,14 @@ class SeqkitError(Exception):
 class UnknownNameError(SeqkitError):
     """A cell, tokenizer, source, recipe, engine, ... by that name does not exist."""
 
-    def __init__(self, kind: str, name: object, known: Iterable[str], where: str = "") -> None:
+    def __init__(
+        self, kind: str, name: object, known: Iterable[str], where: str = "", hint: str = ""
+    ) -> None:
         known = sorted(known)
         place = f" ({where})" if where else ""
         message = f"no {kind} is called {name!r}{place}.{did_you_mean(str(name), known)}"
-        super().__init__(f"{message}\n  Known: {', '.join(known) or 'none'}.")
+        hint = f" {hint}" if hint else ""
+        super().__init__(f"{message}\n  Known: {', '.join(known) or 'none'}.{hint}")
 
 
 class RecipeError(SeqkitError):
@@ -33,6 +36,18 @@ class RecipeError(SeqkitError):
         self.faults = tuple(faults)
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         super().__init__("\n  ".join([f"{count} in {title}:", *self.faults]))
+
+
+class PluginError(SeqkitError):
+    """A plugin that was asked for cannot be loaded, or does not keep its promise."""
+
+
+class PluginConflictError(PluginError):
+    """Two distributions declare a component of one name."""
+
+
+class MissingPluginError(PluginError):
+    """A run needs a plugin that is not installed or was not given."""
 
 
 class ContractError(SeqkitError):

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 if TYPE_CHECKING:
     from seqkit.cells import Cell, State
+    from seqkit.run import Run
     from seqkit.sources import Piece, Source, TextSource
     from seqkit.tokenizers import Tokenizer
 
@@ -28,6 +29,7 @@ __all__ = [
     "DataPath",
     "Piece",
     "RecipePlugin",
+    "Run",
     "Source",
     "SourceConfig",
     "SourcePlugin",
@@ -119,6 +121,7 @@ A path in a recipe file is relative to that file; one in an override, to the wor
 _CONTRACTS = {
     "Cell": "seqkit.cells",
     "Piece": "seqkit.sources",
+    "Run": "seqkit.run",
     "Source": "seqkit.sources",
     "State": "seqkit.cells",
     "TextSource": "seqkit.sources",

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import logging
-import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import seqkit
-from seqkit import build, inference, rundir
+from seqkit import build, inference, provenance, rundir
 from seqkit.data import TextSplits, build_corpus
 from seqkit.errors import SourceError
 from seqkit.model import SequenceModel
 from seqkit.plots import plot_loss
 from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.registry import BehaviourHooks, registry_with
 from seqkit.sources import TextFiles
 from seqkit.tokenizers import Tokenizer
 from seqkit.training import Trainer, checkpoint
@@ -54,8 +50,8 @@ class Run:
     @property
     def provenance(self) -> dict[str, Any]:
         """What `provenance.json` says: versions, components, device, seed, fingerprints of the data."""
-        provenance: dict[str, Any] = rundir.read_json(self.path / rundir.PROVENANCE)
-        return provenance
+        described: dict[str, Any] = rundir.read_json(self.path / rundir.PROVENANCE)
+        return described
 
     def generate(self, prompt: str | None = None, **options: Any) -> str:
         """The text that follows a prompt.
@@ -117,6 +113,8 @@ def train(
     recipe: Recipe | ResolvedRecipe | str | Path,
     out: str | Path | None = None,
     *,
+    plugins: Sequence[Any] = (),
+    strict_plugins: bool = False,
     callbacks: Sequence[object] = (),
 ) -> Run:
     """Train what a recipe describes, into a new run directory.
@@ -124,6 +122,9 @@ def train(
     Args:
         recipe: a recipe, or the name or the path of one.
         out: the directory; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        plugins: besides the installed ones: files (`"./mycell.py"`), modules, or declarations such
+            as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
+        strict_plugins: an exception in a behaviour hook stops training; else it is logged once.
         callbacks: see `Trainer`.
     Returns:
         The run, with its best weights where there was validation data, else its last ones.
@@ -131,37 +132,39 @@ def train(
         RecipeError: with every fault of the recipe.
         SourceError: the data cannot be read, or is too short.
         RunError: the directory holds something already.
+        PluginError: a plugin that was given cannot be loaded.
         NonFiniteError: the loss or the gradient norm is not finite.
     """
+    registry = registry_with(plugins)
     if isinstance(recipe, str | Path):
-        recipe = Recipe.load(recipe)
+        recipe = Recipe.load(recipe, registry)
     if isinstance(recipe, Recipe):
-        recipe = recipe.resolve()
+        recipe = recipe.resolve(registry)
     device = build.choose_device(recipe.train.device)
     with _seed_and_threads(recipe.train.seed, recipe.train.threads):
         data = build.prepare_text(recipe)
         batches = build.training_batches(recipe.train, data)
+        validation = (
+            build.evaluation_batches(recipe.train, data, "validation") if data.has_validation else None
+        )
         model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
         path = rundir.claim(out, recipe.name)
         logger.info("the run is in %s", path)
         run = Run(path, recipe, data.tokenizer, model)
-        provenance = _provenance(run, data, device)
+        described = provenance.describe(recipe, registry, data, model)
         recipe.save(path / rundir.RECIPE)
         rundir.write_json(path / rundir.TOKENIZER, data.tokenizer.to_json())
-        rundir.write_json(path / rundir.PROVENANCE, provenance)
-        validation = (
-            build.evaluation_batches(recipe.train, data, "validation") if data.has_validation else None
-        )
+        rundir.write_json(path / rundir.PROVENANCE, described)
+        provenance.keep_plugin_texts(path, registry)
         if validation is None:
             logger.warning("there is no validation split: the last weights are kept, not the best")
+        hooks = BehaviourHooks(registry, strict_plugins)
+        keeper = _KeepWeights(run, hooks)
+        log = rundir.MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches)
         trainer = Trainer(
             model,
             **build.make_training(recipe.train, model),
-            callbacks=[
-                rundir.MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches),
-                _KeepBest(path / rundir.CHECKPOINTS),
-                *callbacks,
-            ],
+            callbacks=[log, keeper, _PluginCallback(run, hooks), *callbacks],
         )
         history = trainer.fit(
             batches,
@@ -172,35 +175,33 @@ def train(
             evaluate_every=recipe.train.evaluate_every,
             patience=recipe.train.patience,
         )
-    last_loss = history.evaluations[-1]["loss"] if history.evaluations else None
-    last = checkpoint.CheckpointInfo(trainer.budget.step, last_loss)
-    checkpoint.save_checkpoint(path / rundir.CHECKPOINTS, model.state_dict(), last)
     if history.best is not None:
         model.load_state_dict(history.best.weights)
-    plot_loss(
-        run.metrics,
-        path / rundir.LOSS_PLOT,
-        f"{recipe.name}: {recipe.description}" if recipe.description else recipe.name,
-    )
+    plot_loss(run.metrics, path / rundir.LOSS_PLOT, f"{recipe.name}: {recipe.description}".removesuffix(": "))
     ended = {"ended_by": history.ended_by, "steps": trainer.budget.step, "training_s": history.training_s}
-    rundir.write_json(path / rundir.PROVENANCE, {**provenance, **ended})
+    rundir.write_json(path / rundir.PROVENANCE, {**described, **ended})
+    hooks.call("seqkit_run_finished", run=run)
     return run
 
 
-def load(path: str | Path, device: str = "auto") -> Run:
+def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> Run:
     """Open a run directory; nothing else is read.
 
     Args:
         path: of the directory.
         device: where the model goes, whatever it was trained on.
+        plugins: see `train`; a single-file plugin that the run was made with has to be given again.
     Returns:
         The run, with its best weights where there was validation data, else its last ones.
     Raises:
         RunError: there is no run, or it is incomplete or damaged.
+        MissingPluginError: it was made with a plugin that is not installed, or not given.
     """
     path = Path(path)
+    registry = registry_with(plugins)
     rundir.require_run(path)
-    recipe = Recipe.load(path / rundir.RECIPE).resolve()
+    provenance.require_plugins(path, registry)
+    recipe = Recipe.load(path / rundir.RECIPE).resolve(registry)
     tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
     tokenizer: Tokenizer = tokenizer_class.from_json(rundir.read_json(path / rundir.TOKENIZER))
     model = build.make_model(recipe, tokenizer.vocab_size)
@@ -209,22 +210,50 @@ def load(path: str | Path, device: str = "auto") -> Run:
     return Run(path, recipe, tokenizer, model)
 
 
-class _KeepBest:
-    """A callback of the trainer that keeps the weights with the lowest validation loss on disk."""
+class _KeepWeights:
+    """A callback of the trainer that keeps the best weights on disk, and at the end the last ones."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._kept: Path | None = None
+    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
+        self._run, self._hooks = run, hooks
+        self._best: Path | None = None
 
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
         best = trainer.history.best
         if best is None or best.step != step:
             return
-        info = checkpoint.CheckpointInfo(step, best.loss)
-        saved = checkpoint.save_checkpoint(self._folder, best.weights, info)
-        if self._kept is not None:
-            shutil.rmtree(self._kept)
-        self._kept = saved
+        saved = self._save(best.weights, checkpoint.CheckpointInfo(step, best.loss))
+        if self._best is not None:
+            shutil.rmtree(self._best)
+        self._best = saved
+
+    def run_finished(self, trainer: Trainer) -> None:
+        evaluations = trainer.history.evaluations
+        info = checkpoint.CheckpointInfo(
+            trainer.budget.step, evaluations[-1]["loss"] if evaluations else None
+        )
+        if self._best is None or trainer.history.best is None or trainer.history.best.step != info.step:
+            self._save(trainer.model.state_dict(), info)
+
+    def _save(self, weights: Mapping[str, torch.Tensor], info: checkpoint.CheckpointInfo) -> Path:
+        saved = checkpoint.save_checkpoint(self._run.path / rundir.CHECKPOINTS, weights, info)
+        self._hooks.call("seqkit_checkpoint_saved", run=self._run, path=saved)
+        return saved
+
+
+class _PluginCallback:
+    """A callback of the trainer that hands its events on to the plugins."""
+
+    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
+        self._run, self._hooks = run, hooks
+
+    def run_started(self, trainer: Trainer) -> None:
+        self._hooks.call("seqkit_run_started", run=self._run)
+
+    def step_finished(self, trainer: Trainer, step: int, metrics: Mapping[str, Any]) -> None:
+        self._hooks.call("seqkit_step_finished", run=self._run, step=step, metrics=metrics)
+
+    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
+        self._hooks.call("seqkit_evaluated", run=self._run, step=step, split=split, metrics=metrics)
 
 
 @contextmanager
@@ -239,36 +268,3 @@ def _seed_and_threads(seed: int, threads: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
-
-
-def _provenance(run: Run, data: build.TextData, device: torch.device) -> dict[str, Any]:
-    recipe = run.recipe
-    components = {"source": recipe.source, "tokenizer": recipe.tokenizer, "cell": recipe.cell}
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "recipe": recipe.name,
-        "overrides": list(recipe.overrides),
-        "versions": {
-            "seqkit": seqkit.__version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "numpy", "safetensors")},
-        },
-        "components": {
-            kind: {"use": part.use, "distribution": part.entry.distribution, "version": part.entry.version}
-            for kind, part in components.items()
-        },
-        "platform": platform.platform(),
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "precision": recipe.train.precision,
-        "engine": run.model.engine,
-        "seed": recipe.train.seed,
-        "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
-        "data": {
-            "source": data.splits.source.fingerprint,
-            "tokenizer": data.tokenizer.fingerprint,
-            "corpus": data.corpus.fingerprint,
-            "splits": {split: asdict(counts) for split, counts in data.corpus.counts.items()},
-            "missing_splits": list(data.splits.missing),
-        },
-    }

@@ -10,6 +10,7 @@ from typing import Any
 from seqkit import rundir
 from seqkit.errors import RunError
 from seqkit.recipe import Recipe
+from seqkit.registry import registry_with
 from seqkit.run import train
 
 SUMMARY = "summary.json"
@@ -24,6 +25,8 @@ def train_seeds(
     seeds: int,
     out: str | Path | None = None,
     *,
+    plugins: Sequence[Any] = (),
+    strict_plugins: bool = False,
     callbacks: Callable[[int], Sequence[object]] = lambda seed: (),
 ) -> dict[str, Any]:
     """Train a recipe with seeds 0 to `seeds - 1`: `seed-0/`, `seed-1/`, ..., each a complete run.
@@ -32,6 +35,7 @@ def train_seeds(
         recipe: its own seed is not used.
         seeds: how many, two at least.
         out: the directory above the runs; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        plugins, strict_plugins: see `train`.
         callbacks: those of the run with this seed; see `Trainer`.
     Returns:
         What `summary.json` holds: for the best validation loss and its bits per character, the value
@@ -39,12 +43,18 @@ def train_seeds(
     """
     if seeds < 2:
         raise RunError(f"an interval needs two seeds at least, got {seeds}.")
-    recipe.resolve()  # its faults are told before a directory is made
+    recipe.resolve(registry_with(plugins))  # its faults are told before a directory is made
     path = rundir.claim(out, recipe.name)
     best = []
     for seed in range(seeds):
         seeded = recipe.override([f"train.seed={seed}"])
-        run = train(seeded, path / f"seed-{seed}", callbacks=callbacks(seed))
+        run = train(
+            seeded,
+            path / f"seed-{seed}",
+            plugins=plugins,
+            strict_plugins=strict_plugins,
+            callbacks=callbacks(seed),
+        )
         row = rundir.lowest_validation(run.metrics)
         if row is None:
             raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")

@@ -15,7 +15,33 @@ from seqkit.errors import SeqkitError
 __all__ = ["cli", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class PluginGroup(click.Group):
+    """Finds the commands that installed plugins add, when none of its own has the name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, sorted."""
+        self._add_plugin_commands()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command by that name."""
+        if cmd_name not in self.commands:
+            self._add_plugin_commands()
+        return super().get_command(ctx, cmd_name)
+
+    def _add_plugin_commands(self) -> None:
+        from seqkit.registry import BehaviourHooks, default_registry
+
+        if not self._asked:
+            self._asked = True
+            BehaviourHooks(default_registry()).call("seqkit_commands", cli=self)
+
+    _asked = False
+
+
+@click.group(
+    cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(seqkit.__version__, prog_name="seqkit")
 def cli() -> None:
     """Train, measure and use recurrent sequence models.

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seqkit.cli.output import json_option, print_json
+from seqkit.cli.output import json_option, plugin_option, print_json
 
 
 @click.command("generate")
@@ -18,8 +18,11 @@ from seqkit.cli.output import json_option, print_json
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens that reach this probability only.")
 @click.option("--stop", multiple=True, help="End before this string; may be given several times.")
 @click.option("--seed", type=int, help="The same seed gives the same text.")
+@plugin_option
 @json_option
-def command(directory: str, prompt: str | None, as_json: bool, **given: Any) -> None:
+def command(
+    directory: str, prompt: str | None, plugins: tuple[str, ...], as_json: bool, **given: Any
+) -> None:
     """Generate the text that follows PROMPT, with the run in DIR.
 
     What is not given is taken from the [sample] table of the run's recipe.
@@ -27,7 +30,7 @@ def command(directory: str, prompt: str | None, as_json: bool, **given: Any) -> 
     import seqkit
 
     options = {name: value for name, value in given.items() if value not in (None, ())}
-    run = seqkit.load(directory)
+    run = seqkit.load(directory, plugins=plugins)
     prompt = run.recipe.sample.prompt if prompt is None else prompt
     if as_json:
         print_json({"prompt": prompt, "text": run.generate(prompt, **options)})

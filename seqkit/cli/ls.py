@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import click
 
-from seqkit.cli.output import json_option, print_json, print_table
+from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 
 @click.command("ls")
+@plugin_option
 @json_option
-def command(as_json: bool) -> None:
+def command(plugins: tuple[str, ...], as_json: bool) -> None:
     """List the recipes."""
     import tomllib
 
-    from seqkit.registry import default_registry
+    from seqkit.registry import registry_with
 
     recipes = [
         {
-            "name": name,
+            "name": entry.declaration.name,
             "description": tomllib.loads(entry.declaration.path.read_text("utf-8")).get("description", ""),
-            "distribution": entry.distribution,
+            "distribution": entry.origin.distribution,
         }
-        for name, entry in sorted(default_registry().recipes.items())
+        for kind, entry in registry_with(plugins).entries()
+        if kind == "recipe"
     ]
     if as_json:
         print_json(recipes)

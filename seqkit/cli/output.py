@@ -12,6 +12,15 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on standard output, and nothing else."
 )
 
+plugin_option = click.option(
+    "-p",
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="PLUGIN",
+    help="Load a plugin: a .py file or a module; no:NAME blocks an installed one.",
+)
+
 LABELS = {
     "loss": "loss (nats per token)",
     "bits_per_char": "bits per character",

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seqkit.cli.output import json_option, print_json
+from seqkit.cli.output import json_option, plugin_option, print_json
 
 
 @click.command("run")
@@ -18,38 +18,45 @@ from seqkit.cli.output import json_option, print_json
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
 @click.option("--data", help="Train on this text file (or glob) instead of the recipe's source.")
 @click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
+@click.option("--strict-plugins", is_flag=True, help="An exception in a plugin's hook stops training.")
 @click.option("--seeds", type=click.IntRange(min=2), help="Train so many times, and summarise.")
+@plugin_option
 @json_option
 def command(
     recipe: str,
     overrides: tuple[str, ...],
     data: str | None,
-    out: str | None,
     seeds: int | None,
     as_json: bool,
+    plugins: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Train RECIPE (a name from `seqkit ls`, or a .toml file).
 
     Overrides change its keys: train.steps=500, cell.hidden_size=256, ~train.minutes.
     """
     from seqkit.recipe import Recipe
+    from seqkit.registry import registry_with
 
-    chosen = Recipe.load(recipe)
+    chosen = Recipe.load(recipe, registry_with(plugins))
     if data is not None:
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
-    result = _run_once(chosen, out, as_json) if seeds is None else _run_seeds(chosen, seeds, out, as_json)
+    options["plugins"] = plugins
+    result = (
+        _run_once(chosen, options, as_json) if seeds is None else _run_seeds(chosen, seeds, options, as_json)
+    )
     if as_json:
         print_json(result)
 
 
-def _run_once(recipe: Any, out: str | None, quiet: bool) -> dict[str, Any]:
+def _run_once(recipe: Any, options: dict[str, Any], quiet: bool) -> dict[str, Any]:
     import seqkit
     from seqkit import rundir
     from seqkit.cli.progress import Progress
 
     with Progress(recipe.name) as progress:
-        run = seqkit.train(recipe, out, callbacks=[progress])
+        run = seqkit.train(recipe, **options, callbacks=[progress])
     result = {
         "path": str(run.path),
         "best": rundir.lowest_validation(run.metrics),
@@ -88,13 +95,16 @@ def _program() -> str:
     return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
-def _run_seeds(recipe: Any, seeds: int, out: str | None, quiet: bool) -> dict[str, Any]:
+def _run_seeds(recipe: Any, seeds: int, options: dict[str, Any], quiet: bool) -> dict[str, Any]:
     from seqkit.cli.progress import Progress
     from seqkit.seeds import train_seeds
 
     with ExitStack() as bars:
         summary = train_seeds(
-            recipe, seeds, out, callbacks=lambda seed: [bars.enter_context(Progress(f"seed {seed}"))]
+            recipe,
+            seeds,
+            **options,
+            callbacks=lambda seed: [bars.enter_context(Progress(f"seed {seed}"))],
         )
     if not quiet:
         for name, label in (("loss", "nats per token"), ("bits_per_char", "bits per character")):

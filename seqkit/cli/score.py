@@ -7,14 +7,15 @@ from dataclasses import asdict
 
 import click
 
-from seqkit.cli.output import json_option, print_json, print_values
+from seqkit.cli.output import json_option, plugin_option, print_json, print_values
 
 
 @click.command("score")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", metavar="FILE|-")
+@plugin_option
 @json_option
-def command(directory: str, file: str, as_json: bool) -> None:
+def command(directory: str, file: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Score the text in FILE, or standard input, with the run in DIR.
 
     The text is read once, from its start to its end, with the state carried.
@@ -23,7 +24,7 @@ def command(directory: str, file: str, as_json: bool) -> None:
     from seqkit.sources import TextFiles
     from seqkit.sources.decoding import TextDecoder
 
-    run = seqkit.load(directory)
+    run = seqkit.load(directory, plugins=plugins)
     if file == "-":
         text = TextDecoder("standard input").decode(sys.stdin.buffer.read(), final=True)
     else:

@@ -6,19 +6,22 @@ from pathlib import Path
 
 import click
 
-from seqkit.cli.output import json_option, print_json
+from seqkit.cli.output import json_option, plugin_option, print_json
 
 
 @click.command("show")
 @click.argument("recipe_or_dir")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
+@plugin_option
 @json_option
-def command(recipe_or_dir: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def command(recipe_or_dir: str, overrides: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> None:
     """Show RECIPE (a name or a .toml file), or the run in a DIR, with every default filled in."""
     from seqkit.recipe import Recipe
+    from seqkit.registry import registry_with
 
     if not Path(recipe_or_dir).is_dir():
-        resolved = Recipe.load(recipe_or_dir).override(overrides).resolve()
+        registry = registry_with(plugins)
+        resolved = Recipe.load(recipe_or_dir, registry).override(overrides).resolve(registry)
         if as_json:
             print_json(resolved.tables())
         else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqkit.errors import RecipeError
+from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError
 from seqkit.recipe.tables import COMPONENTS
 from seqkit.registry import Registry
 
@@ -124,9 +124,10 @@ def _start_afresh(table: str, values: Mapping[str, Any], use: str, registry: Reg
     """What another component keeps of a table: the keys that both know."""
     if values.get("use") == use:
         return dict(values)
-    known: set[str] = set()
-    if use in registry.names(table):
+    try:
         known = set(registry.component(table, use).declaration.config.model_fields)
+    except (UnknownNameError, PluginConflictError):
+        known = set()  # the name is a fault of its own, told when the recipe is validated
     dropped = [key for key in values if key not in known and key != "use"]
     if dropped:
         logger.info("[%s] use = %r does not know %s: dropped", table, use, ", ".join(dropped))

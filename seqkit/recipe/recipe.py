@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from seqkit.errors import RecipeError, UnknownNameError, did_you_mean
+from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, did_you_mean
 from seqkit.plugin import Config
 from seqkit.recipe.draft import Draft, Place, read_draft
 from seqkit.recipe.tables import COMPONENTS, TABLES, DataConfig, ModelConfig, SampleConfig, TrainConfig
@@ -199,7 +199,7 @@ class _Validation:
             return None
         try:
             entry = self._registry.component(kind, use, self._draft.place(kind, "use").says)
-        except UnknownNameError as error:
+        except (UnknownNameError, PluginConflictError) as error:
             self._faults.append(f"{kind}.use: {error}")
             return None
         options = {key: value for key, value in table.items() if key != "use"}

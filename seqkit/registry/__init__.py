@@ -1,5 +1,15 @@
-"""What is known by name, and the hooks through which it is declared."""
+"""What is known by name, the hooks through which it is declared, and the plugins that declare it."""
 
-from seqkit.registry.registry import Entry, Registry, default_registry
+from seqkit.registry.behaviour import BehaviourHooks
+from seqkit.registry.origin import Origin, PluginReport
+from seqkit.registry.registry import Entry, Registry, default_registry, registry_with
 
-__all__ = ["Entry", "Registry", "default_registry"]
+__all__ = [
+    "BehaviourHooks",
+    "Entry",
+    "Origin",
+    "PluginReport",
+    "Registry",
+    "default_registry",
+    "registry_with",
+]

@@ -2,84 +2,156 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from seqkit.errors import UnknownNameError
-from seqkit.plugin import ComponentPlugin, RecipePlugin
-from seqkit.registry import builtin, hookspecs
+from seqkit.errors import PluginConflictError, UnknownNameError
+from seqkit.plugin import CellPlugin, ComponentPlugin, RecipePlugin, SourcePlugin, TokenizerPlugin
+from seqkit.registry.declarations import declaration_faults
+from seqkit.registry.loader import Loader
+from seqkit.registry.origin import Origin, PluginReport
 
 Declared = TypeVar("Declared", bound="ComponentPlugin | RecipePlugin")
 
-KINDS = {
-    "cell": "seqkit_cells",
-    "tokenizer": "seqkit_tokenizers",
-    "source": "seqkit_sources",
-    "recipe": "seqkit_recipes",
+KINDS: dict[str, tuple[str, type]] = {
+    "cell": ("seqkit_cells", CellPlugin),
+    "tokenizer": ("seqkit_tokenizers", TokenizerPlugin),
+    "source": ("seqkit_sources", SourcePlugin),
+    "recipe": ("seqkit_recipes", RecipePlugin),
 }
+
+FIRST_PARTY = {
+    "seqkit-gated": ("lstm", "gru", "lnlstm", "mingru", "minlstm", "char-lstm", "char-gru"),
+    "seqkit-subword": ("bpe", "byte"),
+}
+"""What the plugins of this repository bring: the answer to a name that is not installed."""
 
 
 @dataclass(frozen=True)
 class Entry(Generic[Declared]):
-    """A declaration, and the distribution that it came with."""
+    """A declaration, and where it came from."""
 
     declaration: Declared
-    distribution: str
-    version: str
+    origin: Origin
 
 
 class Registry:
-    """What the plugins of one manager declare."""
+    """What the built-ins and the plugins declare.
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
-        self._components: dict[str, dict[str, Entry[ComponentPlugin]]] = {}
-        self.recipes: Mapping[str, Entry[RecipePlugin]] = {}
-        for kind, hook in KINDS.items():
-            entries = {}
-            for implementation in getattr(manager.hook, hook).get_hookimpls():
-                version = importlib.metadata.version(implementation.plugin_name)
-                for declaration in implementation.function():
-                    entries[declaration.name] = Entry(declaration, implementation.plugin_name, version)
-            if kind == "recipe":
-                self.recipes = entries
-            else:
-                self._components[kind] = entries
+    Args:
+        plugins: besides the installed ones; see `Loader`.
+
+    Raises:
+        PluginError: a plugin that was given cannot be loaded.
+    """
+
+    def __init__(self, plugins: Sequence[Any] = ()) -> None:
+        loader = Loader(plugins)
+        self.manager = loader.manager
+        self.reports: list[PluginReport] = loader.reports
+        self._entries: dict[str, dict[str, list[Entry[Any]]]] = {
+            kind: self._declared(*hook_and_type) for kind, hook_and_type in KINDS.items()
+        }
 
     def names(self, kind: str) -> list[str]:
-        """The names of a kind of component: `"cell"`, `"tokenizer"` or `"source"`."""
-        return sorted(self._components[kind])
+        """The names of a kind: `"cell"`, `"tokenizer"`, `"source"` or `"recipe"`."""
+        return sorted(self._entries[kind])
 
     def component(self, kind: str, name: str, where: str = "") -> Entry[ComponentPlugin]:
-        """The component by that name.
+        """The component by that name, or by `distribution:name`.
 
         Raises:
             UnknownNameError: there is none; `where` says where the name was given.
+            PluginConflictError: two distributions declare it.
         """
-        entry = self._components[kind].get(name)
-        if entry is None:
-            raise UnknownNameError(kind, name, self.names(kind), where)
-        return entry
+        return self._find(kind, name, where)
 
     def recipe(self, name: str) -> Entry[RecipePlugin]:
-        """The recipe by that name.
+        """The recipe by that name, or by `distribution:name`; raises as `component` does."""
+        return self._find("recipe", name, "")
 
-        Raises:
-            UnknownNameError: there is none.
-        """
-        if name not in self.recipes:
-            raise UnknownNameError("recipe", name, self.recipes)
-        return self.recipes[name]
+    def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
+        """Everything that is declared, with its kind."""
+        for kind in KINDS:
+            for name in self.names(kind):
+                yield from ((kind, entry) for entry in self._entries[kind][name])
+
+    def report_of(self, implementation: pluggy.HookImpl) -> PluginReport:
+        """The plugin that a hook implementation belongs to."""
+        return self.reports[int(implementation.plugin_name.rpartition("#")[2])]
+
+    def _find(self, kind: str, name: str, where: str) -> Entry[Any]:
+        distribution, colon, short = name.rpartition(":")
+        found = self._entries[kind].get(short, [])
+        if colon:
+            found = [entry for entry in found if entry.origin.distribution == distribution]
+        if not found:
+            raise UnknownNameError(kind, name, self.names(kind), where, self._hint(short))
+        built_in = [entry for entry in found if entry.origin.distribution == "seqkit"]
+        given = any(entry.origin.given for entry in found)
+        # An installed plugin cannot take a built-in's name away; one that was asked for must not be ignored.
+        if len(found) > 1 and (given or not built_in):
+            holders = [entry.origin.distribution for entry in found]
+            place = f" ({where})" if where else ""
+            raise PluginConflictError(
+                f"the {kind} {name!r} is declared by {' and by '.join(holders)}{place}.\n"
+                f'  Choose one: use = "{holders[0]}:{short}", or block the other: -p no:{holders[1]}'
+            )
+        return (built_in or found)[0]
+
+    def _hint(self, name: str) -> str:
+        for distribution, names in FIRST_PARTY.items():
+            if name in names:
+                return f"{name!r} comes with the plugin {distribution}: pip install {distribution}"
+        failed = [report for report in self.reports if report.status != "loaded"]
+        if failed:
+            state = ", ".join(f"{report.name} ({report.status})" for report in failed)
+            return f"Not loaded: {state}; see: seqkit plugins"
+        return ""
+
+    def _declared(self, hook: str, kind: type) -> dict[str, list[Entry[Any]]]:
+        found: dict[str, list[Entry[Any]]] = defaultdict(list)
+        # One implementation at a time: its plugin is known, and a broken one stops none of the others.
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            report = self.report_of(implementation)
+            try:
+                declarations = list(implementation.function())
+            except Exception as error:
+                report.findings.append(f"{hook} raised {type(error).__name__}: {error}")
+                continue
+            for declaration in declarations:
+                faults = list(declaration_faults(declaration, kind))
+                report.findings += faults
+                if not faults:
+                    found[declaration.name].append(Entry(declaration, report.origin))
+        for entries in found.values():
+            entries.sort(key=lambda entry: entry.origin.distribution)
+        self._report_conflicts(hook, found)
+        return dict(found)
+
+    def _report_conflicts(self, hook: str, found: dict[str, list[Entry[Any]]]) -> None:
+        for name, entries in found.items():
+            for entry in entries:
+                others = [e.origin.distribution for e in entries if e is not entry]
+                report = next(r for r in self.reports if r.origin is entry.origin)
+                if others and entry.origin.distribution != "seqkit":
+                    report.findings.append(
+                        f"{name!r} of {hook} is also declared by {', '.join(others)}; "
+                        f'use = "{entry.origin.distribution}:{name}" means this one'
+                    )
+
+
+def registry_with(plugins: Sequence[Any]) -> Registry:
+    """The built-ins, the installed plugins, and these."""
+    return Registry(plugins) if plugins else default_registry()
 
 
 @cache
 def default_registry() -> Registry:
-    """The built-ins."""
-    manager = pluggy.PluginManager("seqkit")
-    manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name="seqkit")
-    return Registry(manager)
+    """The built-ins and the installed plugins."""
+    return Registry()

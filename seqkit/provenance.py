@@ -1,0 +1,123 @@
+"""What a run was made of: written when it is trained, read when it is opened."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import seqkit
+from seqkit import rundir
+from seqkit.build import TextData
+from seqkit.errors import MissingPluginError, UnknownNameError
+from seqkit.model import SequenceModel
+from seqkit.recipe import ResolvedRecipe
+from seqkit.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+PLUGIN_TEXTS = "plugins"
+
+
+def describe(
+    recipe: ResolvedRecipe, registry: Registry, data: TextData, model: SequenceModel
+) -> dict[str, Any]:
+    """The contents of `provenance.json`, as plain JSON values."""
+    components = {"source": recipe.source, "tokenizer": recipe.tokenizer, "cell": recipe.cell}
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe": recipe.name,
+        "overrides": list(recipe.overrides),
+        "versions": {
+            "seqkit": seqkit.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "safetensors")},
+        },
+        "components": {
+            kind: {
+                "use": part.use,
+                "distribution": part.entry.origin.distribution,
+                "version": part.entry.origin.version,
+                **({"sha256": part.entry.origin.sha256} if part.entry.origin.sha256 else {}),
+            }
+            for kind, part in components.items()
+        },
+        "plugins": [
+            {
+                "name": report.name,
+                "distribution": report.origin.distribution,
+                "version": report.origin.version,
+            }
+            for report in registry.reports
+            if report.status == "loaded" and report.origin.distribution != "seqkit"
+        ],
+        "platform": platform.platform(),
+        "device": str(next(model.parameters()).device),
+        "threads": torch.get_num_threads(),
+        "precision": recipe.train.precision,
+        "engine": model.engine,
+        "seed": recipe.train.seed,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "data": {
+            "source": data.splits.source.fingerprint,
+            "tokenizer": data.tokenizer.fingerprint,
+            "corpus": data.corpus.fingerprint,
+            "splits": {split: asdict(counts) for split, counts in data.corpus.counts.items()},
+            "missing_splits": list(data.splits.missing),
+        },
+    }
+
+
+def keep_plugin_texts(path: Path, registry: Registry) -> None:
+    """Keep the text of single-file plugins in the run directory, for reading; it is never executed."""
+    for report in registry.reports:
+        if report.origin.source_text is not None:
+            (path / PLUGIN_TEXTS).mkdir(exist_ok=True)
+            (path / PLUGIN_TEXTS / report.origin.distribution).write_text(report.origin.source_text, "utf-8")
+
+
+def require_plugins(path: Path, registry: Registry) -> None:
+    """See to it that the registry has every component of a run.
+
+    Raises:
+        MissingPluginError: it lacks one; the message says which plugin the run says that it needs.
+    """
+    for kind, part in rundir.read_json(path / rundir.PROVENANCE)["components"].items():
+        try:
+            origin = registry.component(kind, part["use"]).origin
+        except UnknownNameError as error:
+            raise MissingPluginError(_missing(path, kind, part)) from error
+        if part.get("sha256") != origin.sha256:
+            logger.warning("%s has changed since the run was trained", part["distribution"])
+        elif (part["distribution"], part["version"]) != (origin.distribution, origin.version):
+            trained = f"{part['distribution']} {part['version']}".strip()
+            here = f"{origin.distribution} {origin.version}".strip()
+            logger.warning(
+                "the %s %r is of %s, and the run was trained with %s", kind, part["use"], here, trained
+            )
+
+
+def _missing(path: Path, kind: str, part: dict[str, Any]) -> str:
+    name = f"the {kind} {part['use']!r}"
+    if "sha256" in part:
+        return (
+            f"{name} of this run comes from the single-file plugin {part['distribution']} "
+            f"(SHA-256 {part['sha256'][:12]}...).\n"
+            f"  Its text is in {path / PLUGIN_TEXTS / part['distribution']}, for reading. "
+            f"If you trust it, give the file: -p {part['distribution']}"
+        )
+    if part["distribution"] == "python":
+        return (
+            f"{name} of this run was declared in a Python program, not in an installed plugin.\n"
+            "  Give the declaration again: seqkit.load(path, plugins=[...])"
+        )
+    return (
+        f"{name} is not installed here. This run says that it needs the plugin distribution "
+        f"{part['distribution']!r} (version {part['version']}). Install it only if you trust it."
+    )

@@ -1,0 +1,60 @@
+"""What is wrong with a declaration, told without importing its target."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from seqkit.plugin import ComponentPlugin, Config, RecipePlugin
+
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def declaration_faults(declaration: Any, kind: type[Any]) -> Iterator[str]:
+    """The faults of what a declaration hook returned; none where it can be used."""
+    if not isinstance(declaration, kind):
+        yield f"declares {declaration!r}, which is no {kind.__name__}"
+        return
+    name = declaration.name
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        yield f"declares the name {name!r}; a name is lower-case letters, digits, '-' and '_'"
+    if isinstance(declaration, RecipePlugin):
+        if not declaration.path.is_file():
+            yield f"declares the recipe {name!r}, but there is no file {declaration.path}"
+    elif isinstance(declaration, ComponentPlugin):
+        yield from _config_faults(declaration)
+        yield from _target_faults(declaration)
+
+
+def _config_faults(declaration: ComponentPlugin) -> Iterator[str]:
+    name = declaration.name
+    config: Any = declaration.config  # a stranger gave it: nothing is taken for granted
+    if not (isinstance(config, type) and issubclass(config, Config)):
+        yield f"declares {name!r} with the config {config!r}, which is no subclass of Config"
+        return
+    if config.model_config.get("extra") != "forbid" or not config.model_config.get("frozen"):
+        yield f"declares {name!r} with {config.__name__}, which must be frozen and forbid extra keys"
+    if "use" in config.model_fields:
+        yield f"declares {name!r} with a field 'use', which a recipe keeps for the component's name"
+
+
+def _target_faults(declaration: ComponentPlugin) -> Iterator[str]:
+    name = declaration.name
+    target: Any = declaration.target
+    if not isinstance(target, str):
+        if not callable(target):
+            yield f"declares {name!r} with the target {target!r}, which is no class"
+        return
+    if not TARGET.fullmatch(target):
+        yield f'declares {name!r} with the target {target!r}; it must be a class, or "module:attribute"'
+        return
+    module = target.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        yield f"declares {name!r} with the target {target!r}, and there is no module {module}"

@@ -1,0 +1,77 @@
+"""The conformance kit: what the contracts say, as checks that a plugin author runs.
+
+In a test file of a plugin, one line gives a test for every check:
+
+    from seqkit.testing import CellCase, parametrize_with_checks
+
+    @parametrize_with_checks([CellCase("minrnn", decay=0.5)])
+    def test_conformance(check):
+        check()
+
+A check that fails for a good reason is declared, with the reason, and has to fail:
+`CellCase("minrnn", expected_failures={"trains": "it has no weights"})`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from seqkit.testing.cases import CellCase, SourceCase, TokenizerCase
+from seqkit.testing.cell_checks import CELL_CHECKS
+from seqkit.testing.kit import CheckFailedError, CheckList, Report, Result, run_case
+from seqkit.testing.source_checks import SOURCE_CHECKS
+from seqkit.testing.tokenizer_checks import TOKENIZER_CHECKS
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = [
+    "AnyCase",
+    "CellCase",
+    "CheckFailedError",
+    "Report",
+    "Result",
+    "SourceCase",
+    "TokenizerCase",
+    "parametrize_with_checks",
+    "run_checks",
+]
+
+AnyCase: TypeAlias = CellCase | TokenizerCase | SourceCase
+
+
+def checks_of(case: AnyCase) -> CheckList[Any]:
+    """The checks for a kind of case."""
+    lists: dict[type, CheckList[Any]] = {
+        CellCase: CELL_CHECKS,
+        TokenizerCase: TOKENIZER_CHECKS,
+        SourceCase: SOURCE_CHECKS,
+    }
+    return lists[type(case)]
+
+
+def run_checks(case: AnyCase, only: Collection[str] = ()) -> Report:
+    """Run every check that applies to a case, or only some by name, without pytest.
+
+    Example:
+        >>> run_checks(CellCase("rnn")).passed
+        True
+    """
+    return run_case(checks_of(case), case, only)
+
+
+def parametrize_with_checks(cases: Sequence[AnyCase]) -> pytest.MarkDecorator:
+    """Parametrise a test function `def test_conformance(check): check()` with every check of every case."""
+    import pytest
+
+    parameters = []
+    for index, case in enumerate(cases):
+        for check in checks_of(case).applying_to(case):
+            reason = case.expected_failures.get(check.name)
+            marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
+            function: Callable[[], None] = partial(check.function, case)
+            name = case.name if len(cases) == 1 else f"{case.name}-{index}"
+            parameters.append(pytest.param(function, id=f"{name}-{check.name}", marks=marks))
+    return pytest.mark.parametrize("check", parameters)

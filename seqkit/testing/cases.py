@@ -1,0 +1,196 @@
+"""What is checked: a component, named or as a class, with a config."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from seqkit.cells import Cell
+from seqkit.errors import ContractError
+from seqkit.plugin import ComponentPlugin
+from seqkit.registry import registry_with
+from seqkit.sources import TextSource
+from seqkit.testing.kit import CheckFailedError
+from seqkit.tokenizers import Tokenizer
+
+SMALL = 6
+"""Units of the cells that are checked, where nothing else is said: gradients are checked number by number."""
+
+TRAINING_TEXTS = (
+    "The quick brown fox jumps over the lazy dog. It's 3.14, isn't it?\n\nTwo  spaces,\ta tab.\n",
+    "Съешь же ещё этих мягких французских булок.\n床前明月光,疑是地上霜。\nこんにちは世界\n",
+    "café cafe\u0301 👩‍👩‍👧 🇨🇭 \u200b\0 end\n",
+)
+
+
+class _ComponentCase:
+    """The name or class, and how it is made."""
+
+    kind: str
+
+    def __init__(
+        self,
+        component: str | Callable[..., Any],
+        *,
+        plugins: Sequence[Any] = (),
+        expected_failures: Mapping[str, str] | None = None,
+        **config: Any,
+    ) -> None:
+        self._component = component
+        self._plugins = plugins
+        self.expected_failures: Mapping[str, str] = expected_failures or {}
+        self._given = config
+
+    @property
+    def name(self) -> str:
+        """Of the component."""
+        return self._component if isinstance(self._component, str) else self._component.__name__
+
+    @cached_property
+    def declaration(self) -> ComponentPlugin | None:
+        """What the plugin declares; None for a class."""
+        if not isinstance(self._component, str):
+            return None
+        return registry_with(self._plugins).component(self.kind, self._component).declaration
+
+    @cached_property
+    def target(self) -> Any:
+        """The class."""
+        return self.declaration.load() if self.declaration is not None else self._component
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config as keywords, the defaults filled in."""
+        if self.declaration is None:
+            return dict(self._given)
+        config = self.declaration.config.model_validate(self._given)
+        return {field: getattr(config, field) for field in type(config).model_fields}
+
+    @property
+    def parameters(self) -> list[str]:
+        """The keywords that the class takes its config by."""
+        return list(inspect.signature(self.target).parameters)
+
+
+class CellCase(_ComponentCase):
+    """A cell, for instance `CellCase("minrnn", decay=0.5)` or `CellCase(MinRNN, hidden_size=6)`.
+
+    Args:
+        component: its name in a recipe, or the class.
+        plugins: besides the installed ones.
+        expected_failures: checks that fail, each with the reason why that is right.
+        config: its config; `hidden_size` is small where the cell has it and nothing is said.
+    """
+
+    kind = "cell"
+    input_size = 5
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config as keywords; small, since gradients are checked number by number."""
+        known = self.declaration.config.model_fields if self.declaration is not None else self.parameters
+        if "hidden_size" in known:
+            self._given = {"hidden_size": SMALL, **self._given}
+        return super().config
+
+    def make(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> Cell:
+        """A cell with weights from this seed."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            cell = self.target(self.input_size, **self.config)
+        if not isinstance(cell, Cell):
+            raise ContractError(f"{self.name} is no Cell: {type(cell).__name__}.")
+        return cell.to(dtype)
+
+    @cached_property
+    def has_scan(self) -> bool:
+        """Whether the cell computes whole sequences itself."""
+        return hasattr(self.target, "scan")
+
+
+class TokenizerCase(_ComponentCase):
+    """A tokenizer, for instance `TokenizerCase("char")`.
+
+    Args:
+        component: its name in a recipe, or the class.
+        texts: what it is trained on; by default several scripts.
+        plugins, expected_failures, config: see `CellCase`.
+    """
+
+    kind = "tokenizer"
+
+    def __init__(
+        self, component: str | Callable[..., Any], *, texts: Sequence[str] = TRAINING_TEXTS, **options: Any
+    ) -> None:
+        super().__init__(component, **options)
+        self.texts = texts
+
+    @property
+    def parameters(self) -> list[str]:
+        """The keywords of `train`."""
+        return list(inspect.signature(self.target.train).parameters)
+
+    @property
+    def text(self) -> str:
+        """What it is trained on, joined."""
+        return "".join(self.texts)
+
+    def train(self, texts: Sequence[str] | None = None) -> Tokenizer:
+        """A tokenizer, trained on the texts of the case or on others."""
+        tokenizer = self.target.train(iter(self.texts if texts is None else texts), **self.config)
+        if not isinstance(tokenizer, Tokenizer):
+            raise ContractError(f"{self.name}.train gives no Tokenizer: {type(tokenizer).__name__}.")
+        return tokenizer
+
+
+class SourceCase(_ComponentCase):
+    """A source of text, for instance `SourceCase("text", path="a.txt", missing={"path": "nowhere.txt"})`.
+
+    Args:
+        component: its name in a recipe, or the class.
+        missing: a config that names data that is not there.
+        change: changes the data that the config names, so that the fingerprint has to change.
+        plugins, expected_failures, config: see `CellCase`.
+    """
+
+    kind = "source"
+
+    def __init__(
+        self,
+        component: str | Callable[..., Any],
+        *,
+        missing: Mapping[str, Any] | None = None,
+        change: Callable[[], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(component, **options)
+        self._missing, self._change = missing, change
+
+    def open(self) -> TextSource:
+        """The source."""
+        return self._checked(self.target(**self.config))
+
+    def open_missing(self) -> TextSource:
+        """The source of data that is not there."""
+        if self._missing is None:
+            raise CheckFailedError(
+                "the case does not say which data is missing: SourceCase(..., missing={...})"
+            )
+        return self._checked(self.target(**{**self.config, **self._missing}))
+
+    def change(self) -> None:
+        """Change the data."""
+        if self._change is None:
+            raise CheckFailedError(
+                "the case does not say how its data changes: SourceCase(..., change=function)"
+            )
+        self._change()
+
+    def _checked(self, source: object) -> TextSource:
+        if not isinstance(source, TextSource):
+            raise ContractError(f"{self.name} is no TextSource: {type(source).__name__}.")
+        return source
