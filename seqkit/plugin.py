@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pluggy
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
+from seqkit.errors import PluginError, did_you_mean
+
 if TYPE_CHECKING:
     from seqkit.cells import Cell, State
     from seqkit.run import Run
     from seqkit.sources import Piece, Source, TextSource
+    from seqkit.sources.base import cut_document
     from seqkit.tokenizers import Tokenizer
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "Tokenizer",
     "TokenizerConfig",
     "TokenizerPlugin",
+    "cut_document",
     "hookimpl",
 ]
 
@@ -74,11 +78,24 @@ class ComponentPlugin:
     """The class: lazily, as `"module:attribute"`, or itself where it is in memory already."""
 
     def load(self) -> Callable[..., Any]:
-        """The class; its module is imported if it was not."""
+        """The class; its module is imported if it was not.
+
+        Raises:
+            PluginError: the module cannot be imported, or has no such attribute.
+        """
         if not isinstance(self.target, str):
             return self.target
-        module, _, attribute = self.target.partition(":")
-        loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        name, _, attribute = self.target.partition(":")
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:  # whatever a stranger's module raises
+            raise PluginError(
+                f"the module of {self.name!r}, {name}, cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+        if not hasattr(module, attribute):
+            hint = did_you_mean(attribute, dir(module))
+            raise PluginError(f"the target of {self.name!r} does not exist: {name} has no {attribute}.{hint}")
+        loaded: Callable[..., Any] = getattr(module, attribute)
         return loaded
 
 
@@ -121,6 +138,7 @@ A path in a recipe file is relative to that file; one in an override, to the wor
 _CONTRACTS = {
     "Cell": "seqkit.cells",
     "Piece": "seqkit.sources",
+    "cut_document": "seqkit.sources.base",
     "Run": "seqkit.run",
     "Source": "seqkit.sources",
     "State": "seqkit.cells",

@@ -9,7 +9,7 @@ import sys
 import click
 
 import seqkit
-from seqkit.cli import bench, evaluate, generate, ls, run, score, show
+from seqkit.cli import bench, check, evaluate, generate, ls, new, plugins, run, schema, score, show
 from seqkit.errors import SeqkitError
 
 __all__ = ["cli", "main"]
@@ -50,7 +50,7 @@ def cli() -> None:
     """
 
 
-for module in (run, generate, score, evaluate, ls, show, bench):
+for module in (run, generate, score, evaluate, ls, show, plugins, new, check, schema, bench):
     cli.add_command(module.command)
 
 

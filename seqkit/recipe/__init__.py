@@ -1,6 +1,7 @@
 """Recipes: a typed, complete description of a run."""
 
-from seqkit.recipe.recipe import Component, Recipe, ResolvedRecipe
+from seqkit.recipe.recipe import Recipe
+from seqkit.recipe.resolved import Component, ResolvedRecipe
 from seqkit.recipe.tables import DataConfig, ModelConfig, SampleConfig, TrainConfig
 
 __all__ = [

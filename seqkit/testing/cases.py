@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from seqkit.cells import Cell
-from seqkit.errors import ContractError
+from seqkit.errors import ContractError, RecipeError
 from seqkit.plugin import ComponentPlugin
+from seqkit.recipe.validation import ConfigFaultsError, validate_config
 from seqkit.registry import registry_with
 from seqkit.sources import TextSource
 from seqkit.testing.kit import CheckFailedError
@@ -45,6 +46,10 @@ class _ComponentCase:
         self.expected_failures: Mapping[str, str] = expected_failures or {}
         self._given = config
 
+    def prepare(self) -> None:
+        """Raise where the component does not exist or the config is wrong: no check would mean anything."""
+        _ = self.target, self.config
+
     @property
     def name(self) -> str:
         """Of the component."""
@@ -67,7 +72,10 @@ class _ComponentCase:
         """The config as keywords, the defaults filled in."""
         if self.declaration is None:
             return dict(self._given)
-        config = self.declaration.config.model_validate(self._given)
+        try:
+            config = validate_config(self.declaration.config, self._given)
+        except ConfigFaultsError as error:
+            raise RecipeError(f"the config of {self.name}", [str(error)]) from error
         return {field: getattr(config, field) for field in type(config).model_fields}
 
     @property

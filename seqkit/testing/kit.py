@@ -27,6 +27,9 @@ class Case(Protocol):
     def name(self) -> str:
         """For reports."""
 
+    def prepare(self) -> None:
+        """Raise where the component does not exist or the config is wrong: no check would mean anything."""
+
     @property
     def expected_failures(self) -> Mapping[str, str]:
         """Checks that fail, and why that is right."""
@@ -69,6 +72,7 @@ class CheckList(Generic[C]):
 
     def applying_to(self, case: C) -> list[Check[C]]:
         """The checks that apply to a case."""
+        case.prepare()
         unknown = set(case.expected_failures) - {check.name for check in self._checks}
         if unknown:
             raise CheckFailedError(f"expected_failures names no check: {', '.join(sorted(unknown))}")

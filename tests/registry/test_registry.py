@@ -3,7 +3,7 @@ import tomllib
 import pytest
 
 import seqkit
-from seqkit.errors import UnknownNameError
+from seqkit.errors import PluginError, UnknownNameError
 from seqkit.plugin import CellConfig, ComponentPlugin
 from seqkit.registry import Registry, default_registry
 
@@ -42,5 +42,5 @@ def test_an_unknown_name_is_told() -> None:
 
 def test_a_target_is_not_imported_before_it_is_loaded() -> None:
     declaration = ComponentPlugin("x", CellConfig, "no_such_module:Thing")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(PluginError, match="ModuleNotFoundError: No module named 'no_such_module'"):
         declaration.load()

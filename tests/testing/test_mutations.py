@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.cells import Cell
+from seqkit.errors import RecipeError, UnknownNameError
 from seqkit.sources import Piece, TextFiles, TextSource
 from seqkit.testing import CellCase, SourceCase, TokenizerCase, run_checks
 from seqkit.tokenizers import CharTokenizer
@@ -457,13 +458,19 @@ class TestAccounting:
 
     def test_every_check_is_counted(self) -> None:
         report = run_checks(CellCase(Right))
-        assert (
-            report.summary
-            == f"{len(report.results)} of {len(report.results)} checks ran, {len(report.results)} passed"
-        )
+        count = len(report.results)
+        assert count == report.total > 20
+        assert report.summary == f"{count} of {count} checks ran, {count} passed"
+        assert run_checks(CellCase(Right), ["trains"]).summary == f"1 of {count} checks ran, 1 passed"
         assert report.not_applicable == []
         report = run_checks(CellCase("rnn"))
         assert report.not_applicable == ["scan_equals_step"]
+
+    def test_a_wrong_config_is_told_before_any_check(self) -> None:
+        with pytest.raises(RecipeError, match="hidden_sise: unknown key. Did you mean 'hidden_size'"):
+            run_checks(CellCase("rnn", hidden_sise=3))
+        with pytest.raises(UnknownNameError, match="no cell is called 'rnm'"):
+            run_checks(CellCase("rnm"))
 
     def test_a_source_that_says_too_little_fails(self, text_file: Path) -> None:
         assert set(failed(SourceCase(TextFiles, path=str(text_file)))) == {

@@ -1,0 +1,34 @@
+"""`seqkit new`: a plugin project to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("new")
+@click.argument("kind", type=click.Choice(["cell", "tokenizer", "source"]))
+@click.argument("name")
+@click.option("--single-file", is_flag=True, help="Write one file for -p, not an installable project.")
+@click.option("--in", "folder", default=".", show_default=True, help="The folder to write it in.")
+def command(kind: str, name: str, single_file: bool, folder: str) -> None:
+    """Write a complete plugin for a cell, a tokenizer or a source called NAME; its tests pass at once."""
+    from seqkit.scaffold import write_project
+
+    files = write_project(kind, name, Path(folder), single_file=single_file)
+    for file in files:
+        click.echo(f"wrote {file}")
+    if single_file:
+        extra = " source.path=my.txt" if kind == "source" else ""
+        click.echo(f"\nNext:\n  seqkit run quickstart -p {_typed(files[0])} {kind}.use={name}{extra}")
+    else:
+        root = files[0].parent
+        click.echo(
+            f"\nNext:\n  pip install -e '{_typed(root)}[test]'\n  pytest {root}\n  seqkit check {name}"
+        )
+
+
+def _typed(path: Path) -> str:
+    """As it has to be typed to be read as a path."""
+    return str(path) if path.is_absolute() else f"./{path}"

@@ -1,0 +1,63 @@
+"""`seqkit plugins`: what is declared, where it comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seqkit.cli.output import json_option, plugin_option, print_json, print_table
+
+COLUMNS = ("name", "kind", "distribution", "version", "path", "status")
+
+
+@click.command("plugins")
+@plugin_option
+@json_option
+def command(plugins: tuple[str, ...], as_json: bool) -> None:
+    """List cells, tokenizers, sources, recipes and plugins, with their origin and status."""
+    from seqkit.registry import registry_with
+
+    registry = registry_with(plugins)
+    rows = _rows(registry)
+    findings = [
+        {"plugin": report.name, "distribution": report.origin.distribution, "finding": finding}
+        for report in registry.reports
+        for finding in report.findings
+    ]
+    if as_json:
+        print_json({"plugins": rows, "findings": findings})
+        return
+    print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+    for found in findings:
+        click.echo(f"\n{found['plugin']} ({found['distribution']}): {found['finding']}")
+
+
+def _rows(registry: Any) -> list[dict[str, str]]:
+    rows = []
+    status = {id(report.origin): report for report in registry.reports}
+    declared = set()
+    for kind, entry in registry.entries():
+        declared.add(id(entry.origin))
+        report = status[id(entry.origin)]
+        rows.append(
+            _row(entry.declaration.name, kind, entry.origin, "see below" if report.findings else "ok")
+        )
+    for report in registry.reports:
+        if id(report.origin) not in declared:
+            state = report.status if report.status != "loaded" else "see below" if report.findings else "ok"
+            rows.append(
+                _row(report.name, "hooks" if report.status == "loaded" else "plugin", report.origin, state)
+            )
+    return rows
+
+
+def _row(name: str, kind: str, origin: Any, status: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "kind": kind,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "path": origin.path,
+        "status": status,
+    }

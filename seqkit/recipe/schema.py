@@ -1,0 +1,44 @@
+"""The JSON schema of recipes with the components that are installed, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seqkit.plugin import Config
+from seqkit.recipe.tables import COMPONENTS, TABLES
+from seqkit.registry import Registry
+
+
+def recipe_schema(registry: Registry) -> dict[str, Any]:
+    """A schema (2020-12): each component table is one of those that are installed, told apart by `use`."""
+    definitions: dict[str, Any] = {}
+    properties: dict[str, Any] = {"description": {"type": "string"}}
+    for kind in COMPONENTS:
+        choices = []
+        for declared, entry in registry.entries():
+            if declared == kind:
+                schema = _hoisted(entry.declaration.config, definitions)
+                name = entry.declaration.name
+                qualified = f"{entry.origin.distribution}:{name}"
+                schema["properties"] = {"use": {"enum": [name, qualified]}, **schema.get("properties", {})}
+                schema["required"] = ["use", *schema.get("required", [])]
+                choices.append(schema)
+        properties[kind] = {"oneOf": choices}
+    for table, config in TABLES.items():
+        properties[table] = _hoisted(config, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A seqkit recipe",
+        "type": "object",
+        "properties": properties,
+        "required": ["source", "cell"],
+        "additionalProperties": False,
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def _hoisted(config: type[Config], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a config, with its inner definitions moved to where `#/$defs/...` finds them."""
+    schema = config.model_json_schema()
+    definitions.update(schema.pop("$defs", {}))
+    return schema

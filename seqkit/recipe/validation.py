@@ -1,0 +1,123 @@
+"""From the tables of a draft to typed ones, or to every fault that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, did_you_mean
+from seqkit.plugin import Config
+from seqkit.recipe.draft import Draft
+from seqkit.recipe.resolved import Component, ResolvedRecipe
+from seqkit.recipe.tables import COMPONENTS, TABLES
+from seqkit.registry import Registry
+
+AConfig = TypeVar("AConfig", bound=Config)
+
+
+class ConfigFaultsError(Exception):
+    """What is wrong with a config: its faults by key, in the user's words."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{key}: {said}" for key, said in faults.items()))
+
+
+def validate_config(
+    config: type[AConfig], values: Mapping[str, Any], bases: Mapping[str, Path] | None = None
+) -> AConfig:
+    """The typed config.
+
+    Args:
+        config: its class.
+        values: by key.
+        bases: what a relative path under a key is relative to.
+    Raises:
+        ConfigFaultsError: with all of its faults.
+    """
+    try:
+        return config.model_validate(dict(values), context=dict(bases or {}))
+    except ValidationError as error:
+        by_key = groupby(error.errors(), key=lambda detail: str(detail["loc"][0]))
+        faults = {key: _said(key, list(details), values.get(key), config) for key, details in by_key}
+    raise ConfigFaultsError(faults)
+
+
+def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple[str, ...]) -> ResolvedRecipe:
+    """The resolved recipe.
+
+    Raises:
+        RecipeError: with all of its faults.
+    """
+    faults = list(draft.faults)
+    known = ["description", *COMPONENTS, *TABLES]
+    for table in draft.tables:
+        if table not in known:
+            faults.append(f"[{table}]: unknown table{_where(draft, table)}.{did_you_mean(table, known)}")
+    description = draft.tables.get("description", "")
+    if not isinstance(description, str):
+        faults.append(
+            f"description: should be a string, got {description!r}{_where(draft, '', 'description')}"
+        )
+    draft.tables.setdefault("tokenizer", {"use": "char"})
+    parts = {kind: _component(draft, registry, kind, faults) for kind in COMPONENTS}
+    parts |= {
+        table: _table(draft, table, config, draft.tables.get(table, {}), faults)
+        for table, config in TABLES.items()
+    }
+    if faults:
+        raise RecipeError(f"recipe {draft.default_place.says or name}", faults)
+    return ResolvedRecipe(name=name, description=description, overrides=overrides, **parts)
+
+
+def _component(draft: Draft, registry: Registry, kind: str, faults: list[str]) -> Any:
+    table = draft.tables.get(kind)
+    use = table.get("use") if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not isinstance(use, str):
+        example = registry.names(kind)[0]
+        faults.append(f"[{kind}]: needs a name, for instance use = {example!r}{_where(draft, kind, 'use')}")
+        return None
+    try:
+        entry = registry.component(kind, use, draft.place(kind, "use").says)
+    except (UnknownNameError, PluginConflictError) as error:
+        faults.append(f"{kind}.use: {error}")
+        return None
+    options = {key: value for key, value in table.items() if key != "use"}
+    config = _table(draft, kind, entry.declaration.config, options, faults)
+    return Component(use, config, entry) if config is not None else None
+
+
+def _table(draft: Draft, table: str, config: type[Config], values: Any, faults: list[str]) -> Config | None:
+    if not isinstance(values, Mapping):
+        faults.append(f"[{table}]: should be a table, got {values!r}{_where(draft, '', table)}")
+        return None
+    try:
+        return validate_config(
+            config, values, {key: draft.place(table, key).base for key in config.model_fields}
+        )
+    except ConfigFaultsError as error:
+        faults += [f"{table}.{key}: {said}{_where(draft, table, key)}" for key, said in error.faults.items()]
+        return None
+
+
+def _where(draft: Draft, table: str, key: str = "") -> str:
+    says = draft.place(table, key).says
+    return f" ({says})" if says else ""
+
+
+def _said(key: str, details: list[Any], given: Any, config: type[Config]) -> str:
+    """What pydantic found out about a key, in the user's words; a union has a complaint from each member."""
+    kinds = {detail["type"] for detail in details}
+    if "extra_forbidden" in kinds:
+        hint = did_you_mean(key, config.model_fields) or f" Known: {', '.join(config.model_fields)}."
+        return f"unknown key.{hint}"
+    if kinds == {"missing"}:
+        return "is needed"
+    messages = [
+        detail["msg"].removeprefix("Value error, ").replace("Input should", "should") for detail in details
+    ]
+    return f"{' or '.join(dict.fromkeys(messages))}, got {given!r}"
