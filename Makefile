@@ -14,14 +14,14 @@ install: $(STAMP) ## Make .venv and install seqkit into it
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "seqkit needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) cannot make a virtual environment (on Debian or Ubuntu: apt install python3-venv)"; exit 1; }
 	@echo "Installing seqkit into $(VENV); the first time this takes a few minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: install ## Train on real text for about 75 s and print generated text (ARGS="..." is handed on)
-	$(BIN)/seqkit run quickstart $(ARGS)
+	$(strip $(BIN)/seqkit run quickstart $(ARGS))
 
 lint: install
 	$(BIN)/ruff check .

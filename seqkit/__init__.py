@@ -60,11 +60,28 @@ __all__ = [
 ]
 
 
+_MODULES = {
+    "cells",
+    "data",
+    "engine",
+    "errors",
+    "heads",
+    "inference",
+    "model",
+    "plugin",
+    "sources",
+    "testing",
+}
+_MODULES |= {"tokenizers", "training"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"seqkit.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'seqkit' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, *_MODULES, "__version__"])

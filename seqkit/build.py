@@ -10,10 +10,12 @@ import torch
 
 from seqkit.cells import Cell, Stacked
 from seqkit.data import Corpus, Lanes, TextSplits, Windows, build_corpus
+from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.errors import ContractError, SourceError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Component, ResolvedRecipe, TrainConfig
-from seqkit.sources import TextSource
+from seqkit.sources import TextFiles, TextSource
+from seqkit.sources.text import Paths
 from seqkit.tokenizers import Tokenizer
 from seqkit.training import make_optimizer, make_schedule
 
@@ -37,6 +39,17 @@ class TextData:
         counts = self.corpus.counts.get("validation")
         return counts is not None and counts.tokens > 0
 
+    def warn_of_unknown_characters(self) -> None:
+        """Log how many characters the vocabulary lacks: they weigh on the bits per character."""
+        for split, counts in self.corpus.counts.items():
+            if counts.unknown_characters:
+                logger.warning(
+                    "%d characters of the %s split are not in the vocabulary; each costs %.1f bits more",
+                    counts.unknown_characters,
+                    split,
+                    UNKNOWN_CHARACTER_BITS,
+                )
+
 
 def open_source(component: Component) -> TextSource:
     """The source that a recipe names."""
@@ -44,6 +57,12 @@ def open_source(component: Component) -> TextSource:
     if not isinstance(source, TextSource):
         raise ContractError(f"the source {component.use!r} is no TextSource: {type(source).__name__}.")
     return source
+
+
+def text_files(recipe: ResolvedRecipe, path: Paths) -> TextFiles:
+    """Another text, read as the recipe reads its own: encoding, newlines and all."""
+    given = recipe.source.options() if recipe.source.use == "text" else {}
+    return TextFiles(**{**given, "path": path})
 
 
 def prepare_text(recipe: ResolvedRecipe, tokenizer: Tokenizer | None = None) -> TextData:
@@ -146,9 +165,13 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        if device.type == "meta":
+            raise RuntimeError("it holds no numbers")
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
+        reason = f" ({reason})" if len(reason) < 80 else ""
         raise ContractError(
-            f"the device {name!r} cannot be used here: {reason}\n  Known: auto, cpu, cuda."
+            f"the device {name!r} cannot be used here{reason}.\n"
+            "  Use train.device=auto, which is cuda where there is one, else cpu."
         ) from error
     return device

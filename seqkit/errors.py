@@ -7,6 +7,7 @@ The command line prints it without a traceback and exits with `exit_code`.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 
@@ -60,6 +61,15 @@ class SourceError(SeqkitError):
 
 class UnknownCharacterError(SeqkitError):
     """A tokenizer with `errors="strict"` met a character outside its vocabulary."""
+
+    def __init__(self, character: str, position: int, where: str = "") -> None:
+        self.character, self.position = character, position
+        name = unicodedata.name(character, "")
+        described = f"{character!r} (U+{ord(character):04X}{', ' + name if name else ''})"
+        super().__init__(
+            f"unknown character {described} at position {position}{where}.\n"
+            '  The vocabulary comes from the training text. Use errors = "replace" to read it as <unk>.'
+        )
 
 
 class SamplingError(SeqkitError):

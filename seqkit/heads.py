@@ -54,7 +54,7 @@ class CategoricalHead(Head):
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross entropy in nats, `(N, output_size), (N,) -> (N,)`."""
-        return F.cross_entropy(outputs.float(), targets.long(), reduction="none")
+        return F.cross_entropy(full_precision(outputs), targets.long(), reduction="none")
 
     def sample(
         self,
@@ -74,25 +74,32 @@ class CategoricalHead(Head):
             top_k: only the k likeliest ids can be drawn.
             top_p: only the likeliest ids that together reach this probability can be drawn.
         Raises:
-            SamplingError: an option is out of its range.
+            SamplingError: an option is out of its range, or a logit is not a number.
         """
         check_sampling(temperature, top_k, top_p)
-        logits = outputs.detach().to("cpu", torch.float32)
+        logits = outputs.detach().to("cpu", torch.float64)
+        if logits.isnan().any():
+            raise SamplingError("the model's prediction is not a number: its weights have diverged.")
         if temperature == 0:
             return logits.argmax(-1)
         # Subtracting the maximum first keeps a tiny temperature from overflowing.
         logits = (logits - logits.amax(-1, keepdim=True)) / temperature
         if top_k is not None and top_k < self.output_size:
-            least = logits.topk(top_k).values[..., -1:]
-            logits = logits.masked_fill(logits < least, -torch.inf)
+            likeliest = logits.topk(top_k)  # by index: of equal logits no more than k are kept
+            logits = torch.full_like(logits, -torch.inf).scatter(-1, likeliest.indices, likeliest.values)
         probabilities = logits.softmax(-1)
         if top_p is not None and top_p < 1:
-            ranked, order = probabilities.sort(dim=-1, descending=True)
-            # An id is drawn from if the likelier ones do not reach top_p without it.
-            ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= top_p, 0)
+            ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
+            # An id can be drawn if the likelier ones do not reach top_p without it.
+            ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= top_p - 1e-12, 0)
             probabilities = torch.zeros_like(probabilities).scatter(-1, order, ranked)
         drawn = torch.multinomial(probabilities.reshape(-1, self.output_size), 1, generator=generator)
         return drawn.view(outputs.shape[:-1])
+
+
+def full_precision(outputs: Tensor) -> Tensor:
+    """Half precision as float32, anything else as it is: a loss needs the digits."""
+    return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
 
 
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:

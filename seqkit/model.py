@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from seqkit.cells import Cell, Stacked, State
-from seqkit.engine import choose_engine, unroll
+from seqkit.engine import check_cell, choose_engine, unroll
 from seqkit.errors import ContractError, UnknownNameError
 from seqkit.heads import Head, make_head
 
@@ -56,6 +57,7 @@ class SequenceModel(nn.Module):
         engine: str = "auto",
     ) -> None:
         super().__init__()
+        check_cell(cell)
         if encoder == "one_hot" and vocab_size is None:
             vocab_size = cell.input_size
         if output_size is None:
@@ -70,6 +72,7 @@ class SequenceModel(nn.Module):
         self.cell = cell
         self.dropout = nn.Dropout(dropout)
         self.head = make_head(head, cell.output_size, output_size or 0)
+        self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
 
     def forward(
@@ -101,22 +104,30 @@ class SequenceModel(nn.Module):
             after = []
             for layer, layer_state in zip(layers, states, strict=True):
                 x, layer_state = unroll(layer, x, layer_state, reset=reset, engine=self.engine)
-                x = self.dropout(x)
                 after.append(layer_state)
+                if layer is not layers[-1]:
+                    x = self.dropout(x)
+            if not self._head_is_cell:
+                x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model is in evaluation mode inside, and afterwards in the mode that it was in."""
-    training = model.training
+    """The model is in evaluation mode inside, and afterwards each module is in the mode that it was in."""
+    training = [module for module in model.modules() if module.training]
     if training:
         model.eval()
     try:
         yield
     finally:
-        if training:
-            model.train()
+        for module in training:
+            module.training = True
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device that the model's tensors are on."""
+    return next(chain(model.parameters(), model.buffers())).device
 
 
 class OneHot(nn.Module):
@@ -138,9 +149,15 @@ class Embedding(nn.Embedding):
 class Raw(nn.Module):
     """The number itself; `(batch, time)` becomes one float feature."""
 
+    like: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("like", torch.empty(0), persistent=False)  # follows `model.double()`
+
     def forward(self, numbers: Tensor) -> Tensor:
         """`(batch, time)` or `(batch, time, features)` to floats `(batch, time, features)`."""
-        x = numbers if numbers.is_floating_point() else numbers.to(torch.get_default_dtype())
+        x = numbers if numbers.is_floating_point() else numbers.to(self.like.dtype)
         return x[..., None] if x.ndim == 2 else x
 
 

@@ -19,15 +19,19 @@ def plot_loss(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for split, style in (
-        ("train", {"color": "#9db4c8"}),
-        ("validation", {"color": "#c0392b", "marker": "o", "markersize": 3}),
-    ):
+    styles: dict[str, dict[str, Any]] = {
+        "train": {"color": "#7d9cb8", "marker": ".", "markersize": 3},
+        "validation": {"color": "#c0392b", "marker": "o", "markersize": 3},
+    }
+    for split, style in styles.items():
         points = [(row["step"], row["loss"]) for row in rows if row["split"] == split]
         if points:
             steps, losses = zip(*points, strict=True)
-            axes.plot(steps, losses, label=f"{split} (last {losses[-1]:.3f})", **style)
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=title)
+            lowest = f", lowest {min(losses):.3f}" if split == "validation" else ""
+            axes.plot(steps, losses, label=f"{split}{lowest}", **style)
+    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    axes.set_title(title, parse_math=False)  # a "$" in a description is a dollar
+    axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)

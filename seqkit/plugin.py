@@ -6,7 +6,9 @@ Importing it loads pydantic and pluggy and nothing heavier; the contracts (`Cell
 
 from __future__ import annotations
 
+import glob
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,11 +124,25 @@ class RecipePlugin:
     path: Path
 
 
+class PathFrom(str):
+    """A string that, where it turns out to be a path, is relative to `base`."""
+
+    base: Path
+
+    def __new__(cls, value: str, base: Path) -> PathFrom:
+        self = super().__new__(cls, value)
+        self.base = base
+        return self
+
+
 def _resolve(value: Any, info: ValidationInfo) -> Any:
-    base = (info.context or {}).get(info.field_name)
+    value = str(value) if isinstance(value, Path) else value
+    base = getattr(value, "base", (info.context or {}).get(info.field_name))
     if not isinstance(value, str) or base is None:
         return value
-    return str(Path(base, Path(value).expanduser()))
+    # The folder is no pattern, whatever characters its name has.
+    folder = glob.escape(str(base)) if glob.has_magic(value) else base
+    return str(Path(folder, os.path.expanduser(value)))
 
 
 DataPath = Annotated[str, BeforeValidator(_resolve)]

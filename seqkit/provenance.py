@@ -16,7 +16,7 @@ import seqkit
 from seqkit import rundir
 from seqkit.build import TextData
 from seqkit.errors import MissingPluginError, UnknownNameError
-from seqkit.model import SequenceModel
+from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import ResolvedRecipe
 from seqkit.registry import Registry
 
@@ -58,7 +58,7 @@ def describe(
             if report.status == "loaded" and report.origin.distribution != "seqkit"
         ],
         "platform": platform.platform(),
-        "device": str(next(model.parameters()).device),
+        "device": str(device_of(model)),
         "threads": torch.get_num_threads(),
         "precision": recipe.train.precision,
         "engine": model.engine,

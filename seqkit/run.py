@@ -16,9 +16,8 @@ from seqkit.data import TextSplits, build_corpus
 from seqkit.errors import SourceError
 from seqkit.model import SequenceModel
 from seqkit.plots import plot_loss
-from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, registry_with
-from seqkit.sources import TextFiles
 from seqkit.tokenizers import Tokenizer
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.evaluation import evaluate
@@ -88,20 +87,19 @@ class Run:
         """
         if data is None:
             text = build.prepare_text(self.recipe, self.tokenizer)
-            if text.splits.source.fingerprint != self.provenance["data"]["source"]:
-                logger.warning(
-                    "the data has changed since the run was trained: this is another %s split", split
-                )
         else:
             split = "all"
-            splits = TextSplits(TextFiles(data), None)
+            splits = TextSplits(build.text_files(self.recipe, data), None)
             text = build.TextData(splits, self.tokenizer, build_corpus(splits, self.tokenizer))
         counts = text.corpus.counts.get(split)
         if counts is None:
+            there = list(text.corpus.counts)
             raise SourceError(
-                f"there is no {split} split; there is {', '.join(text.corpus.counts)}.\n"
+                f"there is no {split} split; there is {', '.join(there)}: try --split {there[-1]}.\n"
                 "  [data] split says how the text is cut; a missing split is never invented."
             )
+        if data is None and text.splits.source.fingerprint != self.provenance["data"]["source"]:
+            logger.warning("the data has changed since the run was trained: this is another %s split", split)
         train = self.recipe.train
         batches = build.evaluation_batches(train, text, split)
         metrics = evaluate(self.model, batches, state=train.state, precision=train.precision)
@@ -134,6 +132,7 @@ def train(
         RunError: the directory holds something already.
         PluginError: a plugin that was given cannot be loaded.
         NonFiniteError: the loss or the gradient norm is not finite.
+        KeyboardInterrupt: Ctrl-C; the weights of that moment, and the best ones, are kept in the run.
     """
     registry = registry_with(plugins)
     if isinstance(recipe, str | Path):
@@ -156,6 +155,7 @@ def train(
         rundir.write_json(path / rundir.TOKENIZER, data.tokenizer.to_json())
         rundir.write_json(path / rundir.PROVENANCE, described)
         provenance.keep_plugin_texts(path, registry)
+        data.warn_of_unknown_characters()
         if validation is None:
             logger.warning("there is no validation split: the last weights are kept, not the best")
         hooks = BehaviourHooks(registry, strict_plugins)
@@ -166,20 +166,19 @@ def train(
             **build.make_training(recipe.train, model),
             callbacks=[log, keeper, _PluginCallback(run, hooks), *callbacks],
         )
-        history = trainer.fit(
-            batches,
-            epochs=recipe.train.epochs,
-            steps=recipe.train.steps,
-            minutes=recipe.train.minutes,
-            validation=validation,
-            evaluate_every=recipe.train.evaluate_every,
-            patience=recipe.train.patience,
-        )
+        interrupted = _fit(trainer, batches, validation, recipe.train)
+        if interrupted:
+            keeper.run_finished(trainer)
+            log.run_finished(trainer)
+    history = trainer.history
     if history.best is not None:
         model.load_state_dict(history.best.weights)
-    plot_loss(run.metrics, path / rundir.LOSS_PLOT, f"{recipe.name}: {recipe.description}".removesuffix(": "))
     ended = {"ended_by": history.ended_by, "steps": trainer.budget.step, "training_s": history.training_s}
     rundir.write_json(path / rundir.PROVENANCE, {**described, **ended})
+    plot_loss(run.metrics, path / rundir.LOSS_PLOT, recipe.name)
+    if interrupted:
+        logger.warning("interrupted at step %d; what was trained is kept in %s", trainer.budget.step, path)
+        raise KeyboardInterrupt
     hooks.call("seqkit_run_finished", run=run)
     return run
 
@@ -208,6 +207,24 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
     checkpoint.load_weights(model, best, build.choose_device(device))
     return Run(path, recipe, tokenizer, model)
+
+
+def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) -> bool:
+    """Train by the recipe; whether Ctrl-C ended it."""
+    try:
+        trainer.fit(
+            batches,
+            epochs=train.epochs,
+            steps=train.steps,
+            minutes=train.minutes,
+            validation=validation,
+            evaluate_every=train.evaluate_every,
+            patience=train.patience,
+        )
+    except KeyboardInterrupt:
+        trainer.history.ended_by = "an interrupt"
+        return True
+    return False
 
 
 class _KeepWeights:

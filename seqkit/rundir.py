@@ -53,14 +53,18 @@ def claim(out: str | Path | None, name: str) -> Path:
             what = "holds another run" if (path / RECIPE).exists() else "is not empty"
             raise RunError(f"{path} {what}; nothing was written.\n  Choose another --out, or delete it.")
     except OSError as error:
-        raise RunError(f"{error.filename} cannot be made: {error.strerror}.") from error
+        raise RunError(
+            f"{error.filename} cannot be made: {error.strerror}.\n  Choose another directory (--out)."
+        ) from error
     return path
 
 
 def require_run(path: Path) -> None:
     """Raise RunError where a directory holds no run."""
     if not path.is_dir():
-        raise RunError(f"there is no run directory {path}.")
+        there = Path("runs") / path.name
+        hint = f" Did you mean {there}?" if (there / RECIPE).is_file() else ""
+        raise RunError(f"there is no run directory {path}.{hint}")
     if not (path / RECIPE).is_file():
         inner = sorted(folder.name for folder in path.iterdir() if (folder / RECIPE).is_file())
         hint = f" It holds runs, though: {', '.join(inner)}." if inner else ""
@@ -88,6 +92,8 @@ def read_json(path: Path) -> Any:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`; a last line that was cut off when the run was killed is left out."""
+    if not (path / METRICS).exists():
+        return []  # the run was killed before its first row
     rows = []
     for line in (path / METRICS).read_text("utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
@@ -132,7 +138,7 @@ class MetricsLog:
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: dict[str, Any]) -> None:
         """Write a row; the time that evaluation took does not count as training."""
         self._flush()
-        self._write({"step": step, "epoch": trainer.budget.epoch, "split": split, **metrics})
+        self._write({"step": step, "split": split, **metrics})
         self._meter = Meter()
 
     def run_finished(self, trainer: Trainer) -> None:

@@ -51,12 +51,24 @@ class TestSampling:
 
     def test_temperature_zero_is_greedy(self) -> None:
         assert self.draw(temperature=0) == [1, 0, 0, 0]
-        assert self.draw(temperature=1e-30) == [1, 0, 0, 0]
+        assert self.draw(temperature=1e-50) == [1, 0, 0, 0]
 
     def test_top_k(self) -> None:
         assert self.draw(top_k=2) == pytest.approx([0.625, 0.375, 0, 0], abs=0.015)
         assert self.draw(top_k=1) == [1, 0, 0, 0]
         assert self.draw(top_k=99)[3] > 0
+
+    def test_ties_do_not_make_more_of_them(self) -> None:
+        head = make_head("none", 4, 4)
+        generator = torch.Generator().manual_seed(0)
+        assert head.sample(torch.zeros(1000, 4), generator, top_k=1).unique().numel() == 1
+        assert head.sample(torch.zeros(1000, 4), generator, top_k=3).unique().numel() == 3
+        ten = make_head("none", 10, 10).sample(torch.zeros(5000, 10), generator, top_p=0.6)
+        assert ten.unique().numel() == 6
+
+    def test_a_prediction_that_is_no_number_is_told(self) -> None:
+        with pytest.raises(SamplingError, match="not a number: its weights have diverged"):
+            make_head("none", 4, 4).sample(torch.full((4,), math.nan))
 
     def test_top_p(self) -> None:
         assert self.draw(top_p=0.79) == pytest.approx([0.625, 0.375, 0, 0], abs=0.015)

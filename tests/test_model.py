@@ -33,6 +33,24 @@ def test_raw_numbers_are_features() -> None:
         torch.testing.assert_close(outputs, unroll(model.cell, ids.float()[..., None])[0])
 
 
+def test_a_double_model_reads_ids_and_its_loss_keeps_the_digits() -> None:
+    model = SequenceModel(RNN(1, 4, output_size=3), encoder="raw", head="none").double()
+    outputs, _ = model(torch.randint(3, (2, 6)))
+    assert outputs.dtype == torch.float64
+    assert model.head.loss(outputs[:, 0], torch.tensor([0, 1])).dtype == torch.float64
+
+
+def test_the_logits_of_a_cell_are_not_dropped() -> None:
+    model = SequenceModel(RNN(7, 4, output_size=7), head="none", dropout=0.5)
+    assert not (model(torch.randint(7, (2, 6)))[0] == 0).any()
+
+
+def test_small_integers_are_ids() -> None:
+    ids = torch.randint(7, (2, 6))
+    model = SequenceModel(RNN(7, 4))
+    assert torch.equal(model(ids.to(torch.uint8))[0], model(ids)[0])
+
+
 def test_a_module_can_be_the_encoder() -> None:
     model = SequenceModel(RNN(3, 4), encoder=nn.Linear(2, 3), output_size=5)
     assert model(torch.randn(2, 6, 2))[0].shape == (2, 6, 5)

@@ -1,4 +1,5 @@
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -26,10 +27,21 @@ def test_all_is_sorted_and_complete() -> None:
 
 def test_importing_every_submodule_shadows_no_public_name() -> None:
     before = {name: getattr(seqkit, name) for name in seqkit.__all__}
-    for module in pkgutil.walk_packages(seqkit.__path__, "seqkit."):
-        if module.name != "seqkit.__main__":
-            importlib.import_module(module.name)
+    assert not [name for name, value in before.items() if inspect.ismodule(value)]
+    modules = [
+        m.name for m in pkgutil.walk_packages(seqkit.__path__, "seqkit.") if m.name != "seqkit.__main__"
+    ]
+    for name in modules:
+        importlib.import_module(name)
     assert {name: getattr(seqkit, name) for name in seqkit.__all__} == before
+    assert not {name.removeprefix("seqkit.") for name in modules} & set(seqkit.__all__)
+
+
+def test_submodules_are_within_reach() -> None:
+    assert (
+        heavy_modules_after("import seqkit; seqkit.cells.RNN; seqkit.testing.CellCase; seqkit.errors")
+        == "torch"
+    )
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

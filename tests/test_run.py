@@ -109,8 +109,14 @@ class TestTraining:
         assert run.provenance["data"]["missing_splits"] == ["validation", "test"]
         assert {row["split"] for row in run.metrics} == {"train"}
         assert seqkit.load("out").generate("a") == run.generate("a")
-        with pytest.raises(SourceError, match="no test split; there is train.\n.*never invented"):
+        with pytest.raises(
+            SourceError, match="no test split; there is train: try --split train.\n.*never invented"
+        ):
             run.evaluate()
+
+    def test_a_description_is_no_formula(self, tiny_recipe: seqkit.Recipe) -> None:
+        recipe = seqkit.Recipe(**{**tiny_recipe.resolve().tables(), "description": r"LaTeX, $\LaTeX$ kept"})
+        assert (seqkit.train(recipe, "out").path / "loss.png").exists()
 
     def test_by_default_runs_are_numbered(self, tiny_recipe: seqkit.Recipe) -> None:
         recipe = tiny_recipe.override(["train.steps=1"])
@@ -150,7 +156,7 @@ class TestMistakes:
     def test_a_wrong_recipe_or_device_leaves_nothing_behind(self, tiny_recipe: seqkit.Recipe) -> None:
         with pytest.raises(RecipeError, match="train.steps"):
             seqkit.train(tiny_recipe.override(["train.steps=0"]), "out")
-        for device in ("warp", "cuda:99"):
+        for device in ("warp", "cuda:99", "meta"):
             with pytest.raises(ContractError, match=f"the device '{device}' cannot be used here"):
                 seqkit.train(tiny_recipe.override([f"train.device={device}"]), "out")
         assert not Path("out").exists()
@@ -179,6 +185,10 @@ class TestLoading:
         assert loaded.recipe.tables() == run.recipe.tables()
         with pytest.raises(SourceError, match="no such file"):
             loaded.evaluate()
+
+    def test_before_its_first_row_there_are_no_metrics(self, run: seqkit.Run) -> None:
+        (run.path / "metrics.jsonl").unlink()
+        assert seqkit.load("out").metrics == []
 
     def test_nothing_in_it_is_pickled(self, run: seqkit.Run) -> None:
         suffixes = {path.suffix for path in run.path.rglob("*") if path.is_file()}
@@ -226,6 +236,12 @@ class TestUsing:
         same = seqkit.Run(run.path, other, run.tokenizer, run.model)
         assert same.evaluate() == run.evaluate()
 
+    def test_another_file_is_read_as_the_recipe_reads_its_own(self, tiny_recipe: seqkit.Recipe) -> None:
+        Path("latin.txt").write_text("né\n" * 400, "latin-1")
+        recipe = tiny_recipe.with_data("latin.txt").override(["source.encoding=latin-1", "train.steps=1"])
+        run = seqkit.train(recipe, "out")
+        assert run.evaluate(data="latin.txt")["unknown_characters"] == 0
+
     def test_evaluate_another_file(self, run: seqkit.Run) -> None:
         Path("other.txt").write_text("the cat sat ☃\n" * 30)
         metrics = run.evaluate(data="other.txt")
@@ -243,3 +259,35 @@ class TestUsing:
 
     def test_results_are_plain_json(self, run: seqkit.Run) -> None:
         json.dumps([run.metrics, run.provenance, run.evaluate()])
+
+
+class TestInterrupt:
+    class Interrupt:
+        def step_finished(self, trainer: Any, step: int, metrics: dict[str, float]) -> None:
+            if step == 15:
+                raise KeyboardInterrupt
+
+    @pytest.mark.parametrize("evaluate_every", [10, 20])
+    def test_what_was_trained_is_kept(
+        self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture, evaluate_every: int
+    ) -> None:
+        recipe = tiny_recipe.override([f"train.evaluate_every={evaluate_every}"])
+        with pytest.raises(KeyboardInterrupt):
+            seqkit.train(recipe, "out", callbacks=[self.Interrupt()])
+        assert "interrupted at step 15; what was trained is kept in out" in caplog.text
+        run = seqkit.load("out")
+        assert run.generate("the ")
+        assert run.provenance["ended_by"] == "an interrupt"
+        assert (run.path / "loss.png").exists()
+        kept = [path.name for path in sorted((run.path / "checkpoints").iterdir())]
+        assert kept == (["step-00000010", "step-00000015"] if evaluate_every == 10 else ["step-00000015"])
+        assert run.metrics[-1]["step"] == 15
+
+
+def test_the_recipe_of_a_run_keeps_its_name(tiny_recipe: seqkit.Recipe) -> None:
+    seqkit.train(tiny_recipe.override(["train.steps=1"]), "runs/mine")
+    for given in ("runs/mine/recipe.toml", "runs/mine"):
+        assert seqkit.Recipe.load(given).name == "mine"
+    assert str(seqkit.train("runs/mine").path) == "runs/mine-2"
+    with pytest.raises(RunError, match=r"no run directory mine. Did you mean runs/mine\?"):
+        seqkit.load("mine")

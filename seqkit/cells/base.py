@@ -23,11 +23,19 @@ class Cell(nn.Module, ABC):
     """One recurrent step.
 
     A subclass sets `input_size` and `output_size` and writes `step`. A step is pure, its rows do
-    not see each other, and it does not branch in Python on tensor values.
+    not see each other, and it does not branch in Python on tensor values. Its state starts as zeros
+    `(batch, hidden_size)`; a cell with another state says so in `initial_state`, for instance
+    `return self.zeros(batch_size, 8), self.zeros(batch_size, 8)`.
     """
 
     input_size: int
     output_size: int
+    _like: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Where a cell has no parameter, this tells its device and dtype. It is not in the state dict.
+        self.register_buffer("_like", torch.empty(0), persistent=False)
 
     @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -56,11 +64,14 @@ class Cell(nn.Module, ABC):
         return self.zeros(batch_size, hidden_size)
 
     def zeros(self, batch_size: int, *sizes: int) -> Tensor:
-        """Zeros `(batch, *sizes)` with the device and dtype of the first floating parameter."""
+        """Zeros `(batch, *sizes)` with the device and dtype of the first floating parameter.
+
+        A cell without one has those that it was moved to: `cell.double()`, `cell.to("cuda")`.
+        """
         for parameter in self.parameters():
             if parameter.is_floating_point():
                 return parameter.new_zeros(batch_size, *sizes)
-        return torch.zeros(batch_size, *sizes)
+        return self._like.new_zeros(batch_size, *sizes)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The same as `step`, so that a cell can be called like any module."""
@@ -77,6 +88,6 @@ def detach_state(state: State) -> State:
     return map_state(torch.Tensor.detach, state)
 
 
-def state_rows(state: State) -> int:
-    """The batch size of a state."""
-    return len(pytree.tree_leaves(state)[0])
+def state_rows(state: State) -> int | None:
+    """The batch size of a state; None where it holds no tensor."""
+    return next((len(leaf) for leaf in pytree.tree_leaves(state)), None)

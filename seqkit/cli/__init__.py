@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -56,6 +57,9 @@ for module in (run, generate, score, evaluate, ls, show, plugins, new, check, sc
 
 def main() -> None:
     """Run a command: a mistake of the user's ends with a short message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("seqkit").setLevel(logging.INFO)
     try:

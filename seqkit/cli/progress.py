@@ -72,7 +72,7 @@ class Progress:
         history = trainer.history
         tokens_per_s = sum(epoch["tokens"] for epoch in history.epochs) / history.training_s
         self.summary = (
-            f"ended after {history.ended_by}: {trainer.budget.step:,} steps, {tokens_per_s:,.0f} tokens/s"
+            f"ended by {history.ended_by}, at step {trainer.budget.step:,}, {tokens_per_s:,.0f} tokens/s"
         )
         if history.best is not None:
             best = history.best

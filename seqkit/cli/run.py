@@ -43,14 +43,18 @@ def command(
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
     options["plugins"] = plugins
-    result = (
-        _run_once(chosen, options, as_json) if seeds is None else _run_seeds(chosen, seeds, options, as_json)
-    )
+    try:
+        if seeds is None:
+            result = _run_once(chosen, recipe, options, as_json)
+        else:
+            result = _run_seeds(chosen, seeds, options, as_json)
+    except KeyboardInterrupt:
+        sys.exit(130)  # what is kept was told
     if as_json:
         print_json(result)
 
 
-def _run_once(recipe: Any, options: dict[str, Any], quiet: bool) -> dict[str, Any]:
+def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> dict[str, Any]:
     import seqkit
     from seqkit import rundir
     from seqkit.cli.progress import Progress
@@ -68,7 +72,7 @@ def _run_once(recipe: Any, options: dict[str, Any], quiet: bool) -> dict[str, An
         click.echo(
             f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:"
         )
-        click.echo(_next_steps(recipe.name, str(run.path), "test" in run.provenance["data"]["splits"]))
+        click.echo(_next_steps(given, str(run.path), "test" in run.provenance["data"]["splits"]))
     return result
 
 
@@ -89,9 +93,9 @@ def _next_steps(recipe: str, path: str, has_test: bool) -> str:
 
 def _program() -> str:
     """What to type: after `make demo`, nobody has activated the environment yet."""
-    if shutil.which("seqkit"):
-        return "seqkit"
     installed = Path(sys.executable).with_name("seqkit")
+    if shutil.which("seqkit") == str(installed):  # Debian's seqkit is another program
+        return "seqkit"
     return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 

@@ -21,14 +21,14 @@ def command(directory: str, file: str, plugins: tuple[str, ...], as_json: bool) 
     The text is read once, from its start to its end, with the state carried.
     """
     import seqkit
-    from seqkit.sources import TextFiles
+    from seqkit import build
     from seqkit.sources.decoding import TextDecoder
 
     run = seqkit.load(directory, plugins=plugins)
     if file == "-":
         text = TextDecoder("standard input").decode(sys.stdin.buffer.read(), final=True)
     else:
-        text = next(TextFiles(file).documents())
+        text = "".join(piece.text for piece in build.text_files(run.recipe, file).pieces())
     score = asdict(run.score(text))
     surprisal = score.pop("surprisal").tolist()
     if as_json:

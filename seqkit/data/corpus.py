@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from seqkit.data.split import TextSplits
-from seqkit.errors import SourceError
+from seqkit.errors import SourceError, UnknownCharacterError
 from seqkit.fingerprint import fingerprint
-from seqkit.tokenizers.base import Tokenizer
+from seqkit.tokenizers.base import Ids, Tokenizer
 
 FORMAT = 1
 
@@ -72,11 +72,14 @@ def build_corpus(splits: TextSplits, tokenizer: Tokenizer, cache: Path | None = 
     """
     key = fingerprint(["corpus", FORMAT, splits.fingerprint, tokenizer.fingerprint])
     folder = (cache or cache_dir()) / "corpora"
+    if _is_complete(folder / key):
+        return Corpus(folder / key)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
-            if not (folder / key).is_dir():
+            if not _is_complete(folder / key):  # else another process was faster
                 _write(splits, tokenizer, folder / f"{key}.partial")
+                shutil.rmtree(folder / key, ignore_errors=True)
                 (folder / f"{key}.partial").rename(folder / key)
     except OSError as error:
         raise SourceError(
@@ -84,6 +87,18 @@ def build_corpus(splits: TextSplits, tokenizer: Tokenizer, cache: Path | None = 
             "  Set SEQKIT_CACHE to a folder with room in it."
         ) from error
     return Corpus(folder / key)
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether every file is there with its whole length: whoever cleans a cache may take single files."""
+    try:
+        corpus = Corpus(path)
+        return all(
+            (path / f"{split}.bin").stat().st_size == counts.tokens * corpus.dtype.itemsize
+            for split, counts in corpus.counts.items()
+        )
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def cache_dir() -> Path:
@@ -103,13 +118,16 @@ def _write(splits: TextSplits, tokenizer: Tokenizer, folder: Path) -> None:
         "dtype": tokenizer.dtype.name,
         "splits": {split: asdict(count) for split, count in counts.items()},
     }
-    (folder / "corpus.json").write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+    with (folder / "corpus.json").open("w", encoding="utf-8") as file:
+        file.write(json.dumps(description, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_split(splits: TextSplits, split: str, tokenizer: Tokenizer, path: Path) -> TextCounts:
     tokens = characters = size = unknown = 0
     with path.open("wb") as file:
-        for text, ids in tokenizer.encode_stream(splits.texts(split)):
+        for text, ids in _encoded(splits, split, tokenizer):
             file.write(ids.astype(tokenizer.dtype, copy=False).tobytes())
             tokens += len(ids)
             characters += len(text)
@@ -118,3 +136,10 @@ def _write_split(splits: TextSplits, split: str, tokenizer: Tokenizer, path: Pat
         file.flush()
         os.fsync(file.fileno())
     return TextCounts(tokens, characters, size, unknown)
+
+
+def _encoded(splits: TextSplits, split: str, tokenizer: Tokenizer) -> Iterator[tuple[str, Ids]]:
+    try:
+        yield from tokenizer.encode_stream(splits.texts(split))
+    except UnknownCharacterError as error:
+        raise UnknownCharacterError(error.character, error.position, f" of the {split} split") from error

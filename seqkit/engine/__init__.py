@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from seqkit.cells.base import Cell, State
+from seqkit.engine.contract import check_cell
 from seqkit.engine.loop import unroll_loop
 from seqkit.errors import ContractError, UnknownNameError
 
-__all__ = ["ENGINES", "choose_engine", "unroll"]
+__all__ = ["ENGINES", "check_cell", "choose_engine", "unroll"]
 
 Engine = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
 
@@ -59,6 +60,7 @@ def choose_engine(engine: str) -> str:
 
 
 def _check(cell: Cell, x: Tensor, reset: Tensor | None) -> None:
+    check_cell(cell)
     numbers = x.ndim == 3 and x.shape[2] == cell.input_size and x.is_floating_point()
     ids = x.ndim == 2 and not x.is_floating_point() and x.dtype != torch.bool
     if not numbers and not ids:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seqkit.cells.base import Cell, State, map_state
+from seqkit.engine.contract import checked_step
 
 
 def unroll_loop(cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State]:
@@ -25,14 +26,15 @@ def unroll_loop(cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tu
     for t, x_t in enumerate(x.unbind(1)):
         if resets[t]:
             state = reset_rows(reset[:, t], initial, state)  # type: ignore[index]  # there is a reset here
-        output, state = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), state)
+        result = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), state)
+        output, state = checked_step(cell, len(x), result) if t == 0 else result
         outputs.append(output)
     return torch.stack(outputs).transpose(0, 1), state
 
 
 def one_hot(cell: Cell, ids: Tensor) -> Tensor:
     """The one-hot rows `(batch, input_size)` of ids `(batch,)`, in the cell's dtype."""
-    return cell.zeros(len(ids), cell.input_size).scatter_(1, ids[:, None], 1.0)
+    return cell.zeros(len(ids), cell.input_size).scatter_(1, ids[:, None].long(), 1.0)
 
 
 def reset_rows(rows: Tensor, initial: State, state: State) -> State:

@@ -9,7 +9,7 @@ import torch
 from seqkit.cells import State
 from seqkit.errors import SamplingError
 from seqkit.heads import check_sampling
-from seqkit.model import SequenceModel, evaluating
+from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
 
 
@@ -61,6 +61,8 @@ def stream(
     check_sampling(temperature, top_k, top_p)
     if max_tokens < 0:
         raise SamplingError(f"max_tokens must be 0 or greater, got {max_tokens}.")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise SamplingError(f"seed must be from 0 to 2**63 - 1, got {seed}.")
     if "" in stops:
         raise SamplingError("a stop string must not be empty.")
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -80,10 +82,10 @@ def _pieces(
         generator.seed()
     else:
         generator.manual_seed(seed)
-    device = next(model.parameters()).device
+    device = device_of(model)
     decoder = tokenizer.decoder()
     state: State = None
-    ids = [tokenizer.start_id, *tokenizer.encode(prompt).tolist()]
+    ids = [tokenizer.start_id, *tokenizer.encode_prompt(prompt)]
     for _ in range(max_tokens):
         with evaluating(model), torch.inference_mode():
             outputs, state = model(torch.tensor([ids], device=device), state)

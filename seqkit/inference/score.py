@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from seqkit.cells import State
 from seqkit.data.batches import text_metrics
 from seqkit.data.corpus import TextCounts
 from seqkit.errors import SourceError
-from seqkit.model import SequenceModel, evaluating
+from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
 
 CHUNK = 1024  # tokens a pass: bounds the memory that a long text needs
@@ -48,7 +47,7 @@ def score(model: SequenceModel, tokenizer: Tokenizer, text: str) -> Score:
     ids = tokenizer.encode(text)
     if not len(ids):
         raise SourceError("there is no text to score: it is empty.")
-    device = next(model.parameters()).device
+    device = device_of(model)
     targets = torch.from_numpy(ids.astype(np.int64)).to(device)
     inputs = torch.cat([targets.new_tensor([tokenizer.start_id]), targets[:-1]])
     state: State = None
@@ -56,7 +55,7 @@ def score(model: SequenceModel, tokenizer: Tokenizer, text: str) -> Score:
     with evaluating(model), torch.inference_mode():
         for read, expected in zip(torch.split(inputs, CHUNK), torch.split(targets, CHUNK), strict=True):
             outputs, state = model(read[None], state)
-            nats.append(F.cross_entropy(outputs[0].float(), expected, reduction="none"))
+            nats.append(model.head.loss(outputs[0], expected))
     surprisal = torch.cat(nats).cpu().double().numpy() / math.log(2)
     counts = TextCounts(
         tokens=len(ids),

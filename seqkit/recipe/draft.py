@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError
-from seqkit.recipe.tables import COMPONENTS
+from seqkit.plugin import PathFrom
+from seqkit.recipe.tables import COMPONENTS, TABLES
 from seqkit.registry import Registry
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,11 @@ class Draft:
         return self.places.get((table, key), self.default_place)
 
     def replace_source(self, path: Any) -> None:
-        """Put the user's text in place of the recipe's source."""
-        self.tables["source"] = {"use": "text", "path": path}
+        """Put the user's text in place of the recipe's source; how the recipe reads text stays."""
+        self.tables.pop("description", None)  # it tells of the recipe's own text
+        before = self.tables.get("source", {})
+        kept = dict(before) if isinstance(before, dict) and before.get("use") == "text" else {}
+        self.tables["source"] = {**kept, "use": "text", "path": path}
         self.places["source", "path"] = Place("--data", Path.cwd())
 
     def override(self, text: str, registry: Registry) -> None:
@@ -57,7 +61,9 @@ class Draft:
         name, equals, value = text.removeprefix("~").partition("=")
         table, _, path = name.strip().partition(".")
         if not path or removes == bool(equals):
-            self.faults.append(f"{text!r}: an override is table.key=value or ~table.key")
+            tables = [known for known, config in TABLES.items() if name.strip() in config.model_fields]
+            hint = f". Did you mean {tables[0]}.{text.removeprefix('~')}?" if tables else ""
+            self.faults.append(f"{text!r}: an override is table.key=value or ~table.key{hint}")
             return
         keys = path.split(".")
         values = self.tables.setdefault(table, {})
@@ -71,8 +77,13 @@ class Draft:
             values[key] = inner if isinstance(inner, dict) else {}
             values = values[key]
         if not removes:
-            values[keys[-1]] = parse_value(value)
-            self.places[table, keys[0]] = Place(f"override {text!r}", Path.cwd())
+            parsed = parse_value(value)
+            # Beside a key from the file, say source.path.train, the others stay relative to the file.
+            values[keys[-1]] = (
+                PathFrom(parsed, Path.cwd()) if isinstance(parsed, str) and keys[1:] else parsed
+            )
+            base = self.place(table, keys[0]).base if keys[1:] else Path.cwd()
+            self.places[table, keys[0]] = Place(f"override {text!r}", base)
         elif values.pop(keys[-1], None) is None:
             self.faults.append(f"{text!r}: there is no such key to remove")
 
@@ -127,7 +138,7 @@ def _start_afresh(table: str, values: Mapping[str, Any], use: str, registry: Reg
     try:
         known = set(registry.component(table, use).declaration.config.model_fields)
     except (UnknownNameError, PluginConflictError):
-        known = set()  # the name is a fault of its own, told when the recipe is validated
+        return {"use": use}  # the name is a fault of its own, told when the recipe is validated
     dropped = [key for key in values if key not in known and key != "use"]
     if dropped:
         logger.info("[%s] use = %r does not know %s: dropped", table, use, ", ".join(dropped))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqkit.errors import RecipeError
 from seqkit.plugin import Config
 from seqkit.recipe.draft import Draft, Place, read_draft
 from seqkit.recipe.resolved import ResolvedRecipe
@@ -40,16 +42,18 @@ class Recipe:
 
     @classmethod
     def load(cls, recipe: str | Path, registry: Registry | None = None) -> Recipe:
-        """A recipe by name, or from a file if it ends in `.toml` or holds a path separator.
+        """A recipe by name, or from a file if it ends in `.toml` or holds a path separator; or that of a run.
 
         Raises:
             UnknownNameError: no recipe has that name.
             RecipeError: the file is missing or not TOML.
         """
         path = Path(recipe)
-        if not (path.suffix == ".toml" or len(path.parts) > 1):
-            path = (registry or default_registry()).recipe(str(recipe)).declaration.path
-        loaded = cls(name=path.stem)
+        if isinstance(recipe, str) and not (recipe.endswith(".toml") or os.sep in recipe):
+            path = (registry or default_registry()).recipe(recipe).declaration.path
+        if path.is_dir():
+            path = path / "recipe.toml"  # of a run
+        loaded = cls(name=path.absolute().parent.name if path.name == "recipe.toml" else path.stem)
         loaded._draft = read_draft(path)
         return loaded
 
@@ -63,7 +67,12 @@ class Recipe:
         The right side is read as TOML, or as a string where it is not TOML. Setting `use` starts
         the table afresh; keys that both components know are kept.
         """
-        return self._changed(*overrides)
+        if isinstance(overrides, Mapping):
+            raise RecipeError("overrides", ["override takes a list of 'table.key=value', and got a dict"])
+        return self._changed(*([overrides] if isinstance(overrides, str) else overrides))
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.name!r}, changes={list(self._changes)!r})"
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,7 +19,7 @@ class DataConfig(Config):
     @classmethod
     def _check_split(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
         train, validation, test = split
-        if train <= 0 or validation < 0 or test < 0 or abs(train + validation + test - 1) > 1e-6:
+        if not train > 0 or validation < 0 or test < 0 or not abs(train + validation + test - 1) <= 1e-6:
             raise ValueError("should be three fractions that sum to 1, the first greater than 0")
         return split
 
@@ -71,7 +71,7 @@ class TrainConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: int = Field(default=0, ge=0)
     """Of the CPU; 0 leaves torch's own choice."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="before")
     @classmethod
@@ -87,8 +87,8 @@ class SampleConfig(Config):
     temperature: float = Field(default=0.8, ge=0, allow_inf_nan=False)
     top_k: int | None = Field(default=None, ge=1)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    stop: list[str] = Field(default_factory=list)
-    seed: int = Field(default=0, ge=0)
+    stop: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
 
 TABLES: dict[str, type[Config]] = {

@@ -115,7 +115,7 @@ def _said(key: str, details: list[Any], given: Any, config: type[Config]) -> str
     if "extra_forbidden" in kinds:
         hint = did_you_mean(key, config.model_fields) or f" Known: {', '.join(config.model_fields)}."
         return f"unknown key.{hint}"
-    if kinds == {"missing"}:
+    if kinds == {"missing"} and all(len(detail["loc"]) == 1 for detail in details):
         return "is needed"
     messages = [
         detail["msg"].removeprefix("Value error, ").replace("Input should", "should") for detail in details

@@ -91,7 +91,7 @@ class Registry:
         if colon:
             found = [entry for entry in found if entry.origin.distribution == distribution]
         if not found:
-            raise UnknownNameError(kind, name, self.names(kind), where, self._hint(short))
+            raise UnknownNameError(kind, name, self.names(kind), where, self._hint(kind, short))
         built_in = [entry for entry in found if entry.origin.distribution == "seqkit"]
         given = any(entry.origin.given for entry in found)
         # An installed plugin cannot take a built-in's name away; one that was asked for must not be ignored.
@@ -104,10 +104,12 @@ class Registry:
             )
         return (built_in or found)[0]
 
-    def _hint(self, name: str) -> str:
+    def _hint(self, kind: str, name: str) -> str:
         for distribution, names in FIRST_PARTY.items():
             if name in names:
                 return f"{name!r} comes with the plugin {distribution}: pip install {distribution}"
+        if kind == "recipe":
+            return "A recipe of your own is a path that ends in .toml; a text goes with --data."
         failed = [report for report in self.reports if report.status != "loaded"]
         if failed:
             state = ", ".join(f"{report.name} ({report.status})" for report in failed)

@@ -29,7 +29,7 @@ class TextDecoder:
         try:
             make = codecs.getincrementaldecoder(encoding)
             "".encode(encoding)  # an encoding of bytes to bytes, such as "base64", fails here
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise SourceError(
                 f"Python knows no text encoding called {encoding!r}.\n"
                 "  Common ones: utf-8, latin-1, cp1252, utf-16."
@@ -78,6 +78,6 @@ class TextDecoder:
         return SourceError(
             f"{self._name} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
             f"line {line} ({error.reason}).\n"
-            f"  If the file is in another encoding, say so (for instance {hint}); "
+            f"  If it is in another encoding, say so in [source] ({hint}, or source.encoding=...); "
             'on_error = "replace" reads each invalid sequence as U+FFFD and counts them.'
         )

@@ -7,6 +7,7 @@ import glob
 import gzip
 import hashlib
 import logging
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -117,7 +118,7 @@ def _find(paths: Paths) -> list[Path]:
     files: list[Path] = []
     for path in given:
         text = str(path)
-        if glob.has_magic(text) and not Path(text).exists():
+        if glob.has_magic(text) and not os.path.exists(text):
             matches = [
                 Path(match) for match in sorted(glob.glob(text, recursive=True)) if Path(match).is_file()
             ]
@@ -130,6 +131,12 @@ def _find(paths: Paths) -> list[Path]:
 
 
 def _checked(path: Path) -> Path:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass  # told below, with the nearest name
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise _unreadable(path, error) from error
     if path.is_dir():
         raise SourceError(f"{path} is a folder. Name the files in it, for instance {str(path / '*.txt')!r}.")
     if not path.exists():
@@ -140,6 +147,10 @@ def _checked(path: Path) -> Path:
             near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
             message += f". Did you mean {str(path.with_name(near[0]))!r}?" if near else "."
         raise SourceError(message)
+    if not path.is_file():
+        raise SourceError(
+            f"{path} is no regular file, and a text is read more than once: save it to one first."
+        )
     return path
 
 

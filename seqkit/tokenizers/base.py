@@ -104,42 +104,68 @@ class Tokenizer(ABC):
         return Decoder(self)
 
     def encode_stream(self, pieces: Iterable[str]) -> Iterator[tuple[str, Ids]]:
-        """Encode text that comes in pieces, in bounded memory: `(text, its ids)`, cut where it is safe."""
+        """Encode text that comes in pieces, in bounded memory: `(text, its ids)`, cut where it is safe.
+
+        Raises:
+            UnknownCharacterError: with its position in the whole text.
+        """
+        offset = 0
+        for text in self._safe_pieces(pieces):
+            try:
+                ids = self.encode(text)
+            except UnknownCharacterError as error:
+                raise UnknownCharacterError(error.character, offset + error.position) from error
+            yield text, ids
+            offset += len(text)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """The ids of a text, whatever is in it: what cannot be encoded is read as unknown, or left out."""
+        try:
+            return [int(index) for index in self.encode(text)]
+        except UnknownCharacterError:
+            known = [self.encode(character).tolist() if self.knows(character) else [] for character in text]
+            unknown = [] if self.unknown_id is None else [self.unknown_id]
+            return [index for ids in known for index in ids or unknown]
+
+    def _safe_pieces(self, pieces: Iterable[str]) -> Iterator[str]:
         pending = ""
         for piece in pieces:
             pending += piece
-            cut = self.safe_cut(pending)
-            if cut:
-                yield pending[:cut], self.encode(pending[:cut])
+            if cut := self.safe_cut(pending):
+                yield pending[:cut]
                 pending = pending[cut:]
         if pending:
-            yield pending, self.encode(pending)
+            yield pending
 
 
 class Decoder:
     """Decodes ids one by one; the pieces joined equal `decode` of all ids.
 
-    It decodes what is pending again at every push and holds back an unfinished tail (one that
-    ends in U+FFFD, as the first bytes of a character do), so it serves every tokenizer.
+    A piece is what the ids since the last piece add to the text before them, and an unfinished tail
+    (one that ends in U+FFFD, as the first bytes of a character do) is held back: this serves every
+    tokenizer whose text only grows, and decodes a few ids at a time.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._ids: list[int] = []
-        self._emitted = ""
+        self._before: list[int] = []
+        self._pending: list[int] = []
 
     def push(self, token_id: int) -> str:
         """The text that this id completes, perhaps none yet."""
-        self._ids.append(token_id)
-        text = self._tokenizer.decode(self._ids)
+        self._pending.append(token_id)
+        text = self._added()
         if text.endswith(REPLACEMENT) and token_id != self._tokenizer.unknown_id:
             return ""
-        return self._advance(text)
+        self._before, self._pending = self._pending, []
+        return text
 
     def flush(self) -> str:
         """The rest, when no more ids come."""
-        return self._advance(self._tokenizer.decode(self._ids)) if self._ids else ""
+        text = self._added() if self._pending else ""
+        self._before, self._pending = self._pending, []
+        return text
 
-    def _advance(self, text: str) -> str:
-        piece, self._emitted = text[len(self._emitted) :], text
-        return piece
+    def _added(self) -> str:
+        before = self._tokenizer.decode(self._before)
+        return self._tokenizer.decode([*self._before, *self._pending])[len(before) :]

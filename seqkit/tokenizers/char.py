@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Self
 
@@ -54,6 +53,9 @@ class CharTokenizer(Tokenizer):
         self._id_of_ascii = np.ascontiguousarray(self._id_of_code[:128])
         self.frequent_id = int(self._id_of_code[ord(frequent)]) if frequent else 1
 
+    def __repr__(self) -> str:
+        return f"CharTokenizer({self.characters!r}, errors={self.errors!r})"
+
     @classmethod
     def train(cls, pieces: Iterable[str], *, errors: Literal["replace", "strict"] = "replace") -> Self:
         """The characters of the text that the pieces make."""
@@ -74,7 +76,7 @@ class CharTokenizer(Tokenizer):
         ids = table.take(_code_points(text), mode="clip")  # no code is out of range; "clip" skips the check
         if self.errors == "strict" and not ids.all():
             position = int(np.argmin(ids))
-            raise UnknownCharacterError(_unknown_message(text[position], position))
+            raise UnknownCharacterError(text[position], position)
         return ids
 
     def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
@@ -95,8 +97,8 @@ class CharTokenizer(Tokenizer):
 
     @property
     def fingerprint(self) -> str:
-        """Of the characters alone: neither `errors` nor the most frequent one changes the mapping."""
-        return fingerprint(["char", list(self.characters)])
+        """Of the characters and of what an unknown one does; which is the most frequent does not count."""
+        return fingerprint(["char", list(self.characters), self.errors])
 
     def to_json(self) -> dict[str, Any]:
         """The characters in the order of their ids: a list, for JSON would join a split surrogate pair."""
@@ -129,12 +131,3 @@ def _code_points(text: str) -> NDArray[Any]:
 
 def _text(codes: NDArray[Any]) -> str:
     return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-
-
-def _unknown_message(character: str, position: int) -> str:
-    name = unicodedata.name(character, "")
-    described = f"{character!r} (U+{ord(character):04X}{', ' + name if name else ''})"
-    return (
-        f"unknown character {described} at position {position}.\n"
-        '  The vocabulary comes from the training text. Use errors = "replace" to read it as <unk>.'
-    )

@@ -12,7 +12,7 @@ from torch import Tensor
 from seqkit.cells.base import State, state_rows
 from seqkit.data.batches import Batch
 from seqkit.errors import BudgetError, ContractError
-from seqkit.model import SequenceModel, evaluating
+from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.training.losses import batch_loss
 
 Data: TypeAlias = Iterable[Batch | tuple[Tensor, Tensor]]
@@ -39,7 +39,7 @@ def evaluate(
     Raises:
         BudgetError: the data is empty.
     """
-    device = next(model.parameters()).device
+    device = device_of(model)
     total, count = torch.zeros((), dtype=torch.float64, device=device), 0
     with evaluating(model), torch.no_grad(), _random_stream_kept(device):
         carried: State = None
@@ -64,7 +64,7 @@ def run_model(
     """
     if policy == "reset":
         carried = None
-    elif carried is not None and (rows := state_rows(carried)) != len(batch.inputs):
+    elif carried is not None and (rows := state_rows(carried)) not in (None, len(batch.inputs)):
         raise ContractError(
             f"a carried state needs batches of one size: {rows} rows, then {len(batch.inputs)}.\n"
             "  With a DataLoader, set drop_last=True."

@@ -34,6 +34,7 @@ class Meter:
     """The mean loss and the speed of an epoch; the time that evaluation takes does not count."""
 
     def __init__(self) -> None:
+        self.steps = 0
         self.tokens = 0
         self._nats = 0.0
         self._began = time.perf_counter()
@@ -41,6 +42,7 @@ class Meter:
 
     def add(self, loss: float, tokens: int) -> None:
         """Count a step."""
+        self.steps += 1
         self._nats += loss * tokens
         self.tokens += tokens
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from seqkit.data.batches import Batch
+from seqkit.errors import ContractError
+from seqkit.heads import full_precision
 from seqkit.model import SequenceModel
 
 
@@ -23,13 +25,22 @@ def batch_loss(
         loss_fn: gets `(N, output_size)` and `(N, ...)` and returns their mean.
         outputs: `(batch, time, output_size)`.
         batch: targets, and the mask of the positions that count.
+    Raises:
+        ContractError: the targets have another batch size or length.
     """
+    if outputs.shape[:2] != batch.targets.shape[:2]:
+        raise ContractError(
+            f"a prediction has {tuple(outputs.shape[:2])} positions (batch, time), "
+            f"but the targets have {tuple(batch.targets.shape[:2])}."
+        )
     # Time-major is how the outputs lie in memory, so flattening them so copies nothing.
     flat_outputs = outputs.transpose(0, 1).flatten(0, 1)  # (T * B, V)
     flat_targets = batch.targets.transpose(0, 1).flatten(0, 1)
     if batch.mask is not None:
         counted = batch.mask.transpose(0, 1).flatten()
         flat_outputs, flat_targets = flat_outputs[counted], flat_targets[counted]
+    if not len(flat_targets):
+        return flat_outputs.sum() * 0, 0  # nothing counts, and the mean of nothing is not a number
     if loss_fn is not None:
-        return loss_fn(flat_outputs.float(), flat_targets), len(flat_targets)
+        return loss_fn(full_precision(flat_outputs), flat_targets), len(flat_targets)
     return model.head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqkit.cells.base import State, detach_state
 from seqkit.data.batches import Batch
-from seqkit.errors import BudgetError, NonFiniteError, UnknownNameError
+from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 from seqkit.model import SequenceModel
 from seqkit.training.budget import Budget
 from seqkit.training.evaluation import Data, Policy, Precision, evaluate, run_model, to_device, with_units
@@ -74,6 +74,10 @@ class Trainer:
         self._schedule = schedule
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if not {id(p) for p in self._parameters} & {id(p) for p in model.parameters()}:
+            raise ContractError(
+                "the optimizer holds none of the model's parameters: nothing would be trained."
+            )
         self.device = self._parameters[0].device
 
     def fit(
@@ -99,11 +103,12 @@ class Trainer:
         Returns:
             The history; its `best` holds the weights with the lowest validation loss.
         Raises:
-            BudgetError: there is no budget, or the data is empty.
+            BudgetError: there is no budget, the data is empty, or patience has nothing to watch.
             NonFiniteError: the loss or the gradient norm is not finite; the weights are untouched.
         """
-        length = len(data) if isinstance(data, Sized) else None
-        self.budget = Budget(steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=length)
+        if patience is not None and validation is None:
+            raise BudgetError("patience watches the validation loss, and there is no validation data.")
+        self.budget = Budget(steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=_length(data))
         self.history = History()
         validate = Validation(validation, evaluate_every, patience)
         self.model.train()
@@ -137,17 +142,17 @@ class Trainer:
             self._notify("step_finished", step=budget.step, metrics=metrics)
             if validate.due(budget.step):
                 with meter.paused():
-                    self._validate(validate)
+                    self._validate(validate, epoch)
             if history.ended_by:
                 break
-        if not meter.tokens:
+        if not meter.steps:
             raise BudgetError("the training data is empty, or cannot be read from the start again.")
         history.training_s += meter.elapsed_s
         history.epochs.append({"epoch": epoch, "step": budget.step, **with_units(data, meter.summary())})
         budget.epoch += 1
         history.ended_by = history.ended_by or budget.ended_by
         if validate.due(budget.step, at_epoch_end=True, at_end=bool(history.ended_by)):
-            self._validate(validate)
+            self._validate(validate, epoch)
 
     def evaluate(self, data: Data) -> dict[str, Any]:
         """The mean loss over all counted positions of the data, whole; training is not disturbed.
@@ -179,13 +184,13 @@ class Trainer:
                 group["lr"] = rate * factor
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def _validate(self, validate: Validation) -> None:
+    def _validate(self, validate: Validation, epoch: int) -> None:
         """Evaluate on the validation data, keep the best weights, and see whether patience is at an end."""
         assert validate.data is not None  # Validation.due says so
         step = self.budget.step
-        metrics = self.evaluate(validate.data)
+        metrics = {"epoch": epoch, **self.evaluate(validate.data)}
         validate.record(step, metrics, self.model)
-        self.history.evaluations.append({"epoch": self.budget.epoch, "step": step, **metrics})
+        self.history.evaluations.append({"step": step, **metrics})
         self.history.best = validate.best
         self.history.ended_by = self.history.ended_by or validate.ended_by
         self._notify("evaluated", step=step, split="validation", metrics=metrics)
@@ -204,3 +209,11 @@ class Trainer:
             f"  Try a lower learning rate (it is {rate:g}), a lower clip_norm (it is {self.clip_norm}), "
             "or a warm-up."
         )
+
+
+def _length(data: Data) -> int | None:
+    """Batches an epoch; None where the data cannot tell, as a DataLoader over a stream cannot."""
+    try:
+        return len(data)  # type: ignore[arg-type]  # asking is how one finds out
+    except TypeError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from seqkit.data.batches import Batch
+from seqkit.errors import NonFiniteError
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,21 @@ class Validation:
         return at_end or (at_epoch_end if self._every is None else step % self._every == 0)
 
     def record(self, step: int, metrics: Mapping[str, Any], model: nn.Module) -> None:
-        """Take note of an evaluation; the weights are copied where it is the best so far."""
+        """Take note of an evaluation; the weights are copied where it is the best so far.
+
+        Raises:
+            NonFiniteError: the loss is not finite; the best weights stay those of before.
+        """
+        if not math.isfinite(metrics["loss"]):
+            kept = (
+                f"the best weights, of step {self.best.step}, are kept"
+                if self.best
+                else "no weights are kept"
+            )
+            raise NonFiniteError(
+                f"the validation loss is {metrics['loss']} at step {step}; training stopped, and {kept}.\n"
+                "  Try a lower learning rate, or a lower clip_norm."
+            )
         self._last_step = step
         if self.best is not None and metrics["loss"] >= self.best.loss:
             self._waited += 1

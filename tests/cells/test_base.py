@@ -29,6 +29,9 @@ def test_a_cell_without_hidden_size_says_what_to_do() -> None:
 def test_zeros_follow_the_first_floating_parameter() -> None:
     cell = Nameless()
     assert cell.zeros(2, 3).dtype == torch.float32
+    assert cell.double().zeros(2, 3).dtype == torch.float64
+    assert Nameless().to("meta").zeros(2, 3).device.type == "meta"
+    assert not Nameless().state_dict()
     cell.register_parameter(
         "count", torch.nn.Parameter(torch.zeros(1, dtype=torch.int64), requires_grad=False)
     )

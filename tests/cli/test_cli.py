@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ class TestRun:
         assert "step     10" in done.stderr
         assert "validation" in done.stderr
         assert "\x1b" not in done.stderr + done.stdout  # no bar where there is no terminal
-        assert "ended after 20 steps" in done.stdout
+        assert "ended by 20 steps, at step 20" in done.stdout
         assert "--- a sample ---\nThe " in done.stdout
         first = done.stdout.partition("Next:\n")[2].splitlines()[0]
         assert "seqkit run quickstart --data my.txt" in first
@@ -93,6 +94,11 @@ class TestVerbs:
         result = json.loads(invoke("score", run_dir, "-", "--json", stdin=text_file.read_text()))
         assert result["bits_per_char"] == score.bits_per_char
         assert len(result["surprisal"]) == result["tokens"] == score.tokens
+
+    def test_score_reads_every_file_of_a_glob(self, run_dir: str) -> None:
+        for name in ("a", "b"):
+            Path(f"{name}.log").write_text("the cat\n")
+        assert json.loads(invoke("score", run_dir, "*.log", "--json"))["tokens"] == 16
 
     def test_evaluate(self, run_dir: str, text_file: Path) -> None:
         result = json.loads(invoke("evaluate", run_dir, "--json"))
@@ -177,6 +183,13 @@ class TestMistakes:
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) <= 5
+
+    def test_a_terminal_that_lacks_a_character(self, run_dir: str) -> None:
+        prompt = b"caf\xe9 \xd0\xb6 "
+        words = [sys.executable, "-m", "seqkit", "generate", run_dir, prompt, "--max-tokens", "3"]
+        env = {**os.environ, "PYTHONIOENCODING": "iso-8859-15"}
+        done = subprocess.run(words, capture_output=True, check=True, env=env)
+        assert done.stdout.startswith(b"caf? ? ")
 
     def test_a_divergence_ends_with_code_1(self, text_file: Path) -> None:
         wild = ["train.learning_rate=1e38", "train.clip_norm=inf", "train.optimizer=sgd"]

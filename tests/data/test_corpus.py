@@ -5,7 +5,7 @@ import pytest
 
 from seqkit.data import TextSplits, build_corpus
 from seqkit.data.corpus import cache_dir
-from seqkit.errors import SourceError
+from seqkit.errors import SourceError, UnknownCharacterError
 from seqkit.sources import TextFiles
 from seqkit.tokenizers import CharTokenizer
 
@@ -56,6 +56,28 @@ def test_what_a_killed_process_left_is_not_used(splits: TextSplits) -> None:
     again = build_corpus(splits, tokenizer)
     assert tokenizer.decode(again.ids("train")) == "".join(splits.texts("train"))
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("damage", ["delete", "truncate", "description"])
+def test_a_corpus_that_lost_a_part_is_made_again(splits: TextSplits, damage: str) -> None:
+    tokenizer = CharTokenizer.train(splits.texts("train"))
+    path = build_corpus(splits, tokenizer).path
+    if damage == "delete":
+        (path / "train.bin").unlink()
+    elif damage == "truncate":
+        (path / "train.bin").write_bytes(b"123")
+    else:
+        (path / "corpus.json").write_text("{")
+    assert tokenizer.decode(build_corpus(splits, tokenizer).ids("train")) == "".join(splits.texts("train"))
+
+
+def test_a_strict_tokenizer_raises_whatever_is_in_the_cache(workdir: Path) -> None:
+    Path("a.txt").write_text("ab\n" * 100 + "☃\n")
+    splits = TextSplits(TextFiles("a.txt"))
+    build_corpus(splits, CharTokenizer.train(splits.texts("train")))
+    strict = CharTokenizer.train(splits.texts("train"), errors="strict")
+    with pytest.raises(UnknownCharacterError, match="'☃'.* at position \\d+ of the test split"):
+        build_corpus(splits, strict)
 
 
 def test_unknown_characters_are_counted(text_file: Path) -> None:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqkit import unroll
+from seqkit import Cell, SequenceModel, unroll
 from seqkit.cells import RNN, Stacked
 from seqkit.errors import ContractError, UnknownNameError
 
@@ -95,3 +95,40 @@ def test_what_cannot_be_unrolled_is_told(x: torch.Tensor, reset: torch.Tensor | 
 def test_an_unknown_engine_is_told() -> None:
     with pytest.raises(UnknownNameError, match=r"no engine is called 'lop'. Did you mean 'loop'"):
         unroll(RNN(3, 4), torch.zeros(1, 1, 3), engine="lop")
+
+
+class TestBrokenContracts:
+    class Broken(Cell):
+        def __init__(self, result: object) -> None:
+            super().__init__()
+            self.input_size, self.output_size, self.hidden_size = 3, 4, 4
+            self.result = result
+
+        def step(self, x: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.result  # type: ignore[return-value]
+
+    @pytest.mark.parametrize(
+        ("result", "message"),
+        [
+            (torch.zeros(2, 4), r"Broken.step must return \(output, state\); it returned a Tensor"),
+            ((torch.zeros(2, 4),) * 3, "it returned a tuple of 3"),
+            (
+                (torch.zeros(2, 5), torch.zeros(2, 4)),
+                r"shape \(batch, output_size\) = \(2, 4\); it gave \(2, 5\)",
+            ),
+            ((None, torch.zeros(2, 4)), "it gave NoneType"),
+            ((torch.zeros(2, 4), None), "a state with 2 rows, the batch first; it gave None"),
+            ((torch.zeros(2, 4), torch.zeros(3, 4)), "it gave 3 rows"),
+        ],
+    )
+    def test_a_step_that_returns_something_else_is_told(self, result: object, message: str) -> None:
+        with pytest.raises(ContractError, match=message):
+            unroll(self.Broken(result), torch.zeros(2, 5, 3))
+
+    def test_what_is_no_cell_is_told(self) -> None:
+        with pytest.raises(ContractError, match="LSTMCell is no Cell: subclass seqkit.Cell"):
+            SequenceModel(torch.nn.LSTMCell(3, 4), vocab_size=3)  # type: ignore[arg-type]
+        cell = self.Broken(None)
+        del cell.output_size
+        with pytest.raises(ContractError, match="Broken does not say its output_size"):
+            unroll(cell, torch.zeros(2, 5, 3))

@@ -76,10 +76,18 @@ def test_no_prompt_crashes_it_and_unknown_is_never_drawn(model: SequenceModel) -
         assert "\ufffd" not in generate(model, TOKENIZER, prompt, max_tokens=30)
 
 
+def test_a_strict_tokenizer_reads_any_prompt_too(model: SequenceModel) -> None:
+    strict = CharTokenizer(TOKENIZER.characters, errors="strict")
+    assert generate(model, strict, "a☃") == generate(model, TOKENIZER, "a☃")
+
+
 def test_the_models_mode_and_the_random_stream_stay(model: SequenceModel) -> None:
     before = torch.get_rng_state()
     generate(model, TOKENIZER, "a", max_tokens=5)
-    assert model.training
+    assert all(module.training for module in model.modules())
+    model.encoder.eval()
+    generate(model, TOKENIZER, "a", max_tokens=5)
+    assert [module.training for module in (model, model.encoder, model.cell)] == [True, False, True]
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -91,6 +99,7 @@ def test_the_models_mode_and_the_random_stream_stay(model: SequenceModel) -> Non
         ({"top_p": 2.0}, "top_p must be"),
         ({"max_tokens": -1}, "max_tokens must be 0 or greater, got -1"),
         ({"stop": ""}, "must not be empty"),
+        ({"seed": 2**63}, "seed must be from 0"),
     ],
 )
 def test_options_out_of_range_are_told_at_once(model: SequenceModel, options: dict, message: str) -> None:

@@ -1,3 +1,4 @@
+import glob
 import logging
 import tomllib
 from pathlib import Path
@@ -93,6 +94,39 @@ class TestPaths:
             "test": [str(workdir / "b.txt"), "/c.txt"],
         }
 
+    def test_one_split_beside_those_of_the_file(self, workdir: Path) -> None:
+        text = SMALL.replace('"data/*.txt"', '{train = "a.txt", validation = "b.txt"}')
+        recipe = Recipe.load(write(text)).override(["source.path.train=mine.txt"])
+        assert recipe.resolve().source.options()["path"] == {
+            "train": str(workdir / "mine.txt"),
+            "validation": str(workdir / "recipes" / "b.txt"),
+        }
+
+    def test_the_folder_of_a_glob_is_no_pattern(self, workdir: Path) -> None:
+        recipe = Recipe.load(write(SMALL, "p [old]/small.toml"))
+        Path("p [old]/data").mkdir()
+        Path("p [old]/data/a.txt").write_text("x")
+        path = recipe.resolve().source.options()["path"]
+        assert glob.glob(path) == [str(workdir / "p [old]/data/a.txt")]
+
+    def test_path_objects_are_paths(self, workdir: Path) -> None:
+        recipe = Recipe(source={"use": "text", "path": [Path("a.txt"), "~nouser/b.txt"]}, cell={"use": "rnn"})
+        assert recipe.resolve().source.options()["path"] == [
+            str(workdir / "a.txt"),
+            str(workdir / "~nouser/b.txt"),
+        ]
+        assert recipe.with_data(Path("c.txt")).resolve().source.options()["path"] == str(workdir / "c.txt")
+
+    def test_with_data_keeps_how_text_is_read(self) -> None:
+        recipe = Recipe.load(write(SMALL)).override(["source.encoding=latin-1"]).with_data("my.txt")
+        assert recipe.resolve().source.options()["encoding"] == "latin-1"
+
+    def test_a_path_without_an_ending(self) -> None:
+        write(SMALL, "recipes/plain")
+        assert Recipe.load("recipes/plain").resolve().train.steps == 5
+        write(SMALL, "plain")
+        assert Recipe.load("./plain").resolve().train.steps == 5
+
     def test_with_data_puts_the_users_file_in_place(self, workdir: Path) -> None:
         source = Recipe.load("quickstart").with_data("my.txt").resolve().source
         assert source.use == "text"
@@ -139,11 +173,20 @@ class TestOverrides:
             "hidden_size": 12
         }
 
-    @pytest.mark.parametrize("text", ["steps=3", "train.steps", "~train.steps=3", "=", "~", ""])
+    @pytest.mark.parametrize("text", ["stepz=3", "train.steps", "~train.steps=3", "=", "~", ""])
     def test_a_malformed_one_is_told(self, text: str) -> None:
         assert faults(Recipe.load(write(SMALL)).override([text])) == [
             f"{text!r}: an override is table.key=value or ~table.key"
         ]
+
+    def test_a_forgotten_table_is_guessed(self) -> None:
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["batch_size=3"]))
+        assert fault.endswith("Did you mean train.batch_size=3?")
+
+    def test_one_string_is_one_override_and_a_dict_is_none(self) -> None:
+        assert Recipe.load(write(SMALL)).override("train.steps=9").resolve().train.steps == 9
+        with pytest.raises(RecipeError, match="a list of 'table.key=value'"):
+            Recipe.load(write(SMALL)).override({"train.steps": 9})  # type: ignore[arg-type]
 
     def test_removing_what_is_not_there_is_told(self) -> None:
         assert faults(Recipe.load(write(SMALL)).override(["~train.minutes"])) == [
@@ -189,10 +232,16 @@ class TestFaults:
         assert fault.startswith("source.path: should be a valid string or should be a valid list or")
         assert fault.endswith(", got 3 (override 'source.path=3')")
 
-    @pytest.mark.parametrize("split", ["[1, 2, 3]", "[0.9, 0.1]", "[0, 0.5, 0.5]", "[1.1, -0.1, 0]", "0.9"])
+    @pytest.mark.parametrize(
+        "split", ["[1, 2, 3]", "[0.9, 0.1]", "[0, 0.5, 0.5]", "[1.1, -0.1, 0]", "[nan, 0.1, 0.1]", "0.9"]
+    )
     def test_a_split_must_sum_to_one(self, split: str) -> None:
         (fault, *_) = faults(Recipe.load(write(SMALL)).override([f"data.split={split}"]))
         assert fault.startswith("data.split: ")
+
+    def test_what_would_fail_after_training_is_told_before(self) -> None:
+        for override in ('sample.stop=[""]', "train.seed=99999999999999999999", "sample.temperature=nan"):
+            assert len(faults(Recipe.load(write(SMALL)).override([override]))) == 1
 
     def test_numbers_are_not_guessed_from_other_types(self) -> None:
         for value in ("true", '"12"', "12.0"):

@@ -121,7 +121,7 @@ class TestInvalidBytes:
         assert "a.txt: 3 invalid utf-8 sequences were replaced by U+FFFD" in caplog.text
 
     def test_an_unknown_encoding(self) -> None:
-        for encoding in ("utf8000", "base64"):
+        for encoding in ("utf8000", "base64", "undefined"):
             with pytest.raises(SourceError, match=f"no text encoding called '{encoding}'"):
                 read(TextFiles(write("a.txt", "a"), encoding=encoding))
 
@@ -142,6 +142,16 @@ class TestMistakes:
     def test_a_glob_without_a_match(self) -> None:
         with pytest.raises(SourceError, match=r"no file matches '\*.txt'"):
             TextFiles("*.txt")
+
+    def test_a_name_that_is_too_long(self) -> None:
+        with pytest.raises(SourceError, match="cannot be read: File name too long"):
+            TextFiles("x" * 400)
+
+    def test_what_can_be_read_once_only(self) -> None:
+        with pytest.raises(
+            SourceError, match="/dev/null is no regular file, and a text is read more than once"
+        ):
+            TextFiles("/dev/null")
 
     def test_an_empty_list(self) -> None:
         with pytest.raises(SourceError, match="at least one path"):

@@ -447,7 +447,8 @@ class TestAccounting:
         assert not report.passed
         (wrong,) = [result for result in report.results if not result.passed]
         assert wrong.message == (
-            "it was expected to fail (it is said not to learn), and it passes: take it out of expected_failures"
+            "it was expected to fail (it is said not to learn), and it passes: "
+            "take it out of expected_failures"
         )
 
     def test_an_expected_failure_names_a_check(self) -> None:

@@ -74,8 +74,21 @@ def test_strict_names_the_character_and_its_place() -> None:
     assert 'errors = "replace"' in str(caught.value)
 
 
+def test_the_position_is_that_in_the_whole_text() -> None:
+    tokenizer = CharTokenizer("abc", errors="strict")
+    with pytest.raises(UnknownCharacterError, match="'x'.* at position 7"):
+        list(tokenizer.encode_stream(["abc", "abca", "xa"]))
+
+
+def test_a_prompt_is_read_whatever_is_in_it() -> None:
+    tokenizer = CharTokenizer("abc", errors="strict")
+    assert tokenizer.encode_prompt("a☃c") == [1, 0, 3]
+    assert tokenizer.encode_prompt("") == []
+
+
 def test_the_fingerprint_is_equal_where_the_mapping_is() -> None:
-    assert CharTokenizer("ab").fingerprint == CharTokenizer("ba", errors="strict", frequent="b").fingerprint
+    assert CharTokenizer("ab").fingerprint == CharTokenizer("ba", frequent="b").fingerprint
+    assert CharTokenizer("ab").fingerprint != CharTokenizer("ab", errors="strict").fingerprint
     assert CharTokenizer("ab").fingerprint != CharTokenizer("abc").fingerprint
 
 

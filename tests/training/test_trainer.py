@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from seqkit import Batch, SequenceModel, Trainer
+from seqkit import Batch, Cell, SequenceModel, Trainer
 from seqkit.cells import RNN
 from seqkit.data import Lanes, Windows
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
@@ -76,6 +76,18 @@ class TestFitting:
         assert all(map(torch.equal, results[0][0], results[1][0]))
         assert results[0][1] == results[1][1]
 
+    def test_a_batch_that_counts_nothing_costs_nothing(self) -> None:
+        ids = torch.randint(V, (3, 9))
+        whole = Batch(ids[:, :-1], ids[:, 1:])
+        nothing = whole._replace(mask=torch.zeros(3, 8, dtype=torch.bool))
+        trainer = make_trainer()
+        assert trainer.evaluate([whole, nothing]) == trainer.evaluate([whole])
+        before = weights_of(trainer)
+        trainer.fit([nothing, whole], steps=1)
+        assert all(map(torch.equal, weights_of(trainer), before))
+        trainer.fit([nothing, whole], steps=2)
+        assert not torch.equal(weights_of(trainer)[0], before[0])
+
     def test_a_loss_function_gets_the_counted_positions_flattened(self) -> None:
         seen = []
 
@@ -142,6 +154,18 @@ class TestState:
         trainer = make_trainer(state="carry")
         trainer.fit(lanes(), epochs=2)  # a second backward through a freed graph would raise
 
+    def test_a_cell_without_a_state_can_carry_it(self) -> None:
+        class Stateless(Cell):
+            input_size = output_size = V
+
+            def initial_state(self, batch_size: int) -> tuple[()]:
+                return ()
+
+            def step(self, x: torch.Tensor, state: tuple[()]) -> tuple[torch.Tensor, tuple[()]]:
+                return x, ()
+
+        make_trainer(SequenceModel(Stateless(), vocab_size=V), state="carry").fit(lanes(), epochs=1)
+
     def test_batches_of_another_size_cannot_carry(self) -> None:
         data = DataLoader(TensorDataset(torch.randint(V, (5, 6)), torch.randint(V, (5, 6))), batch_size=2)
         with pytest.raises(ContractError, match=r"2 rows, then 1.\n.*drop_last=True"):
@@ -168,6 +192,19 @@ class TestBudget:
             make_trainer().fit(windows())
         with pytest.raises(BudgetError, match="greater than 0, got steps=0"):
             make_trainer().fit(windows(), steps=0)
+
+    def test_data_that_cannot_tell_its_length(self) -> None:
+        class Endless(IterableDataset):  # type: ignore[type-arg]
+            def __iter__(self):  # type: ignore[no-untyped-def]
+                while True:
+                    yield torch.zeros(6, dtype=torch.long), torch.zeros(6, dtype=torch.long)
+
+        history = make_trainer().fit(DataLoader(Endless(), batch_size=2), steps=3)
+        assert len(history.losses) == 3
+
+    def test_patience_needs_something_to_watch(self) -> None:
+        with pytest.raises(BudgetError, match="there is no validation data"):
+            make_trainer().fit(windows(), steps=3, patience=2)
 
     def test_no_data_is_told(self) -> None:
         with pytest.raises(BudgetError, match="the training data is empty"):
@@ -196,6 +233,7 @@ class TestEvaluation:
         assert all(row["tokens"] == len(IDS) for row in history.evaluations)
         history = make_trainer().fit(windows(), steps=25, validation=windows())
         assert [row["step"] for row in history.evaluations] == [11, 22, 25]
+        assert [row["epoch"] for row in history.evaluations] == [0, 1, 2]
 
     def test_the_best_weights_are_kept(self) -> None:
         trainer = make_trainer()
@@ -215,6 +253,22 @@ class TestEvaluation:
 
 
 class TestNonFinite:
+    def test_a_validation_loss_that_is_not_finite_leaves_the_best_weights(self) -> None:
+        class Spoil:
+            def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+                if step == 4:
+                    with torch.no_grad():
+                        for parameter in trainer.model.parameters():
+                            parameter.mul_(1e39)
+
+        trainer = make_trainer(callbacks=[Spoil()])
+        with pytest.raises(
+            NonFiniteError, match="the validation loss is nan at step 4; .*the best weights, of step 2"
+        ):
+            trainer.fit(windows(), steps=9, validation=windows(), evaluate_every=2)
+        assert trainer.history.best is not None
+        assert trainer.history.best.step == 2
+
     def test_a_loss_that_is_not_finite_stops_before_the_weights(self) -> None:
         losses = iter([1.0, 1.0, math.nan])
 
@@ -277,3 +331,17 @@ def test_an_unknown_policy_is_told() -> None:
         make_trainer(loss_over_time="max")
     with pytest.raises(UnknownNameError, match="no precision is called 'float16'"):
         make_trainer(precision="float16")
+
+
+def test_an_optimizer_of_another_model_is_told() -> None:
+    other = make_model()
+    with pytest.raises(ContractError, match="the optimizer holds none of the model's parameters"):
+        Trainer(make_model(), torch.optim.SGD(other.parameters(), lr=0.1))
+
+
+def test_targets_of_another_length_are_told() -> None:
+    ids = torch.zeros(3, 8, dtype=torch.long)
+    with pytest.raises(
+        ContractError, match=r"has \(3, 8\) positions \(batch, time\), but the targets have \(3, 7\)"
+    ):
+        make_trainer().fit([(ids, ids[:, 1:])], steps=1)
