@@ -35,3 +35,31 @@ def plot_loss(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)
+
+
+def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+    """Cells against each other: validation bits per character over steps, and at the end with intervals.
+
+    Args:
+        rows: `cell`, `curve` (steps and bits per character) and `bits_per_char` (`mean`, `interval_95`).
+        path: of the file.
+        title: what they were trained on.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    curves, ends = figure.subplots(1, 2, width_ratios=(3, 2))
+    for index, row in enumerate(rows):
+        steps, bits = zip(*row["curve"], strict=True)
+        curves.plot(steps, bits, label=row["cell"], color=f"C{index}")
+        score = row["bits_per_char"]
+        low, high = score["interval_95"]
+        ends.errorbar(
+            index, score["mean"], [[score["mean"] - low], [high - score["mean"]]], fmt="o", capsize=4
+        )
+    curves.set(xlabel="step", ylabel="validation bits per character")
+    curves.legend()
+    ends.set_xticks(range(len(rows)), [row["cell"] for row in rows])
+    ends.set(ylabel="best, mean and 95 % interval over seeds")
+    for axes in (curves, ends):
+        axes.grid(alpha=0.3)
+    figure.suptitle(title, parse_math=False)
+    figure.savefig(path, dpi=120)

@@ -54,7 +54,7 @@ hookimpl = pluggy.HookimplMarker("seqkit")
 class Config(BaseModel):
     """The typed config of a component: its recipe table without `use`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class CellConfig(Config):
@@ -104,6 +104,9 @@ class ComponentPlugin:
 @dataclass(frozen=True)
 class CellPlugin(ComponentPlugin):
     """Declares a cell, called as `target(input_size, **config)`."""
+
+    size_field: str = "hidden_size"
+    """The field of the config that makes the cell larger: `seqkit bench cells` varies it."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import settings
 
 import seqkit
+from seqkit.registry.registry import FIRST_PARTY
 
 # A busy machine must not fail a test; in CI the same examples are drawn every time.
 settings.register_profile("seqkit", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -30,6 +31,8 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEQKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "100")
+    # The plugins of this repository are installed beside seqkit; they have tests of their own.
+    monkeypatch.setenv("SEQKIT_DISABLE_PLUGINS", ",".join(FIRST_PARTY))
     torch.manual_seed(0)
     return folder
 

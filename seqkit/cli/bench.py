@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from seqkit.cli.output import json_option, print_json
+from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 
 @click.group("bench")
@@ -48,3 +50,59 @@ def tokenizer(repeats: int, as_json: bool) -> None:
         return
     for name, megabytes_per_s in result["megabytes_per_s"].items():
         click.echo(f"{name:<10} {megabytes_per_s:8,.0f} MB/s of UTF-8")
+
+
+@command.command("cells")
+@click.argument("cells", nargs=-1, metavar="[CELL]...")
+@click.option("--recipe", default="quickstart", show_default=True, help="All but the cell and the budget.")
+@click.option("--data", help="Train on this text file instead of the recipe's source.")
+@click.option("--parameters", default=100_000, show_default=True, help="Of each whole model, within 2 %.")
+@click.option("--steps", default=1000, show_default=True, type=click.IntRange(min=1))
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=2))
+@click.option("--out", help="The directory of the runs. [default: runs/cells, then runs/cells-2, ...]")
+@plugin_option
+@json_option
+def cells(
+    cells: tuple[str, ...],
+    recipe: str,
+    data: str | None,
+    plugins: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare cells: same data, same budget, same number of parameters, several seeds.
+
+    By default rnn, and gru and lstm where they are installed.
+    """
+    from contextlib import ExitStack
+
+    from seqkit.bench.cells import PICTURE, compare
+    from seqkit.cli.progress import Progress
+    from seqkit.recipe import Recipe
+    from seqkit.registry import registry_with
+
+    registry = registry_with(plugins)
+    known = registry.names("cell")
+    chosen = cells or tuple(name for name in ("rnn", "gru", "lstm") if name in known)
+    base = Recipe.load(recipe, registry)
+    with ExitStack() as bars:
+        result = compare(
+            chosen,
+            recipe=base if data is None else base.with_data(data),
+            plugins=plugins,
+            callbacks=lambda cell, seed: [bars.enter_context(Progress(f"{cell}, seed {seed}"))],
+            **options,
+        )
+    if as_json:
+        print_json(result)
+        return
+    rows = []
+    for row in result["cells"]:
+        bits = row["bits_per_char"]
+        low, high = bits["interval_95"]
+        score = f"{bits['mean']:.3f} ({low:.3f} to {high:.3f})"
+        rows.append(
+            [row["cell"], str(row["size"]), f"{row['parameters']:,}", score, f"{row['tokens_per_s']:,.0f}"]
+        )
+    print_table(("cell", "size", "parameters", "validation bits/char (95 %)", "tokens/s"), rows)
+    click.echo(f"\nThe runs, cells.json and {PICTURE} are in {result['path']}.")

@@ -26,27 +26,34 @@ class RNNConfig(CellConfig):
     """The scratch RNN: three weight matrices and a tanh."""
 
     hidden_size: int = Field(default=128, ge=1)
+    """Units of the hidden state."""
 
 
 class CharConfig(TokenizerConfig):
     """One token a Unicode code point."""
 
     errors: Literal["replace", "strict"] = "replace"
+    """An unknown character is read as `<unk>`, or is an error."""
 
 
 class TextConfig(SourceConfig):
     """Text files: a path, a list, a glob, or one of these a split."""
 
     path: DataPath | list[DataPath] | dict[str, DataPath | list[DataPath]]
+    """A `.txt` or `.gz` file, a list, a glob, or `{train = ..., validation = ..., test = ...}`."""
     encoding: str = "utf-8"
+    """Any of Python's; UTF-8 with or without byte order mark by default."""
     newlines: Literal["lf", "keep"] = "lf"
+    """CRLF and CR become LF, or stay."""
     on_error: Literal["strict", "replace"] = "strict"
+    """Invalid bytes are an error, or are read as U+FFFD and counted."""
 
 
 class SamplesConfig(SourceConfig):
     """Data that is on every machine already: `python-docs`, the Python language reference."""
 
     name: str = "python-docs"
+    """Which."""
 
 
 @hookimpl

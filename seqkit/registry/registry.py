@@ -27,7 +27,8 @@ KINDS: dict[str, tuple[str, type]] = {
 
 FIRST_PARTY = {
     "seqkit-gated": ("lstm", "gru", "lnlstm", "mingru", "minlstm", "char-lstm", "char-gru"),
-    "seqkit-subword": ("bpe", "byte"),
+    "seqkit-subword": ("bpe", "byte", "subword"),
+    "seqkit-tensorboard": ("quickstart-tensorboard",),
 }
 """What the plugins of this repository bring: the answer to a name that is not installed."""
 

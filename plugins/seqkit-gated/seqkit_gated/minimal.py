@@ -1,0 +1,66 @@
+"""Cells whose gates see the input only, so that the state enters linearly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqkit.plugin import Cell
+
+
+class MinGRU(Cell):
+    """The minimal GRU.
+
+        z, v = i2h(x)
+        h' = (1 - sigmoid(z)) * h + sigmoid(z) * positive(v)
+
+    Args:
+        input_size: features of the input at each step.
+        hidden_size: units.
+
+    Source: Feng et al. (2024), "Were RNNs all we needed?", the form of its log-space scan, whose
+    candidate is positive.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.i2h = nn.Linear(input_size, 2 * hidden_size)
+
+    def step(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Advance one time step; the output is the hidden state `(batch, hidden_size)`."""
+        gate, candidate = self.i2h(x).chunk(2, dim=1)
+        z = torch.sigmoid(gate)
+        hidden = (1 - z) * hidden + z * positive(candidate)
+        return hidden, hidden
+
+
+class MinLSTM(Cell):
+    """The minimal LSTM; its two gates are scaled to sum to one.
+
+        f, i, v = i2h(x)
+        h' = (sigmoid(f) * h + sigmoid(i) * positive(v)) / (sigmoid(f) + sigmoid(i))
+
+    Args:
+        input_size: features of the input at each step.
+        hidden_size: units.
+
+    Source: Feng et al. (2024), "Were RNNs all we needed?", as `MinGRU`.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.i2h = nn.Linear(input_size, 3 * hidden_size)
+
+    def step(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Advance one time step; the output is the hidden state `(batch, hidden_size)`."""
+        forget, write, candidate = self.i2h(x).chunk(3, dim=1)
+        f, i = torch.sigmoid(forget), torch.sigmoid(write)
+        hidden = (f * hidden + i * positive(candidate)) / (f + i)
+        return hidden, hidden
+
+
+def positive(x: Tensor) -> Tensor:
+    """x + 0.5 where x is not negative, else sigmoid(x): continuous, and greater than zero."""
+    return torch.where(x >= 0, x + 0.5, torch.sigmoid(x))

@@ -1,0 +1,137 @@
+"""Cells against each other: the same data, the same budget, the same number of parameters, several seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqkit import build, rundir
+from seqkit.data import TextSplits
+from seqkit.errors import PluginError
+from seqkit.plots import plot_cells
+from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.registry import Registry, registry_with
+from seqkit.rundir import read_metrics
+from seqkit.seeds import train_seeds
+
+TOLERANCE = 0.02
+"""The cells' numbers of parameters differ from the target by no more than this share."""
+PICTURE = "cells.png"
+RESULT = "cells.json"
+
+
+def compare(
+    cells: Sequence[str],
+    *,
+    recipe: Recipe,
+    parameters: int = 100_000,
+    steps: int = 1000,
+    seeds: int = 3,
+    out: str | Path | None = None,
+    plugins: Sequence[Any] = (),
+    callbacks: Callable[[str, int], Sequence[object]] = lambda cell, seed: (),
+) -> dict[str, Any]:
+    """Train every cell with every seed, and write a table and a picture.
+
+    All train with the recipe's own settings, learning rate included, on the same batches in the
+    same order; the size of a cell is the field that its declaration names.
+
+    Args:
+        cells: by name.
+        recipe: everything but the cell and the budget.
+        parameters: of each whole model, within 2 %.
+        steps: of each training.
+        seeds: of each cell, two at least.
+        out: the directory of the runs; by default `runs/cells`, then `runs/cells-2`, ...
+        plugins: besides the installed ones.
+        callbacks: of the training of this cell and seed; see `Trainer`.
+    Raises:
+        PluginError: a cell cannot be given that many parameters.
+    """
+    registry = registry_with(plugins)
+    vocab_size = _vocab_size(recipe.resolve(registry))
+    sized = [_sized(recipe, cell, vocab_size, parameters, registry) for cell in cells]
+    path = rundir.claim(out, "cells")
+    rows = []
+    for cell, (chosen, size, count) in zip(cells, sized, strict=True):
+        overrides = [f"train.steps={steps}", "train.evaluate_every=" + str(max(1, steps // 20))]
+        budgeted = chosen.override(overrides)
+        for other in ("minutes", "epochs"):
+            if getattr(budgeted.resolve(registry).train, other) is not None:
+                budgeted = budgeted.override([f"~train.{other}"])
+        folder = path / cell.replace(":", "-")
+        summary = train_seeds(budgeted, seeds, folder, plugins=plugins, callbacks=partial(callbacks, cell))
+        metrics = [read_metrics(folder / f"seed-{seed}") for seed in range(seeds)]
+        rows.append(
+            {
+                "cell": cell,
+                "size": size,
+                "parameters": count,
+                "bits_per_char": summary["bits_per_char"],
+                "tokens_per_s": statistics.median(
+                    row["tokens_per_s"] for run in metrics for row in run if row["split"] == "train"
+                ),
+                "curve": _mean_curve(metrics),
+            }
+        )
+    result = {"path": str(path), "recipe": recipe.name, "split": "validation", "steps": steps, "seeds": seeds}
+    result["cells"] = rows
+    rundir.write_json(path / RESULT, result)
+    plot_cells(
+        rows, path / PICTURE, f"{recipe.name}, {parameters:,} parameters, {steps:,} steps, {seeds} seeds"
+    )
+    return result
+
+
+def _vocab_size(recipe: ResolvedRecipe) -> int:
+    splits = TextSplits(build.open_source(recipe.source), recipe.data.split)
+    factory: Any = recipe.tokenizer.entry.declaration.load()
+    return int(factory.train(splits.texts("train"), **recipe.tokenizer.options()).vocab_size)
+
+
+def _sized(
+    recipe: Recipe, cell: str, vocab_size: int, target: int, registry: Registry
+) -> tuple[Recipe, int, int]:
+    """The recipe with the cell in the size that comes nearest to the target: `(recipe, size, parameters)`."""
+    declaration: Any = registry.component("cell", cell).declaration
+    field = declaration.size_field
+
+    def with_size(size: int) -> Recipe:
+        return recipe.override([f"cell.use={cell}", f"cell.{field}={size}"])
+
+    def count(size: int) -> int:
+        with torch.device("meta"):
+            model = build.make_model(with_size(size).resolve(registry), vocab_size)
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    low, high = 1, 2
+    while count(high) < target:
+        low, high = high, high * 2
+        if high > 1 << 20:
+            raise PluginError(f"the cell {cell!r} does not grow with its field {field!r}.")
+    while high - low > 1:  # count(low) < target <= count(high)
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < target else (low, middle)
+    size = min((low, high), key=lambda size: abs(count(size) - target))
+    found = count(size)
+    if abs(found - target) > TOLERANCE * target:
+        raise PluginError(
+            f"the cell {cell!r} has {found:,} parameters at {field} = {size}, over 2 % from {target:,}.\n"
+            "  Choose another number of parameters."
+        )
+    return with_size(size), size, found
+
+
+def _mean_curve(metrics: Sequence[Sequence[dict[str, Any]]]) -> list[tuple[int, float]]:
+    """Steps, and the mean over the seeds of the validation bits per character there."""
+    by_step: dict[int, list[float]] = {}
+    for run in metrics:
+        for row in run:
+            if row["split"] == "validation":
+                by_step.setdefault(row["step"], []).append(row["bits_per_char"])
+    return [(step, statistics.fmean(values)) for step, values in sorted(by_step.items())]
