@@ -11,8 +11,8 @@ PAGE = Path(__file__).parent / "reference" / "components.md"
 TITLES = {"cell": "Cells", "tokenizer": "Tokenizers", "source": "Sources"}
 HEAD = """# Components
 
-What recipes can name, with the plugins of this repository installed. `seqkit plugins` lists what is installed on
-your machine. This page is written by `make docs`; a test holds it against the registry.
+What recipes can name, with the plugins of this repository installed. `seqkit plugins` lists what is installed
+on your machine. This page is written by `make docs`; a test holds it against the registry.
 """
 
 

@@ -33,7 +33,8 @@ def plot_loss(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None
     axes.set_title(title, parse_math=False)  # a "$" in a description is a dollar
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.has_data():
+        axes.legend()
     figure.savefig(path, dpi=120)
 
 

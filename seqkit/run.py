@@ -17,7 +17,7 @@ from seqkit.errors import SourceError
 from seqkit.model import SequenceModel
 from seqkit.plots import plot_loss
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
-from seqkit.registry import BehaviourHooks, registry_with
+from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.tokenizers import Tokenizer
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.evaluation import evaluate
@@ -147,37 +147,28 @@ def train(
             build.evaluation_batches(recipe.train, data, "validation") if data.has_validation else None
         )
         model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
-        path = rundir.claim(out, recipe.name)
-        logger.info("the run is in %s", path)
-        run = Run(path, recipe, data.tokenizer, model)
-        described = provenance.describe(recipe, registry, data, model)
-        recipe.save(path / rundir.RECIPE)
-        rundir.write_json(path / rundir.TOKENIZER, data.tokenizer.to_json())
-        rundir.write_json(path / rundir.PROVENANCE, described)
-        provenance.keep_plugin_texts(path, registry)
-        data.warn_of_unknown_characters()
+        run = Run(rundir.claim(out, recipe.name), recipe, data.tokenizer, model)
+        logger.info("the run is in %s", run.path)
+        described = _write_first_files(run, registry, data)
         if validation is None:
             logger.warning("there is no validation split: the last weights are kept, not the best")
         hooks = BehaviourHooks(registry, strict_plugins)
         keeper = _KeepWeights(run, hooks)
-        log = rundir.MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches)
+        log = rundir.MetricsLog(run.path / rundir.METRICS, recipe.train.log_every, batches)
         trainer = Trainer(
             model,
             **build.make_training(recipe.train, model),
             callbacks=[log, keeper, _PluginCallback(run, hooks), *callbacks],
         )
         interrupted = _fit(trainer, batches, validation, recipe.train)
-        if interrupted:
-            keeper.run_finished(trainer)
-            log.run_finished(trainer)
-    history = trainer.history
-    if history.best is not None:
-        model.load_state_dict(history.best.weights)
-    ended = {"ended_by": history.ended_by, "steps": trainer.budget.step, "training_s": history.training_s}
-    rundir.write_json(path / rundir.PROVENANCE, {**described, **ended})
-    plot_loss(run.metrics, path / rundir.LOSS_PLOT, recipe.name)
     if interrupted:
-        logger.warning("interrupted at step %d; what was trained is kept in %s", trainer.budget.step, path)
+        keeper.run_finished(trainer)
+        log.run_finished(trainer)
+    _finish(run, trainer, described)
+    if interrupted:
+        logger.warning(
+            "interrupted at step %d; what was trained is kept in %s", trainer.budget.step, run.path
+        )
         raise KeyboardInterrupt
     hooks.call("seqkit_run_finished", run=run)
     return run
@@ -207,6 +198,27 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
     checkpoint.load_weights(model, best, build.choose_device(device))
     return Run(path, recipe, tokenizer, model)
+
+
+def _write_first_files(run: Run, registry: Registry, data: build.TextData) -> dict[str, Any]:
+    """All that a run directory holds before the first step; the provenance is returned."""
+    described = provenance.describe(run.recipe, registry, data, run.model)
+    run.recipe.save(run.path / rundir.RECIPE)
+    rundir.write_json(run.path / rundir.TOKENIZER, run.tokenizer.to_json())
+    rundir.write_json(run.path / rundir.PROVENANCE, described)
+    provenance.keep_plugin_texts(run.path, registry)
+    data.warn_of_unknown_characters()
+    return described
+
+
+def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
+    """The best weights into the model; the end into the provenance; the picture."""
+    history = trainer.history
+    if history.best is not None:
+        run.model.load_state_dict(history.best.weights)
+    ended = {"ended_by": history.ended_by, "steps": trainer.budget.step, "training_s": history.training_s}
+    rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
+    plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name)
 
 
 def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) -> bool:

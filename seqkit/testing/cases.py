@@ -78,6 +78,11 @@ class _ComponentCase:
             raise RecipeError(f"the config of {self.name}", [str(error)]) from error
         return {field: getattr(config, field) for field in type(config).model_fields}
 
+    def missing_keywords(self) -> list[str]:
+        """Fields of the config that the class does not take as keywords."""
+        fields = self.declaration.config.model_fields if self.declaration is not None else self.config
+        return [field for field in fields if field not in self.parameters]
+
     @property
     def parameters(self) -> list[str]:
         """The keywords that the class takes its config by."""

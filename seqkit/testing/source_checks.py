@@ -16,8 +16,7 @@ check = SOURCE_CHECKS.check
 @check
 def check_config_fields_are_keywords(case: SourceCase) -> None:
     """Every field of the config is a keyword of the constructor."""
-    fields = case.declaration.config.model_fields if case.declaration is not None else case.config
-    missing = [field for field in fields if field not in case.parameters]
+    missing = case.missing_keywords()
     require(not missing, f"the constructor has no keyword {', '.join(missing)}")
 
 

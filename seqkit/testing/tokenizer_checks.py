@@ -35,8 +35,7 @@ STRANGE = (
 @check
 def check_config_fields_are_keywords(case: TokenizerCase) -> None:
     """Every field of the config is a keyword of `train`."""
-    fields = case.declaration.config.model_fields if case.declaration is not None else case.config
-    missing = [field for field in fields if field not in case.parameters]
+    missing = case.missing_keywords()
     require(not missing, f"train has no keyword {', '.join(missing)}")
 
 

@@ -1,101 +1,120 @@
 """Every code block of the documentation runs: Python as it stands, recipes as files, commands as commands.
 
-Commands that train run with a few steps only; what a command prints is not held against the page.
+A block with `title="path"` is written to that path. Commands that train run with a few steps only; what a
+command prints (`text` blocks) is not held against the page.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sybil import Document, Example, Sybil
-from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil import Document, Example, Region, Sybil
 
 import seqkit
+from tests.ci.environments import Environment
 from tests.conftest import LINES
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
 REDUCED = ["train.steps=12", "train.evaluate_every=6"]
+FENCE = re.compile(r'^```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$', re.M | re.S)
 SHELL_ONLY = {"source .venv/bin/activate"}
+ids = {"argnames": "page", "argvalues": PAGES, "ids": lambda page: str(page.relative_to(ROOT))}
 
 
-def run_shell(example: Example) -> None:
-    for line in str(example.parsed).splitlines():
-        words = shlex.split(line, comments=True)
-        if not words or line in SHELL_ONLY:
-            continue
-        if words[0] == "make":
-            subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
-            continue
-        assert words[0] == "seqkit", f"a block tells to type what no test runs: {line}"
-        if words[1] == "run":
+def fences(document: Document) -> Iterator[Region]:
+    for found in FENCE.finditer(document.text):
+        yield Region(found.start(), found.end(), found, run_block)
+
+
+def run_block(example: Example) -> None:
+    language, title, text = example.parsed.group("language", "title", "text")
+    if title:
+        Path(title).parent.mkdir(parents=True, exist_ok=True)
+        Path(title).write_text(text, "utf-8")
+    elif language == "python":
+        exec(compile(text, example.path, "exec"), example.namespace)
+    elif language == "toml":
+        Path("mine.toml").write_text(text, "utf-8")
+        seqkit.train(seqkit.Recipe.load("mine.toml").override(REDUCED))
+    elif language == "sh":
+        for line in text.splitlines():
+            run_line(shlex.split(line, comments=True), line, example.namespace["environment"])
+    else:
+        assert language == "text", f"a block in a language that no test runs: {language!r}"
+
+
+def run_line(words: list[str], line: str, environment: Environment) -> None:
+    if not words or line in SHELL_ONLY:
+        return
+    if words[0] == "make":
+        subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+    elif words[:2] == ["pip", "install"]:
+        environment.install(*words[2:])
+    else:
+        assert words[0] in ("seqkit", "pytest"), f"a block tells to type what no test runs: {line}"
+        if words[:2] == ["seqkit", "run"]:
             words += REDUCED
-        done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        if words[:3] == ["seqkit", "bench", "cells"]:
+            words += ["--steps", "6", "--seeds", "2", "--parameters", "20000"]
+        done = environment.run(*words)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
-def run_recipe(example: Example) -> None:
-    Path("mine.toml").write_text(str(example.parsed), "utf-8")
-    seqkit.train(seqkit.Recipe.load("mine.toml").override(REDUCED))
+SYBIL = Sybil(parsers=[fences])
 
 
-def do_not_run(example: Example) -> None:
-    """What a program printed."""
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("docs") / "env")
 
 
-SYBIL = Sybil(
-    parsers=[
-        PythonCodeBlockParser(),
-        CodeBlockParser("sh", run_shell),
-        CodeBlockParser("toml", run_recipe),
-        CodeBlockParser("text", do_not_run),
-    ]
-)
-
-
-def parse(page: Path) -> Document:
-    return SYBIL.parse(page)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_block_runs(page: Path, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    document = parse(page)
-    lines = "".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340))
-    Path("my.txt").write_text(lines, "utf-8")
-    shakespeare = workdir / "tinyshakespeare.txt"
-    shakespeare.write_text(lines, "utf-8")
+@pytest.mark.parametrize(**ids)
+def test_every_block_runs(
+    page: Path, workdir: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQKIT_DISABLE_PLUGINS", "seqkit-tensorboard")
+    text = "".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340))
+    for name in ("my.txt", "other.txt", "tinyshakespeare.txt"):
+        Path(name).write_text(text, "utf-8")
+    document = SYBIL.parse(page)
+    document.namespace["environment"] = environment
     examples = list(document.examples())
-    assert len(examples) == page.read_text("utf-8").count("\n```") // 2, (
-        "a block in a language that no test runs"
+    assert len(examples) == len(re.findall(r"^```", page.read_text("utf-8"), re.M)) // 2, (
+        "a block was not read"
     )
     for example in examples:
         example.evaluate()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(**ids)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    import re
-
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if not target.startswith("https://"):
             assert (page.parent / target).exists(), target
 
 
-def test_the_demo_is_the_quickstart() -> None:
+def test_the_generated_page_is_that_of_the_registry() -> None:
+    """In a process of its own, for this one blocks the plugins of the repository."""
+    env = {name: value for name, value in os.environ.items() if name != "SEQKIT_DISABLE_PLUGINS"}
+    program = "import sys; sys.path.insert(0, 'docs'); import components; sys.stdout.write(components.page())"
+    written = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=env
+    ).stdout
+    assert written == (ROOT / "docs/reference/components.md").read_text("utf-8"), "run: make docs"
+
+
+def test_the_demo_is_the_quickstart(workdir: Path) -> None:
     """`make demo`, with a small budget."""
-    out = Path("demo")
-    arguments = f"ARGS=--out {out.absolute()} {' '.join(REDUCED)}"
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["make", "demo", arguments], cwd=ROOT, capture_output=True, text=True, check=False, env=env
-    )
+    arguments = f"ARGS=--out {workdir / 'demo'} {' '.join(REDUCED)}"
+    done = subprocess.run(["make", "demo", arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "seqkit run quickstart --data my.txt" in done.stdout
-    assert seqkit.load(out).generate("The ")
-    shutil.rmtree(out)
+    assert seqkit.load(workdir / "demo").generate("The ")
