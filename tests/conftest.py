@@ -12,6 +12,10 @@ from hypothesis import settings
 import seqkit
 from seqkit.registry.registry import FIRST_PARTY
 
+# The plugins of this repository are installed beside seqkit, and have tests of their own. Set here, for the
+# registry is made once a process, and parametrised tests ask for it while they are collected.
+os.environ["SEQKIT_DISABLE_PLUGINS"] = ",".join(FIRST_PARTY)
+
 # A busy machine must not fail a test; in CI the same examples are drawn every time.
 settings.register_profile("seqkit", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("seqkit")
@@ -31,8 +35,9 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEQKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "100")
-    # The plugins of this repository are installed beside seqkit; they have tests of their own.
-    monkeypatch.setenv("SEQKIT_DISABLE_PLUGINS", ",".join(FIRST_PARTY))
+    # Threads that spin make a busy machine crawl, and these models are too small to need two.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     return folder
 
