@@ -106,16 +106,16 @@ class Registry:
         return (built_in or found)[0]
 
     def _hint(self, kind: str, name: str) -> str:
+        states = {report.origin.distribution: report.status for report in self.reports}
         for distribution, names in FIRST_PARTY.items():
             if name in names:
+                if distribution in states:
+                    return f"{name!r} comes with the plugin {distribution}, which is {states[distribution]}."
                 return f"{name!r} comes with the plugin {distribution}: pip install {distribution}"
         if kind == "recipe":
             return "A recipe of your own is a path that ends in .toml; a text goes with --data."
-        failed = [report for report in self.reports if report.status != "loaded"]
-        if failed:
-            state = ", ".join(f"{report.name} ({report.status})" for report in failed)
-            return f"Not loaded: {state}; see: seqkit plugins"
-        return ""
+        failed = ", ".join(report.name for report in self.reports if report.status == "failed")
+        return f"Plugins that failed to load: {failed}; see: seqkit plugins" if failed else ""
 
     def _declared(self, hook: str, kind: type) -> dict[str, list[Entry[Any]]]:
         found: dict[str, list[Entry[Any]]] = defaultdict(list)
