@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pluggy
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
-from seqkit.errors import PluginError, did_you_mean
+from seqkit.errors import PluginError, SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from seqkit.cells import Cell, State
@@ -37,6 +37,7 @@ __all__ = [
     "Run",
     "Source",
     "SourceConfig",
+    "SourceError",
     "SourcePlugin",
     "State",
     "TextSource",

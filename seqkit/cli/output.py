@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ def print_values(values: Mapping[str, Any]) -> None:
 
 
 def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A plain table; the last column wraps to the terminal."""
+    """A plain table, wrapped to the terminal; a pipe or a file gets whole lines."""
     from rich.console import Console
     from rich.table import Table
 
@@ -57,4 +58,4 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         table.add_column(name, overflow="fold", no_wrap=index == 0)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
