@@ -20,6 +20,9 @@ class Environment:
         # addsitedir, so that the editable installations of that place are followed too.
         (site / "over.pth").write_text(f"import site; site.addsitedir({here!r})\n")
 
+        # Else its old setuptools would hide the one that torch requires.
+        self.run("pip", "uninstall", "--quiet", "--yes", "setuptools")
+
     def run(self, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
         """Run `python -m ...` there; `cwd` and `env` are handed on."""
         return subprocess.run(
