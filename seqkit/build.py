@@ -33,12 +33,6 @@ class TextData:
     tokenizer: Tokenizer
     corpus: Corpus
 
-    @property
-    def has_validation(self) -> bool:
-        """Whether there is any validation text."""
-        counts = self.corpus.counts.get("validation")
-        return counts is not None and counts.tokens > 0
-
     def warn_of_unknown_characters(self) -> None:
         """Log how many characters the vocabulary lacks: they weigh on the bits per character."""
         for split, counts in self.corpus.counts.items():
@@ -132,6 +126,15 @@ def evaluation_batches(train: TrainConfig, data: TextData, split: str) -> Window
             ids, batch_size=train.batch_size, seq_len=train.seq_len, start_id=start_id, counts=counts
         )
     return Lanes(ids, lanes=EVALUATION_LANES, seq_len=train.seq_len, start_id=start_id, counts=counts)
+
+
+def validation_batches(train: TrainConfig, data: TextData) -> Windows | Lanes | None:
+    """The validation split; None, with a warning, where there is none."""
+    counts = data.corpus.counts.get("validation")
+    if counts is None or not counts.tokens:
+        logger.warning("there is no validation split: the last weights are kept, not the best")
+        return None
+    return evaluation_batches(train, data, "validation")
 
 
 def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:

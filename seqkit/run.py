@@ -143,15 +143,11 @@ def train(
     with _seed_and_threads(recipe.train.seed, recipe.train.threads):
         data = build.prepare_text(recipe)
         batches = build.training_batches(recipe.train, data)
-        validation = (
-            build.evaluation_batches(recipe.train, data, "validation") if data.has_validation else None
-        )
+        validation = build.validation_batches(recipe.train, data)
         model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
         run = Run(rundir.claim(out, recipe.name), recipe, data.tokenizer, model)
         logger.info("the run is in %s", run.path)
         described = _write_first_files(run, registry, data)
-        if validation is None:
-            logger.warning("there is no validation split: the last weights are kept, not the best")
         hooks = BehaviourHooks(registry, strict_plugins)
         keeper = _KeepWeights(run, hooks)
         log = rundir.MetricsLog(run.path / rundir.METRICS, recipe.train.log_every, batches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from seqkit.errors import PluginConflictError, UnknownNameError
+from seqkit.errors import PluginConflictError, PluginError, UnknownNameError
 from seqkit.plugin import CellPlugin, ComponentPlugin, RecipePlugin, SourcePlugin, TokenizerPlugin
 from seqkit.registry.declarations import declaration_faults
 from seqkit.registry.loader import Loader
 from seqkit.registry.origin import Origin, PluginReport
+
+logger = logging.getLogger(__name__)
 
 Declared = TypeVar("Declared", bound="ComponentPlugin | RecipePlugin")
 
@@ -53,6 +56,9 @@ class Registry:
 
     def __init__(self, plugins: Sequence[Any] = ()) -> None:
         loader = Loader(plugins)
+        for report in loader.reports:
+            for finding in report.findings if report.origin.given else ():
+                logger.warning("the plugin %s: %s", report.name, finding)
         self.manager = loader.manager
         self.reports: list[PluginReport] = loader.reports
         self._entries: dict[str, dict[str, list[Entry[Any]]]] = {
@@ -125,11 +131,11 @@ class Registry:
             try:
                 declarations = list(implementation.function())
             except Exception as error:
-                report.findings.append(f"{hook} raised {type(error).__name__}: {error}")
+                _note(report, [f"raises in {hook}: {type(error).__name__}: {error}"])
                 continue
             for declaration in declarations:
                 faults = list(declaration_faults(declaration, kind))
-                report.findings += faults
+                _note(report, faults)
                 if not faults:
                     found[declaration.name].append(Entry(declaration, report.origin))
         for entries in found.values():
@@ -147,6 +153,13 @@ class Registry:
                         f"{name!r} of {hook} is also declared by {', '.join(others)}; "
                         f'use = "{entry.origin.distribution}:{name}" means this one'
                     )
+
+
+def _note(report: PluginReport, faults: Sequence[str]) -> None:
+    """Keep what is wrong with an installed plugin; one that was asked for is an error at once."""
+    if faults and report.origin.given:
+        raise PluginError(f"the plugin {report.name!r} cannot be used: it {'; it '.join(faults)}.")
+    report.findings += faults
 
 
 def registry_with(plugins: Sequence[Any]) -> Registry:

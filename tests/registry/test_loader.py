@@ -145,7 +145,7 @@ class TestFindings:
             ),
             (
                 "from seqkit.plugin import hookimpl\n@hookimpl\ndef seqkit_cells(): return 1 / 0\n",
-                "seqkit_cells raised ZeroDivisionError: division by zero",
+                "raises in seqkit_cells: ZeroDivisionError: division by zero",
             ),
             (
                 "from seqkit.plugin import hookimpl\n@hookimpl\ndef seqkit_cells(): return ['rnn']\n",
@@ -188,8 +188,25 @@ class TestFindings:
         assert registry.component("cell", "rnn").origin.distribution == "seqkit"
 
     def test_a_recipe_that_is_not_there(self) -> None:
-        registry = Registry([RecipePlugin("mine", Path("nowhere.toml"))])
-        assert "declares the recipe 'mine', but there is no file nowhere.toml" in findings(registry, "mine")
+        with pytest.raises(
+            PluginError, match="declares the recipe 'mine', but there is no file nowhere.toml"
+        ):
+            Registry([RecipePlugin("mine", Path("nowhere.toml"))])
+
+    def test_a_plugin_that_was_asked_for_is_an_error_at_once(self, workdir: Path) -> None:
+        (workdir / "mine.py").write_text(cell_module("x", "no_such_module:Thing"))
+        with pytest.raises(
+            PluginError, match=r"'mine.py' cannot be used: it declares 'x' .* no module no_such"
+        ):
+            Registry(["mine.py"])
+
+    def test_what_is_strange_about_one_that_was_asked_for_is_told(
+        self, workdir: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        text = cell_module("x", "os:path") + "\n\n@hookimpl\ndef seqkit_evaluatd(step): pass\n"
+        (workdir / "mine.py").write_text(text)
+        assert "x" in Registry(["mine.py"]).names("cell")
+        assert "mine.py: there is no hook seqkit_evaluatd. Did you mean 'seqkit_evaluated'?" in caplog.text
 
     def test_a_target_whose_attribute_does_not_exist_is_told_when_it_is_built(
         self, site: Path, module: str
