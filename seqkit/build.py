@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -47,10 +48,24 @@ class TextData:
 
 def open_source(component: Component) -> TextSource:
     """The source that a recipe names."""
-    source = component.entry.declaration.load()(**component.options())
+    source = _made(component)
     if not isinstance(source, TextSource):
         raise ContractError(f"the source {component.use!r} is no TextSource: {type(source).__name__}.")
     return source
+
+
+def _made(component: Component, *arguments: Any) -> Any:
+    """The object that a component makes of its config.
+
+    Raises:
+        ContractError: its constructor does not take a field of its config.
+    """
+    target = component.entry.declaration.load()
+    try:
+        inspect.signature(target).bind(*arguments, **component.options())
+    except TypeError as error:
+        raise ContractError(f"{component.use!r} does not take its own config: {error}.") from error
+    return target(*arguments, **component.options())
 
 
 def text_files(recipe: ResolvedRecipe, path: Paths) -> TextFiles:
@@ -75,7 +90,7 @@ def make_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
     cells: list[Cell] = []
     for _ in range(model.layers):
         input_size = cells[-1].output_size if cells else sizes[model.encoder]
-        cells.append(recipe.cell.entry.declaration.load()(input_size, **recipe.cell.options()))
+        cells.append(_made(recipe.cell, input_size))
     return SequenceModel(
         cells[0] if len(cells) == 1 else Stacked(cells),
         encoder=model.encoder,

@@ -15,7 +15,7 @@ import torch
 import seqkit
 from seqkit import rundir
 from seqkit.build import TextData
-from seqkit.errors import MissingPluginError, UnknownNameError
+from seqkit.errors import MissingPluginError, PluginConflictError, UnknownNameError
 from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import ResolvedRecipe
 from seqkit.registry import Registry
@@ -82,18 +82,26 @@ def keep_plugin_texts(path: Path, registry: Registry) -> None:
             (path / PLUGIN_TEXTS / report.origin.distribution).write_text(report.origin.source_text, "utf-8")
 
 
-def require_plugins(path: Path, registry: Registry) -> None:
+def require_plugins(path: Path, registry: Registry) -> list[str]:
     """See to it that the registry has every component of a run.
 
+    Returns:
+        Overrides for the recipe: where two plugins declare a name now, the one of the run is meant.
     Raises:
         MissingPluginError: it lacks one; the message says which plugin the run says that it needs.
     """
+    overrides = []
     for kind, part in rundir.read_json(path / rundir.PROVENANCE)["components"].items():
+        use = part["use"]
         try:
-            origin = registry.component(kind, part["use"]).origin
+            origin = registry.component(kind, use).origin
         except UnknownNameError as error:
             raise MissingPluginError(_missing(path, kind, part)) from error
-        if part.get("sha256") != origin.sha256:
+        except PluginConflictError:
+            use = f"{part['distribution']}:{use}"
+            origin = registry.component(kind, use).origin
+            overrides.append(f"{kind}.use={use}")
+        if part["distribution"] == origin.distribution and part.get("sha256") != origin.sha256:
             logger.warning("%s has changed since the run was trained", part["distribution"])
         elif (part["distribution"], part["version"]) != (origin.distribution, origin.version):
             trained = f"{part['distribution']} {part['version']}".strip()
@@ -101,6 +109,7 @@ def require_plugins(path: Path, registry: Registry) -> None:
             logger.warning(
                 "the %s %r is of %s, and the run was trained with %s", kind, part["use"], here, trained
             )
+    return overrides
 
 
 def _missing(path: Path, kind: str, part: dict[str, Any]) -> str:

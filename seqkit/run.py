@@ -156,7 +156,12 @@ def train(
             **build.make_training(recipe.train, model),
             callbacks=[log, keeper, _PluginCallback(run, hooks), *callbacks],
         )
-        interrupted = _fit(trainer, batches, validation, recipe.train)
+        try:
+            interrupted = _fit(trainer, batches, validation, recipe.train)
+        except Exception:
+            if not trainer.budget.step:
+                shutil.rmtree(run.path)  # nothing was trained: the next try can have the name
+            raise
     if interrupted:
         keeper.run_finished(trainer)
         log.run_finished(trainer)
@@ -186,8 +191,8 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     path = Path(path)
     registry = registry_with(plugins)
     rundir.require_run(path)
-    provenance.require_plugins(path, registry)
-    recipe = Recipe.load(path / rundir.RECIPE).resolve(registry)
+    overrides = provenance.require_plugins(path, registry)
+    recipe = Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
     tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
     tokenizer: Tokenizer = tokenizer_class.from_json(rundir.read_json(path / rundir.TOKENIZER))
     model = build.make_model(recipe, tokenizer.vocab_size)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import seqkit
-from seqkit.errors import MissingPluginError
+from seqkit.errors import ContractError, MissingPluginError, PluginError
 from seqkit.plugin import Cell, CellConfig, CellPlugin, hookimpl
 from seqkit.registry import hookspecs
 from tests.registry.installed import LEAKY, cell_module, install
@@ -346,7 +346,9 @@ class TestBehaviourHooks:
         errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
         said = "the plugin Fails failed in seqkit_step_finished: ValueError: no luck at 1"
         assert errors == [f"{said} (told once; training goes on)"]
-        with pytest.raises(ValueError, match="no luck at 1"):
+        with pytest.raises(
+            PluginError, match="Fails failed in seqkit_step_finished: ValueError: no luck at 1"
+        ):
             seqkit.train(tiny_recipe, "strict", plugins=[Fails()], strict_plugins=True)
 
     def test_watching_changes_nothing(self, tiny_recipe: seqkit.Recipe) -> None:
@@ -367,3 +369,53 @@ def test_every_hook_is_documented_and_exercised(hook: str) -> None:
     assert f"### `{hook}({names})`" in page, signature
     tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
     assert f"def {hook}(" in tests
+
+
+class TestTwoOfOneName:
+    def test_of_two_files_only_one_can_be_given(self, workdir: Path) -> None:
+        for folder in ("one", "two"):
+            (workdir / folder).mkdir()
+            (workdir / folder / "mycell.py").write_text(SINGLE_FILE + f"# {folder}\n")
+        done = command("run", "quickstart", "-p", "one/mycell.py", "-p", "two/mycell.py", "cell.use=mycell")
+        assert done.returncode == 2
+        assert "Give only one of them." in done.stderr
+        assert "one/mycell.py and by" in done.stderr
+
+    def test_a_run_means_the_one_that_it_was_made_with(
+        self, tmp_path: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch, text_file: Path
+    ) -> None:
+        (workdir / "mycell.py").write_text(SINGLE_FILE)
+        run = ("run", "quickstart", "-p", "./mycell.py", "cell.use=mycell", "--data", str(text_file))
+        done = command(*run, "--out", "out", *QUICK)
+        assert "seqkit generate out" in done.stdout.replace(
+            str(Path(sys.executable).with_name("seqkit")), "seqkit"
+        )
+        assert done.stdout.count(" -p ./mycell.py ") >= 3
+        modules = {
+            "seqkit_other": cell_module("mycell", "seqkit_other_cell:Leaky"),
+            "seqkit_other_cell": LEAKY,
+        }
+        install(tmp_path / "site", "seqkit-other", modules)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+        both = command("generate", "out", "a", "-p", "./mycell.py")
+        assert both.returncode == 0, both.stderr
+        other = command("generate", "out", "a")
+        assert (
+            "the cell 'mycell' is of seqkit-other 1.0, and the run was trained with mycell.py" in other.stderr
+        )
+
+
+def test_a_constructor_that_lacks_a_field_is_told_and_leaves_nothing(
+    workdir: Path, tiny_recipe: seqkit.Recipe
+) -> None:
+    (workdir / "mycell.py").write_text(
+        SINGLE_FILE.replace("hidden_size: int = 16", "hidden_size: int = 16; x: int = 1")
+    )
+    with pytest.raises(
+        ContractError, match="'mycell' does not take its own config: .*unexpected keyword argument 'x'"
+    ):
+        seqkit.train(tiny_recipe.override(["cell.use=mycell"]), "out", plugins=["./mycell.py"])
+    (workdir / "mycell.py").write_text(SINGLE_FILE.replace("return state, state", "return state"))
+    with pytest.raises(ContractError, match=r"MyCell.step must return \(output, state\)"):
+        seqkit.train(tiny_recipe.override(["cell.use=mycell"]), "out", plugins=["./mycell.py"])
+    assert not Path("out").exists()

@@ -24,8 +24,9 @@ def command(kind: str, name: str, single_file: bool, folder: str) -> None:
         click.echo(f"\nNext:\n  seqkit run quickstart -p {_typed(files[0])} {kind}.use={name}{extra}")
     else:
         root = files[0].parent
+        extra = " path=data.jsonl --missing path=nowhere.jsonl" if kind == "source" else ""
         click.echo(
-            f"\nNext:\n  pip install -e '{_typed(root)}[test]'\n  pytest {root}\n  seqkit check {name}"
+            f"\nNext:\n  pip install -e '{_typed(root)}[test]'\n  pytest {root}\n  seqkit check {name}{extra}"
         )
 
 

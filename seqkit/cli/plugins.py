@@ -34,6 +34,9 @@ def command(plugins: tuple[str, ...], as_json: bool) -> None:
 
 
 def _rows(registry: Any) -> list[dict[str, str]]:
+    from seqkit.registry.registry import KINDS
+
+    declarations = {hook for hook, _ in KINDS.values()}
     rows = []
     status = {id(report.origin): report for report in registry.reports}
     declared = set()
@@ -44,11 +47,10 @@ def _rows(registry: Any) -> list[dict[str, str]]:
             _row(entry.declaration.name, kind, entry.origin, "see below" if report.findings else "ok")
         )
     for report in registry.reports:
-        if id(report.origin) not in declared:
+        behaves = bool(set(report.hooks) - declarations)
+        if behaves or id(report.origin) not in declared:
             state = report.status if report.status != "loaded" else "see below" if report.findings else "ok"
-            rows.append(
-                _row(report.name, "hooks" if report.status == "loaded" else "plugin", report.origin, state)
-            )
+            rows.append(_row(report.name, "hooks" if behaves else "plugin", report.origin, state))
     return rows
 
 

@@ -72,18 +72,20 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
         click.echo(
             f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:"
         )
-        click.echo(_next_steps(given, str(run.path), "test" in run.provenance["data"]["splits"]))
+        click.echo(_next_steps(given, run, options["plugins"]))
     return result
 
 
-def _next_steps(recipe: str, path: str, has_test: bool) -> str:
-    program = _program()
+def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> str:
+    program, path = _program(), run.path
+    given = "".join(f" -p {plugin}" for plugin in plugins)
+    has_test = "test" in run.provenance["data"]["splits"]
     steps = [
-        (f"{program} run {recipe} --data my.txt", "train on a text of your own"),
-        (f'{program} generate {path} "The " --temperature 0.5', "more text"),
-        (f"{program} score {path} my.txt", "how surprising a text is"),
+        (f"{program} run {recipe} --data my.txt{given}", "train on a text of your own"),
+        (f'{program} generate {path} "The " --temperature 0.5{given}', "more text"),
+        (f"{program} score {path} my.txt{given}", "how surprising a text is"),
         (
-            f"{program} evaluate {path}{'' if has_test else ' --split validation'}",
+            f"{program} evaluate {path}{'' if has_test else ' --split validation'}{given}",
             "the loss on a whole split",
         ),
     ]

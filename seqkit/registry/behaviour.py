@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from seqkit.errors import PluginError
 from seqkit.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ class BehaviourHooks:
 
     Args:
         registry: of the plugins.
-        strict: raises what a plugin raises; else it is logged once a plugin and hook.
+        strict: what a plugin raises ends training as a PluginError; else it is logged once a plugin and hook.
     """
 
     def __init__(self, registry: Registry, strict: bool = False) -> None:
@@ -29,15 +30,10 @@ class BehaviourHooks:
             try:
                 implementation.function(**wanted)
             except Exception as error:
-                if self._strict:
-                    raise
                 plugin = self._registry.report_of(implementation).name
+                said = f"the plugin {plugin} failed in {hook}: {type(error).__name__}: {error}"
+                if self._strict:
+                    raise PluginError(said) from error
                 if (plugin, hook) not in self._told:
                     self._told.add((plugin, hook))
-                    logger.error(
-                        "the plugin %s failed in %s: %s: %s (told once; training goes on)",
-                        plugin,
-                        hook,
-                        type(error).__name__,
-                        error,
-                    )
+                    logger.error("%s (told once; training goes on)", said)

@@ -140,6 +140,7 @@ class Loader:
             self.manager.unregister(name=key)
             self._fail(report, " ".join(str(error).split()))
             return report
+        report.hooks = tuple(caller.name for caller in self.manager.get_hookcallers(plugin) or ())
         report.findings += self._hook_findings(plugin)
         self.reports.append(report)
         return report

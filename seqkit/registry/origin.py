@@ -31,3 +31,5 @@ class PluginReport:
     origin: Origin
     status: Literal["loaded", "failed", "blocked"] = "loaded"
     findings: list[str] = field(default_factory=list)
+    hooks: tuple[str, ...] = ()
+    """The hooks that it implements."""

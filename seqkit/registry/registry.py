@@ -103,12 +103,7 @@ class Registry:
         given = any(entry.origin.given for entry in found)
         # An installed plugin cannot take a built-in's name away; one that was asked for must not be ignored.
         if len(found) > 1 and (given or not built_in):
-            holders = [entry.origin.distribution for entry in found]
-            place = f" ({where})" if where else ""
-            raise PluginConflictError(
-                f"the {kind} {name!r} is declared by {' and by '.join(holders)}{place}.\n"
-                f'  Choose one: use = "{holders[0]}:{short}", or block the other: -p no:{holders[1]}'
-            )
+            raise PluginConflictError(_conflict(kind, short, found, where))
         return (built_in or found)[0]
 
     def _hint(self, kind: str, name: str) -> str:
@@ -153,6 +148,21 @@ class Registry:
                         f"{name!r} of {hook} is also declared by {', '.join(others)}; "
                         f'use = "{entry.origin.distribution}:{name}" means this one'
                     )
+
+
+def _conflict(kind: str, name: str, found: Sequence[Entry[Any]], where: str) -> str:
+    """Who declares a name, and what can be done: one that was given can be left out, but not blocked."""
+    place = f" ({where})" if where else ""
+    holders = [entry.origin.distribution for entry in found]
+    if len(set(holders)) < len(holders):
+        paths = " and by ".join(entry.origin.path for entry in found)
+        return f"the {kind} {name!r} is declared by {paths}{place}.\n  Give only one of them."
+    message = f"the {kind} {name!r} is declared by {' and by '.join(holders)}{place}.\n"
+    message += f'  Choose one: use = "{holders[0]}:{name}"'
+    installed = [
+        e.origin.distribution for e in found if not e.origin.given and e.origin.distribution != "seqkit"
+    ]
+    return message + (f", or block the other: -p no:{installed[-1]}" if installed else "")
 
 
 def _note(report: PluginReport, faults: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from string import Template
 
 import seqkit
 from seqkit.errors import PluginError
+from seqkit.registry import Registry
 
 HERE = Path(__file__).parent
 KINDS = ("cell", "tokenizer", "source")
@@ -33,6 +34,8 @@ def write_project(kind: str, name: str, folder: Path, *, single_file: bool = Fal
     """
     if not NAME.fullmatch(name):
         raise PluginError(f"{name!r} cannot be the name of a {kind}: use lower-case letters, digits and '-'.")
+    if name in Registry(["no:*"]).names(kind):
+        raise PluginError(f"{name!r} is a {kind} of seqkit's own, and a plugin cannot take its name.")
     module = f"seqkit_{name.replace('-', '_')}"
     words = {
         "name": name,

@@ -75,11 +75,3 @@ def test_a_generated_file_runs(kind: str, workdir: Path, text_file: Path) -> Non
     assert done.returncode == 0, done.stderr
     opened = environment.run("seqkit", "generate", "run", "a", "-p", "mine.py", "--max-tokens", "3")
     assert opened.returncode == 0, opened.stderr
-
-
-def test_a_name_that_cannot_be_one(workdir: Path) -> None:
-    from seqkit.errors import PluginError
-
-    for name in ("My", "3d", "a_b", "a b", "-a", ""):
-        with pytest.raises(PluginError, match="cannot be the name of a cell"):
-            seqkit.scaffold.write_project("cell", name, workdir)
