@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from seqkit import build, inference, provenance, rundir
+from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog
 from seqkit.data import TextSplits, build_corpus
 from seqkit.errors import SourceError
 from seqkit.model import SequenceModel
@@ -149,12 +150,12 @@ def train(
         logger.info("the run is in %s", run.path)
         described = _write_first_files(run, registry, data)
         hooks = BehaviourHooks(registry, strict_plugins)
-        keeper = _KeepWeights(run, hooks)
-        log = rundir.MetricsLog(run.path / rundir.METRICS, recipe.train.log_every, batches)
+        keeper = KeepWeights(run, hooks)
+        log = MetricsLog(run.path / rundir.METRICS, recipe.train.log_every, batches)
         trainer = Trainer(
             model,
             **build.make_training(recipe.train, model),
-            callbacks=[log, keeper, _PluginCallback(run, hooks), *callbacks],
+            callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
         )
         try:
             interrupted = _fit(trainer, batches, validation, recipe.train)
@@ -238,52 +239,6 @@ def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) ->
         trainer.history.ended_by = "an interrupt"
         return True
     return False
-
-
-class _KeepWeights:
-    """A callback of the trainer that keeps the best weights on disk, and at the end the last ones."""
-
-    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
-        self._run, self._hooks = run, hooks
-        self._best: Path | None = None
-
-    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-        best = trainer.history.best
-        if best is None or best.step != step:
-            return
-        saved = self._save(best.weights, checkpoint.CheckpointInfo(step, best.loss))
-        if self._best is not None:
-            shutil.rmtree(self._best)
-        self._best = saved
-
-    def run_finished(self, trainer: Trainer) -> None:
-        evaluations = trainer.history.evaluations
-        info = checkpoint.CheckpointInfo(
-            trainer.budget.step, evaluations[-1]["loss"] if evaluations else None
-        )
-        if self._best is None or trainer.history.best is None or trainer.history.best.step != info.step:
-            self._save(trainer.model.state_dict(), info)
-
-    def _save(self, weights: Mapping[str, torch.Tensor], info: checkpoint.CheckpointInfo) -> Path:
-        saved = checkpoint.save_checkpoint(self._run.path / rundir.CHECKPOINTS, weights, info)
-        self._hooks.call("seqkit_checkpoint_saved", run=self._run, path=saved)
-        return saved
-
-
-class _PluginCallback:
-    """A callback of the trainer that hands its events on to the plugins."""
-
-    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
-        self._run, self._hooks = run, hooks
-
-    def run_started(self, trainer: Trainer) -> None:
-        self._hooks.call("seqkit_run_started", run=self._run)
-
-    def step_finished(self, trainer: Trainer, step: int, metrics: Mapping[str, Any]) -> None:
-        self._hooks.call("seqkit_step_finished", run=self._run, step=step, metrics=metrics)
-
-    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-        self._hooks.call("seqkit_evaluated", run=self._run, step=step, split=split, metrics=metrics)
 
 
 @contextmanager

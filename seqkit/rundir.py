@@ -13,15 +13,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqkit.data.lanes import Lanes, Windows
 from seqkit.errors import RunError
-from seqkit.training import Trainer
-from seqkit.training.history import Meter
 
 RECIPE = "recipe.toml"
 PROVENANCE = "provenance.json"
@@ -105,56 +101,3 @@ def lowest_validation(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The row of the lowest validation loss; None where there was no validation split."""
     measured = [row for row in rows if row["split"] == "validation"]
     return min(measured, key=lambda row: float(row["loss"]), default=None)
-
-
-class MetricsLog:
-    """A callback of the trainer that writes `metrics.jsonl`: training every `every` steps, and evaluations.
-
-    Args:
-        path: of the file.
-        every: steps a row; it holds their mean.
-        data: the training data, for its units.
-    """
-
-    def __init__(self, path: Path, every: int, data: Windows | Lanes) -> None:
-        self._path, self._every, self._data = path, every, data
-        self._meter = Meter()
-        self._steps = 0
-        self._last: dict[str, Any] = {}
-
-    def run_started(self, trainer: Trainer) -> None:
-        """Begin to measure time."""
-        self._began = time.perf_counter()
-        self._meter = Meter()
-
-    def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, Any]) -> None:
-        """Add a step; write a row where it is due."""
-        self._meter.add(metrics["loss"], metrics["tokens"])
-        self._steps += 1
-        self._last = {"step": step, **metrics}
-        if self._steps >= self._every:
-            self._flush()
-
-    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: dict[str, Any]) -> None:
-        """Write a row; the time that evaluation took does not count as training."""
-        self._flush()
-        self._write({"step": step, "split": split, **metrics})
-        self._meter = Meter()
-
-    def run_finished(self, trainer: Trainer) -> None:
-        """Write what is left."""
-        self._flush()
-
-    def _flush(self) -> None:
-        if not self._steps:
-            return
-        summary = self._meter.summary()
-        row = {"step": self._last["step"], "epoch": self._last["epoch"], "split": "train", **summary}
-        row |= {key: self._last[key] for key in ("learning_rate", "gradient_norm")}
-        self._write({**row, **self._data.metrics(summary["loss"])})
-        self._meter, self._steps = Meter(), 0
-
-    def _write(self, row: dict[str, Any]) -> None:
-        row["elapsed_s"] = round(time.perf_counter() - self._began, 3)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")

@@ -282,6 +282,8 @@ class TestInterrupt:
         kept = [path.name for path in sorted((run.path / "checkpoints").iterdir())]
         assert kept == (["step-00000010", "step-00000015"] if evaluate_every == 10 else ["step-00000015"])
         assert run.metrics[-1]["step"] == 15
+        last = json.loads((run.path / "checkpoints/step-00000015/checkpoint.json").read_text())
+        assert last == {"step": 15, "validation_loss": None}  # that of step 10 is not its own
 
 
 def test_the_recipe_of_a_run_keeps_its_name(tiny_recipe: seqkit.Recipe) -> None:

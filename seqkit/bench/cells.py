@@ -11,12 +11,10 @@ from typing import Any
 import torch
 
 from seqkit import build, rundir
-from seqkit.data import TextSplits
 from seqkit.errors import PluginError
 from seqkit.plots import plot_cells
-from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
-from seqkit.rundir import read_metrics
 from seqkit.seeds import train_seeds
 
 TOLERANCE = 0.02
@@ -54,7 +52,7 @@ def compare(
         PluginError: a cell cannot be given that many parameters.
     """
     registry = registry_with(plugins)
-    vocab_size = _vocab_size(recipe.resolve(registry))
+    vocab_size = build.prepare_text(recipe.resolve(registry)).tokenizer.vocab_size
     sized = [_sized(recipe, cell, vocab_size, parameters, registry) for cell in cells]
     path = rundir.claim(out, "cells")
     rows = []
@@ -66,7 +64,7 @@ def compare(
                 budgeted = budgeted.override([f"~train.{other}"])
         folder = path / cell.replace(":", "-")
         summary = train_seeds(budgeted, seeds, folder, plugins=plugins, callbacks=partial(callbacks, cell))
-        metrics = [read_metrics(folder / f"seed-{seed}") for seed in range(seeds)]
+        metrics = [rundir.read_metrics(folder / f"seed-{seed}") for seed in range(seeds)]
         rows.append(
             {
                 "cell": cell,
@@ -86,12 +84,6 @@ def compare(
         rows, path / PICTURE, f"{recipe.name}, {parameters:,} parameters, {steps:,} steps, {seeds} seeds"
     )
     return result
-
-
-def _vocab_size(recipe: ResolvedRecipe) -> int:
-    splits = TextSplits(build.open_source(recipe.source), recipe.data.split)
-    factory: Any = recipe.tokenizer.entry.declaration.load()
-    return int(factory.train(splits.texts("train"), **recipe.tokenizer.options()).vocab_size)
 
 
 def _sized(

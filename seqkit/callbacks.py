@@ -1,0 +1,125 @@
+"""What a run does while its trainer works: it writes metrics, keeps weights, and calls the plugins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from seqkit import rundir
+from seqkit.data import Lanes, Windows
+from seqkit.registry import BehaviourHooks
+from seqkit.training import Trainer, checkpoint
+from seqkit.training.history import Meter
+
+if TYPE_CHECKING:
+    from seqkit.run import Run
+
+
+class MetricsLog:
+    """A callback of the trainer that writes `metrics.jsonl`: training every `every` steps, and evaluations.
+
+    Args:
+        path: of the file.
+        every: steps a row; it holds their mean.
+        data: the training data, for its units.
+    """
+
+    def __init__(self, path: Path, every: int, data: Windows | Lanes) -> None:
+        self._path, self._every, self._data = path, every, data
+        self._meter = Meter()
+        self._steps = 0
+        self._last: dict[str, Any] = {}
+
+    def run_started(self, trainer: Trainer) -> None:
+        """Begin to measure time."""
+        self._began = time.perf_counter()
+        self._meter = Meter()
+
+    def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, Any]) -> None:
+        """Add a step; write a row where it is due."""
+        self._meter.add(metrics["loss"], metrics["tokens"])
+        self._steps += 1
+        self._last = {"step": step, **metrics}
+        if self._steps >= self._every:
+            self._flush()
+
+    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: dict[str, Any]) -> None:
+        """Write a row; the time that evaluation took does not count as training."""
+        self._flush()
+        self._write({"step": step, "split": split, **metrics})
+        self._meter = Meter()
+
+    def run_finished(self, trainer: Trainer) -> None:
+        """Write what is left."""
+        self._flush()
+
+    def _flush(self) -> None:
+        if not self._steps:
+            return
+        summary = self._meter.summary()
+        row = {"step": self._last["step"], "epoch": self._last["epoch"], "split": "train", **summary}
+        row |= {key: self._last[key] for key in ("learning_rate", "gradient_norm")}
+        self._write({**row, **self._data.metrics(summary["loss"])})
+        self._meter, self._steps = Meter(), 0
+
+    def _write(self, row: dict[str, Any]) -> None:
+        row["elapsed_s"] = round(time.perf_counter() - self._began, 3)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+class KeepWeights:
+    """A callback of the trainer that keeps the best weights on disk, and at the end the last ones."""
+
+    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
+        self._run, self._hooks = run, hooks
+        self._best: Path | None = None
+
+    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
+        """Save the weights if they are the best so far, and only then let the ones before go."""
+        best = trainer.history.best
+        if best is None or best.step != step:
+            return
+        saved = self._save(best.weights, checkpoint.CheckpointInfo(step, best.loss))
+        if self._best is not None:
+            shutil.rmtree(self._best)
+        self._best = saved
+
+    def run_finished(self, trainer: Trainer) -> None:
+        """Save the last weights."""
+        step, evaluations = trainer.budget.step, trainer.history.evaluations
+        if self._best is not None and trainer.history.best is not None and trainer.history.best.step == step:
+            return  # the last weights are the best ones
+        measured = bool(evaluations) and evaluations[-1]["step"] == step  # not where Ctrl-C ended it
+        loss = evaluations[-1]["loss"] if measured else None
+        self._save(trainer.model.state_dict(), checkpoint.CheckpointInfo(step, loss))
+
+    def _save(self, weights: Mapping[str, Tensor], info: checkpoint.CheckpointInfo) -> Path:
+        saved = checkpoint.save_checkpoint(self._run.path / rundir.CHECKPOINTS, weights, info)
+        self._hooks.call("seqkit_checkpoint_saved", run=self._run, path=saved)
+        return saved
+
+
+class CallPlugins:
+    """A callback of the trainer that hands its events on to the plugins."""
+
+    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
+        self._run, self._hooks = run, hooks
+
+    def run_started(self, trainer: Trainer) -> None:
+        """Training begins."""
+        self._hooks.call("seqkit_run_started", run=self._run)
+
+    def step_finished(self, trainer: Trainer, step: int, metrics: Mapping[str, Any]) -> None:
+        """A step is done."""
+        self._hooks.call("seqkit_step_finished", run=self._run, step=step, metrics=metrics)
+
+    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
+        """A split was evaluated."""
+        self._hooks.call("seqkit_evaluated", run=self._run, step=step, split=split, metrics=metrics)
