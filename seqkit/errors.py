@@ -55,6 +55,10 @@ class ContractError(SeqkitError):
     """A cell, a head or a batch does not keep its contract, or two parts do not fit together."""
 
 
+class SplitError(SeqkitError):
+    """A step cannot be split (engine "fused") or compiled (engine "compiled"); the loop runs it."""
+
+
 class SourceError(SeqkitError):
     """Data cannot be read: a missing, empty or undecodable file, a split that is not there."""
 

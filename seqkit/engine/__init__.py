@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
+from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import check_cell
-from seqkit.engine.loop import unroll_loop
-from seqkit.errors import ContractError, UnknownNameError
+from seqkit.engine.loop import one_hot_rows, unroll_loop
+from seqkit.errors import ContractError, SplitError, UnknownNameError
 
-__all__ = ["ENGINES", "check_cell", "choose_engine", "unroll"]
+__all__ = ["ENGINES", "check_cell", "choose_engine", "unroll", "unroll_named"]
+
+logger = logging.getLogger(__name__)
 
 Engine = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
 
-ENGINES: Final[dict[str, Engine]] = {"loop": unroll_loop}
+
+@cache
+def _fused() -> Engine:
+    from seqkit.engine.fused import FusedEngine  # tracing takes half a second to import
+
+    return FusedEngine()
+
+
+@cache
+def _compiled() -> Engine:
+    from seqkit.engine.compiled import compile_body
+    from seqkit.engine.fused import FusedEngine
+
+    return FusedEngine(compile_body)
+
+
+ENGINES: Final[dict[str, Callable[[], Engine]]] = {
+    "loop": lambda: unroll_loop,
+    "fused": _fused,
+    "compiled": _compiled,
+}
+"""Each engine by its name, made when it is first asked for."""
 
 
 def unroll(
-    cell: Cell, x: Tensor, state: State = None, *, reset: Tensor | None = None, engine: str = "auto"
+    cell: Cell,
+    x: Tensor,
+    state: State = None,
+    *,
+    reset: Tensor | None = None,
+    engine: str = "auto",
+    checkpoint_every: int | None = None,
 ) -> tuple[Tensor, State]:
     """Run a cell over whole sequences.
 
@@ -31,11 +65,17 @@ def unroll(
             one-hot row of its id.
         state: the state before the first step; by default the cell's initial state.
         reset: bool `(batch, time)`; where true, that row returns to the initial state before that step.
-        engine: `"loop"` or `"auto"`.
+        engine: `"loop"`, the plain Python loop; `"fused"`, the split step; `"compiled"`, the same with
+            compiled kernels; or `"auto"`: fused where the step can be split, else the loop. All give
+            the same numbers.
+        checkpoint_every: keep only the state at every so many steps, and compute the rest again in the
+            backward pass: less memory, more time. About the square root of the time length is best.
     Returns:
-        Outputs `(batch, time, output_size)` and the state after the last step.
+        Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the state
+        after the last step.
     Raises:
-        ContractError: `x` or `reset` has the wrong shape.
+        ContractError: `x` or `reset` has the wrong shape, or the cell breaks its contract.
+        SplitError: the engine was asked for by name and the step cannot be split, or not compiled.
         UnknownNameError: there is no such engine.
 
     Example:
@@ -44,19 +84,96 @@ def unroll(
         >>> outputs.shape, hidden.shape
         (torch.Size([2, 5, 8]), torch.Size([2, 8]))
     """
+    outputs, state, _ = unroll_named(
+        cell, x, state, reset=reset, engine=engine, checkpoint_every=checkpoint_every
+    )
+    return outputs, state
+
+
+def unroll_named(
+    cell: Cell,
+    x: Tensor,
+    state: State = None,
+    *,
+    reset: Tensor | None = None,
+    engine: str = "auto",
+    checkpoint_every: int | None = None,
+) -> tuple[Tensor, State, str]:
+    """As `unroll`, and the name of the engine that ran."""
     _check(cell, x, reset)
-    if state is None:
-        state = cell.initial_state(len(x))
-    return ENGINES[choose_engine(engine)](cell, x, state, reset)
+    engine = choose_engine(engine, cell, x.device)
+    with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
+        if state is None:
+            state = cell.initial_state(len(x))
+        if checkpoint_every is None:
+            return _run(engine, cell, x, state, reset)
+        if checkpoint_every < 1:
+            raise ContractError(f"checkpoint_every must be 1 or more, got {checkpoint_every}.")
+        return _run_checkpointed(engine, cell, x, state, reset, checkpoint_every)
 
 
-def choose_engine(engine: str) -> str:
-    """The name of the engine that runs when this one is asked for."""
+def choose_engine(engine: str, cell: Cell | None = None, device: torch.device | None = None) -> str:
+    """The name of the engine that is tried when this one is asked for.
+
+    Raises:
+        UnknownNameError: there is no such engine.
+    """
     if engine == "auto":
-        return "loop"
+        return "auto" if cell is None or device is None else _automatic(cell, device)
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ["auto", *ENGINES])
     return engine
+
+
+def _automatic(cell: Cell, device: torch.device) -> str:
+    """What `auto` tries: a function of the cell and the device, never of a clock."""
+    return "scan" if device.type == "cuda" and hasattr(cell, "scan") else "auto"
+
+
+def _run(engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State, str]:
+    """Unroll, and say which engine did it."""
+    if engine == "scan":
+        outputs, state = cell.scan(x if x.ndim == 3 else one_hot_rows(cell, x), state, reset)  # type: ignore[operator]
+        return outputs, state, "scan"
+    if engine != "auto":
+        return *ENGINES[engine]()(cell, x, state, reset), engine
+    try:
+        return *ENGINES["fused"]()(cell, x, state, reset), "fused"
+    except SplitError as error:
+        _log_once(cell, str(error))
+        return *unroll_loop(cell, x, state, reset), "loop"
+
+
+def _run_checkpointed(
+    engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, every: int
+) -> tuple[Tensor, State, str]:
+    """Unroll so many steps at a time; the backward pass runs each piece again, from the state before it."""
+    pieces = []
+    name = engine
+    for start in range(0, x.shape[1], every):
+        steps = slice(start, start + every)
+        piece, state, name = checkpoint(
+            _run,
+            engine,
+            cell,
+            x[:, steps],
+            state,
+            None if reset is None else reset[:, steps],
+            use_reentrant=False,
+            preserve_rng_state=False,  # no engine draws a random number
+        )
+        pieces.append(piece.transpose(0, 1))
+    return torch.cat(pieces).transpose(0, 1), state, name
+
+
+_logged: weakref.WeakKeyDictionary[Cell, set[str]] = weakref.WeakKeyDictionary()
+
+
+def _log_once(cell: Cell, message: str) -> None:
+    """Say once for each cell why the loop runs it."""
+    if message not in _logged.setdefault(cell, set()):
+        _logged[cell].add(message)
+        logger.warning("%s\n  The plain loop runs it.", message)
 
 
 def _check(cell: Cell, x: Tensor, reset: Tensor | None) -> None:

@@ -37,10 +37,16 @@ def one_hot(cell: Cell, ids: Tensor) -> Tensor:
     return cell.zeros(len(ids), cell.input_size).scatter_(1, ids[:, None].long(), 1.0)
 
 
+def one_hot_rows(cell: Cell, ids: Tensor) -> Tensor:
+    """The one-hot rows `(batch, time, input_size)` of ids `(batch, time)`."""
+    return one_hot(cell, ids.flatten()).view(*ids.shape, cell.input_size)
+
+
 def reset_rows(rows: Tensor, initial: State, state: State) -> State:
     """The state with the chosen rows, `(batch,)` bool, back at the initial state."""
 
     def where(start: Tensor, value: Tensor) -> Tensor:
-        return torch.where(rows.view(-1, *[1] * (value.ndim - 1)), start, value)
+        # Under autocast a state may have another dtype than the initial one; a reset does not change it.
+        return torch.where(rows.view(-1, *[1] * (value.ndim - 1)), start.to(value.dtype), value)
 
     return map_state(where, initial, state)

@@ -1,0 +1,179 @@
+"""The fused engine: a plain step, split, with the loop reduced to what must wait for the state."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.nn.utils import parametrize
+from torch.utils import _pytree as pytree
+
+from seqkit.cells.base import Cell, State
+from seqkit.engine.attributes import attributes_of
+from seqkit.engine.batched import run_batched
+from seqkit.engine.check import difference_from_loop
+from seqkit.engine.core import Core, run_core
+from seqkit.engine.graphs import Stage, value_of
+from seqkit.engine.loop import unroll_loop
+from seqkit.engine.lowering import Lower, lower
+from seqkit.engine.split import split_step
+from seqkit.engine.trace import StepGraph, trace_step
+from seqkit.engine.weights import Weights, weights_of
+from seqkit.errors import SplitError
+
+
+_UNSETTLED_STEPS = 3
+
+
+class FusedEngine:
+    """Unrolls a cell by the split of its step, which is found once and kept.
+
+    Args:
+        lower: how the bodies of the loops are made.
+    """
+
+    def __init__(self, lower: Lower = lower) -> None:
+        self._lower = lower
+        # What was found for a cell goes when the cell goes.
+        self._plans: weakref.WeakKeyDictionary[Cell, dict[Hashable, Plan | str]] = weakref.WeakKeyDictionary()
+
+    def __call__(self, cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State]:
+        """See `unroll`.
+
+        Raises:
+            SplitError: the step cannot be split, or the split differs from the loop.
+        """
+        with parametrize.cached():
+            weights = weights_of(cell)
+            outputs: list[Tensor] = []
+            for _ in range(_UNSETTLED_STEPS):
+                plan = self._plan(cell, weights, x, state, reset)
+                if plan.settled:
+                    output, state = plan.unroll(weights, cell, x, state, reset)
+                    return output if not outputs else _joined([*outputs, output]), state
+                # Under autocast a state may have another dtype after the first step than before it.
+                output, state = unroll_loop(cell, x[:, :1], state, None if reset is None else reset[:, :1])
+                outputs.append(output)
+                x, reset = x[:, 1:], None if reset is None else reset[:, 1:]
+                if not x.shape[1]:
+                    return _joined(outputs), state
+        raise SplitError(
+            f"the step of {type(cell).__name__} cannot be split: its state has another shape or dtype at every step."
+        )
+
+    def _plan(self, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Plan:
+        """The plan for such a call; made, and held against the loop, when it is first needed."""
+        plans = self._plans.setdefault(cell, {})
+        key = _key(cell, weights, x, state)
+        if key not in plans:
+            try:
+                plan = Plan(_traced(cell, weights, x, state), ids=x.ndim == 2, lower=self._lower)
+                if plan.settled:
+                    _check(plan, cell, weights, x, state, reset)
+                plans[key] = plan
+            except SplitError as error:
+                plans[key] = str(error)
+        found = plans[key]
+        if isinstance(found, str):
+            raise SplitError(found)
+        return found
+
+
+class Plan:
+    """How to unroll one cell for one kind of input: shapes, dtypes, attributes, mode.
+
+    Args:
+        step: the traced step.
+        ids: the input is ids.
+        lower: how the bodies of the loops are made.
+    """
+
+    def __init__(self, step: StepGraph, *, ids: bool, lower: Lower) -> None:
+        self.settled = all(
+            value_of(before).shape == value_of(after).shape and value_of(before).dtype == value_of(after).dtype
+            for before, after in zip(step.state, step.new_state, strict=True)
+        )
+        """Whether the state after a step is as the one before it; only then there is a split."""
+        self._split = split_step(step, ids=ids) if self.settled else None
+        self._lower = lower
+        self._core: Core | None = None
+
+    def unroll(
+        self, weights: Weights, cell: Cell, x: Tensor, state: State, reset: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Outputs `(batch, time, output_size)`, a transposed view, and the final state."""
+        split = self._split
+        assert split is not None  # it is settled
+        time = x.shape[1]
+        leaves, structure = pytree.tree_flatten(state)
+        initial = [] if reset is None else pytree.tree_leaves(cell.initial_state(len(x)))
+        with torch.autocast(x.device.type, enabled=False):  # the casts are in the graph
+            known: dict[fx.Node, Any] = dict(
+                zip(split.constants.outputs, split.constants.run(*weights.values()), strict=True)
+            )
+            steps = {split.before.inputs[0]: (x if x.ndim == 3 else x.long()).transpose(0, 1)}
+            before = _run_batched(split.before, known, steps)
+            steps.update(zip(split.before.outputs, (value for value, _ in before), strict=True))
+            inputs = [steps[node] for node in split.core.inputs]
+            constants = [known[node] for node in split.core.constants]
+            emitted, final = run_core(
+                self._core_for(inputs, constants),
+                time,
+                inputs,
+                constants,
+                leaves,
+                None if reset is None else reset.transpose(0, 1),
+                initial,
+            )
+            steps.update(zip(split.core.emitted, emitted, strict=True))
+            output, varying = _run_batched(split.after, known, steps)[0]
+        if not varying:
+            output = output.expand(time, *output.shape)
+        return output.transpose(0, 1), pytree.tree_unflatten(final, structure)
+
+    def _core_for(self, inputs: list[Tensor], constants: list[Tensor]) -> Core:
+        """The loops; which gradients are wanted is the same at every call, for it is in the key."""
+        if self._core is None:
+            assert self._split is not None
+            wanted = [tensor.requires_grad for tensor in [*inputs, *constants]]
+            self._core = Core(self._split.core, wanted, self._lower)
+        return self._core
+
+
+def _run_batched(stage: Stage, known: dict[fx.Node, Any], steps: dict[fx.Node, Tensor]) -> list[tuple[Any, bool]]:
+    """Run a stage for all steps, on values that are the same at every step and values of all steps."""
+    given = [steps[node] if node in steps else known[node] for node in stage.inputs]
+    return run_batched(stage.run, given, [node in steps for node in stage.inputs])
+
+
+def _traced(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGraph:
+    one_step = cell.zeros(len(x), cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
+    return trace_step(cell, weights, one_step.requires_grad_(x.requires_grad), state)
+
+
+def _check(plan: Plan, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> None:
+    difference = difference_from_loop(partial(plan.unroll, weights), cell, weights, x, state, reset)
+    if difference is not None:
+        raise SplitError(f"the step of {type(cell).__name__} cannot be split: {difference}.")
+
+
+def _key(cell: Cell, weights: Weights, x: Tensor, state: State) -> Hashable:
+    """All that a step may depend on besides the numbers in its tensors."""
+    device = x.device.type
+    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+    return (
+        (*x.shape[:1], *x.shape[2:], x.dtype, x.device, x.requires_grad),
+        tuple((leaf.shape, leaf.dtype, leaf.requires_grad) for leaf in pytree.tree_leaves(state)),
+        tuple((name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in weights.items()),
+        (torch.is_grad_enabled(), autocast, torch.get_default_dtype()),
+        attributes_of(cell),
+    )
+
+
+def _joined(outputs: list[Tensor]) -> Tensor:
+    """Outputs of successive steps, in time-major memory."""
+    return torch.cat([output.transpose(0, 1) for output in outputs]).transpose(0, 1)

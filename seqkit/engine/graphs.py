@@ -1,0 +1,153 @@
+"""Small tools on graphs of operations: what depends on what, parts of a graph, kinds of nodes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, fx
+from torch.fx.node import Target
+
+aten = torch.ops.aten
+
+_VIEWS: Final = frozenset(
+    {
+        aten.alias.default,
+        aten.expand.default,
+        aten.permute.default,
+        aten.select.int,
+        aten.slice.Tensor,
+        aten.split.Tensor,
+        aten.split_with_sizes.default,
+        aten.squeeze.default,
+        aten.squeeze.dim,
+        aten.squeeze.dims,
+        aten.t.default,
+        aten.transpose.int,
+        aten.unbind.int,
+        aten.unsqueeze.default,
+        aten.view.default,
+        aten._unsafe_view.default,
+    }
+)
+"""Operations that compute nothing: their result is another look at the memory of their input."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a graph: the nodes that it reads, the nodes that it gives, and how to run it."""
+
+    inputs: list[fx.Node]
+    outputs: list[fx.Node]
+    run: fx.GraphModule
+
+    @property
+    def trivial(self) -> bool:
+        """Whether nothing is computed: every output is an input."""
+        return all(node.op in ("placeholder", "output") for node in self.run.graph.nodes)
+
+
+def is_view(node: fx.Node) -> bool:
+    """Whether the node is another look at its input, one result of several included."""
+    if node.target is operator.getitem:
+        return is_view(node.args[0])  # type: ignore[arg-type]  # getitem's first argument is a node
+    return node.target in _VIEWS
+
+
+def is_pointwise(node: fx.Node) -> bool:
+    """Whether each number of the result depends on the numbers at its own place only."""
+    return isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
+
+
+def dependents(graph: fx.Graph, sources: Collection[fx.Node]) -> set[fx.Node]:
+    """The sources, and every node that is computed from one of them."""
+    found = set(sources)
+    for node in graph.nodes:
+        if any(source in found for source in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def ancestors(targets: Iterable[fx.Node]) -> set[fx.Node]:
+    """The targets, and every node that one of them is computed from."""
+    found: set[fx.Node] = set()
+    waiting = list(targets)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.all_input_nodes)
+    return found
+
+
+def frontier(
+    targets: list[fx.Node], belongs: Callable[[fx.Node], bool], ends: set[fx.Node]
+) -> list[fx.Node]:
+    """What a part of a graph reads: the nodes at which it ends, going up from its targets.
+
+    A view is no end unless it is in `ends`, because it costs nothing to take it on either side, and one
+    array crosses in place of its pieces.
+    """
+    found: dict[fx.Node, None] = {}
+    waiting, seen = list(reversed(targets)), set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if belongs(node) or (is_view(node) and node not in ends):
+            waiting.extend(reversed(node.all_input_nodes))
+        else:
+            found[node] = None
+    return list(found)
+
+
+def extract(graph: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> Stage:
+    """The part of the graph that computes the outputs from the inputs."""
+    given = set(inputs)
+    needed: set[fx.Node] = set()
+    waiting = list(outputs)
+    while waiting:
+        node = waiting.pop()
+        if node not in needed:
+            needed.add(node)
+            if node not in given:
+                assert node.op != "placeholder", f"{node} is needed and not given"
+                waiting.extend(node.all_input_nodes)
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in inputs:
+        copies[node] = part.placeholder(node.name)
+        copies[node].meta = dict(node.meta)
+    for node in graph.nodes:
+        if node in needed and node not in given:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(tuple(copies[node] for node in outputs))
+    return Stage(list(inputs), list(outputs), fx.GraphModule(_constants(graph), part))
+
+
+def insert(graph: fx.Graph, target: Target, *args: Any, **kwargs: Any) -> fx.Node:
+    """A new node at the graph's insertion point, with the shape that its result has."""
+    node = graph.call_function(target, args, kwargs)
+    values = fx.map_arg((args, kwargs), lambda each: each.meta["val"])
+    mode = next(value.fake_mode for value in torch.utils._pytree.tree_leaves(values) if isinstance(value, Tensor))
+    with mode:
+        function: Callable[..., Any] = target  # type: ignore[assignment]  # a function, not a module's name
+        node.meta["val"] = function(*values[0], **values[1])
+    return node
+
+
+def value_of(node: fx.Node) -> Tensor:
+    """The fake tensor that stands for a node's result: its shape, dtype and device."""
+    value = node.meta["val"]
+    assert isinstance(value, Tensor), f"{node} is no tensor"
+    return value
+
+
+def _constants(graph: fx.Graph) -> torch.nn.Module:
+    """What `get_attr` nodes of the graph read."""
+    owner = graph.owning_module
+    return owner if owner is not None else torch.nn.Module()

@@ -1,0 +1,85 @@
+"""What the two loops of the core compute, and what they read and keep. The executor runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import fx
+
+from seqkit.engine.graphs import Stage, extract
+
+
+@dataclass(frozen=True)
+class ForwardLoop:
+    """One step forwards. A node stands for its values at every step.
+
+    Attributes:
+        constants, inputs, state: what a step reads; the state is the one before it.
+        new_state: the state after it.
+        kept: further values whose memory of all steps is wanted afterwards.
+        emitted: what is given out: each a state, a new state, or kept.
+        stage: constants, inputs, state -> new state, kept.
+        graph: that all these nodes belong to.
+    """
+
+    constants: list[fx.Node]
+    inputs: list[fx.Node]
+    state: list[fx.Node]
+    new_state: list[fx.Node]
+    kept: list[fx.Node]
+    emitted: list[fx.Node]
+    stage: Stage
+    graph: fx.Graph
+
+
+@dataclass(frozen=True)
+class BackwardLoop:
+    """One step backwards, and what is left to do for all steps at once.
+
+    Attributes:
+        constants: (of the forward loop's constants) -> `fixed`, what a step backwards reads of them.
+        fixed: the same at every step.
+        d_new_state: the gradient of each floating state after the step, which the loop carries.
+        d_emitted: for each emitted value its gradient, None where it has none.
+        saved: what of the forward loop is read, by the loop or after it.
+        stage: fixed, d_new_state, columns -> the gradient of each floating state before the step, kept.
+        columns: what differs from step to step: of `saved` and `d_emitted`.
+        kept: values of the loop that are read after it.
+        finish: finish_reads -> d_inputs, d_constants, those that are not None.
+        d_inputs, d_constants: the gradients that are wanted; None where one is not, or is zero.
+    """
+
+    constants: Stage
+    fixed: list[fx.Node]
+    d_new_state: list[fx.Node]
+    d_emitted: list[fx.Node | None]
+    saved: list[fx.Node]
+    stage: Stage
+    columns: list[fx.Node]
+    kept: list[fx.Node]
+    finish: Stage
+    d_inputs: list[fx.Node | None]
+    d_constants: list[fx.Node | None]
+
+
+def forward_loop(
+    graph: fx.Graph,
+    *,
+    constants: list[fx.Node],
+    inputs: list[fx.Node],
+    state: list[fx.Node],
+    new_state: list[fx.Node],
+    emitted: list[fx.Node],
+    recorded: Iterable[fx.Node] = (),
+) -> ForwardLoop:
+    """The loop that gives out the emitted values and keeps the recorded ones."""
+    there = {*inputs, *state, *new_state}
+    kept = [node for node in dict.fromkeys([*emitted, *recorded]) if node not in there]
+    stage = extract(graph, [*constants, *inputs, *state], [*new_state, *kept])
+    return ForwardLoop(constants, inputs, state, new_state, kept, emitted, stage, graph)
+
+
+def nodes_of(maybe: Sequence[fx.Node | None]) -> list[fx.Node]:
+    """Those that are there."""
+    return [node for node in maybe if node is not None]

@@ -1,0 +1,100 @@
+"""From a plain step to a graph of single operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.passes.dialect.common.cse_pass import CSEPass
+from torch.nn.utils import parametrize
+from torch.utils import _pytree as pytree
+
+from seqkit.cells.base import Cell, State
+from seqkit.engine.contract import checked_step
+from seqkit.engine.rehearsal import rehearse
+from seqkit.engine.weights import Weights, replaced
+from seqkit.errors import SplitError
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """One step: `(weights..., x, state...) -> (output, new state...)`, one node an operation.
+
+    Attributes:
+        graph: the nodes; `node.meta["val"]` is a fake tensor of its shape and dtype.
+        weights, x, state: its placeholders.
+        output, new_state: the nodes that it returns.
+    """
+
+    graph: fx.Graph
+    weights: list[fx.Node]
+    x: fx.Node
+    state: list[fx.Node]
+    output: fx.Node
+    new_state: list[fx.Node]
+
+
+def trace_step(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGraph:
+    """The graph of a step, found by running it over fake tensors.
+
+    Args:
+        cell: the step.
+        weights: what `weights_of` gives.
+        x: input of one step, `(batch, input_size)`; only shape, dtype and device are looked at.
+        state: the state before it; likewise.
+    Raises:
+        SplitError: the step does what no graph can hold.
+    """
+    fake = FakeTensorMode()
+    leaves, structure = pytree.tree_flatten(state)
+    values = [_fake(fake, tensor) for tensor in [*weights.values(), x, *leaves]]
+    count = len(weights)
+
+    def step(*flat: Tensor) -> tuple[Tensor, Any]:
+        with replaced(cell, dict(zip(weights, flat[:count], strict=True))):
+            result: tuple[Tensor, Any] = cell.step(
+                flat[count], pytree.tree_unflatten(list(flat[count + 1 :]), structure)
+            )
+        return result
+
+    def flat_step(*flat: Tensor) -> list[Tensor]:
+        output, new_state = step(*flat)
+        return [output, *pytree.tree_leaves(new_state)]
+
+    with fake, parametrize.cached():
+        rehearse(cell, lambda: _checked(cell, len(x), step(*values), structure), values)
+        detached = [value.detach() for value in values]
+        traces = [make_fx(torch.func.functionalize(flat_step))(*detached) for _ in range(2)]
+    if traces[0].code != traces[1].code:
+        raise SplitError(
+            f"the step of {type(cell).__name__} cannot be split: it does not do the same thing twice."
+        )
+    return _step_graph(traces[0], count)
+
+
+def _step_graph(traced: fx.GraphModule, count: int) -> StepGraph:
+    traced.graph.eliminate_dead_code()
+    graph = CSEPass()(traced).graph_module.graph  # type: ignore[union-attr]  # it always gives a result
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    output, *new_state = graph.output_node().args[0]
+    return StepGraph(
+        graph, placeholders[:count], placeholders[count], placeholders[count + 1 :], output, new_state
+    )
+
+
+def _fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
+    """A contiguous tensor without numbers, that requires a gradient where the real one does."""
+    shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
+    with mode:
+        return torch.empty(shape, dtype=dtype, device=device, requires_grad=tensor.requires_grad)
+
+
+def _checked(cell: Cell, batch_size: int, result: Any, structure: Any) -> tuple[Tensor, Any]:
+    output, new_state = checked_step(cell, batch_size, result)
+    if pytree.tree_structure(new_state) != structure:
+        raise SplitError(f"the step of {type(cell).__name__} cannot be split: its state changes its structure.")
+    return output, new_state
