@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from seqkit.engine.graphs import aten, is_pointwise, is_view
+from seqkit.engine.products import tall_product
 
 Values = dict[fx.Node, Any]
 """What each node gives, for all steps; `Any`, because some give several tensors."""
@@ -82,7 +83,7 @@ _LINEAR = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default}
 def _product_over_time(left: Tensor, right: Tensor) -> Tensor:
     """The sum over t of left[t] @ right[t], as one product."""
     if left.ndim == 3:  # (T, M, B) and (T, B, N)
-        return left.transpose(1, 2).flatten(0, 1).t() @ right.flatten(0, 1)
+        return tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1))
     folded = left.permute(1, 2, 0, 3).flatten(2)  # (T, G, M, B) to (G, M, T * B)
     return folded @ right.permute(1, 0, 2, 3).flatten(1, 2)
 

@@ -10,18 +10,19 @@ into those views. Afterwards the gradients of weights are computed for all steps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from seqkit.engine.batched import sum_over_time
+from seqkit.engine.body import Body
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loops import BackwardLoop, ForwardLoop, nodes_of
-from seqkit.engine.lowering import Body, Lower
+from seqkit.engine.lowering import Lower
 from seqkit.errors import ContractError
 
 Arrays = dict[fx.Node, Tensor]
@@ -58,19 +59,18 @@ class Core:
 
     @cached_property
     def plain_body(self) -> Body:
-        """One step: constants, inputs, state, then where the new state and what is kept are written."""
-        return self._lower(self.plain.stage, range(len(self.plain.stage.outputs)))
+        """One step forwards."""
+        return self._lower(self.plain.stage, len(self.plain.constants), 0)
 
     @cached_property
     def recording_body(self) -> Body:
-        """The same, keeping more."""
-        return self._lower(self.recording.stage, range(len(self.recording.stage.outputs)))
+        """One step forwards that keeps more."""
+        return self._lower(self.recording.stage, len(self.recording.constants), 0)
 
     @cached_property
     def backward_body(self) -> Body:
-        """One step backwards: what it reads, then where what is kept is written; it gives the state's gradient."""
-        outputs = len(self.backward.stage.outputs)
-        return self._lower(self.backward.stage, range(len(self.backward.d_new_state), outputs))
+        """One step backwards, which gives the gradient of the state before it."""
+        return self._lower(self.backward.stage, len(self.backward.fixed), len(self.backward.d_new_state))
 
 
 def run_core(
@@ -123,16 +123,19 @@ def _forward(
     arrays.update(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
     arrays.update(zip(loop.state, (memory[:time] for memory in before), strict=True))
 
-    columns = [arrays[node] for node in loop.inputs]
-    columns += [memory[:time] for memory in before]
-    columns += [memory[1:] for memory in states]
-    columns += [arrays[node] for node in loop.kept]
-    step = partial(body, *constants)
+    step = body.bind(constants)
+    rows = _rows(
+        time,
+        body.columns(
+            [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)],
+            [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)],
+        ),
+    )
     if reset is None:
-        for row in zip(*(column.unbind(0) for column in columns), strict=True):
+        for row in rows:
             step(*row)
     else:
-        for t, row in enumerate(zip(*(column.unbind(0) for column in columns), strict=True)):
+        for t, row in enumerate(rows):
             for memory, target, start in zip(states, before, initial, strict=True):
                 target[t].copy_(torch.where(_like_rows(reset[t], start), start.to(memory.dtype), memory[t]))
             step(*row)
@@ -176,7 +179,7 @@ class _Unroll(torch.autograd.Function):
         floats = [value_of(node).is_floating_point() for node in core.plain.state]
         arriving = [each for each, is_float in zip(gradients[len(emitted) :], floats, strict=True) if is_float]
         starts = [
-            _zeros(1, node)[0].contiguous() if each is None else each
+            (_zeros(1, node)[0] if each is None else each).contiguous()
             for node, each in zip(loop.d_new_state, arriving, strict=True)
         ]
         with torch.autocast(_device_type(core), enabled=False):
@@ -200,9 +203,9 @@ def _backward(
     fixed = {node: value.contiguous() for node, value in zip(loop.fixed, made, strict=True)}
     for node in loop.kept:
         arrays[node] = _memory(time, node)
-    columns = [arrays[node] for node in [*loop.columns, *loop.kept]]
-    step = partial(body, *(fixed[node] for node in loop.fixed))
-    rows = zip(*(reversed(column.unbind(0)) for column in columns), strict=True) if columns else [()] * time
+    step = body.bind([fixed[node] for node in loop.fixed])
+    columns = body.columns([arrays[node] for node in loop.columns], [arrays[node] for node in loop.kept])
+    rows = reversed(list(_rows(time, columns)))
     d_initial: list[Tensor] = []
     if reset is None:
         for row in rows:
@@ -227,6 +230,13 @@ def _finish(loop: BackwardLoop, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
         [node not in fixed for node in loop.finish.inputs],
         range(inputs, len(loop.finish.outputs)),
     )
+
+
+def _rows(time: int, columns: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """The views of each step."""
+    if not columns:
+        return iter([()] * time)
+    return zip(*(column.unbind(0) for column in columns), strict=True)
 
 
 def _memory(time: int, node: fx.Node) -> Tensor:

@@ -118,6 +118,8 @@ def _cut(
     results = [*nodes_of(d_inputs), *nodes_of(d_constants)]
 
     in_loop = ancestors(before_step) & (backwards | {*before_step}) | {*carried}
+    # What only joins values of the loop belongs to it, and is written there as one; else it would be copied.
+    in_loop |= {node for node in nodes if node.target == aten.cat.default and {*node.all_input_nodes} <= in_loop}
     finishing = ancestors(results) & backwards - in_loop
     kept = [node for node in frontier(results, finishing.__contains__, fixed) if node in in_loop]
 

@@ -105,6 +105,13 @@ def frontier(
     return list(found)
 
 
+def base_of(node: fx.Node) -> fx.Node:
+    """The node whose memory this one looks at; itself where it is no view."""
+    while is_view(node):
+        node = node.all_input_nodes[0]
+    return node
+
+
 def extract(graph: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> Stage:
     """The part of the graph that computes the outputs from the inputs."""
     given = set(inputs)

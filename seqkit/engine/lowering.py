@@ -1,7 +1,4 @@
-"""From the graph of a loop's body to a Python function that runs it, one operation after the other.
-
-The function gets, for each step, views of memory that is there already, and writes its results into it.
-"""
+"""A body that runs PyTorch's own operations, one after the other; it needs no compiler."""
 
 from __future__ import annotations
 
@@ -12,13 +9,12 @@ from typing import Any, Final
 import torch
 from torch import fx
 
+from seqkit.engine.body import Body, Draft, draft_body, whole_of
 from seqkit.engine.graphs import Stage, aten, value_of
+from seqkit.engine.products import packed_product, packed_product_and_sum
 
-Body = Callable[..., tuple[Any, ...]]
-"""`body(*inputs, *destinations) -> results`: one step."""
-
-Lower = Callable[[Stage, Collection[int]], Body]
-"""`lower(stage, written)`: outputs at the positions `written` go to destinations, the others are results."""
+Lower = Callable[[Stage, int, int], Body]
+"""`lower(stage, constants, results)`: see `draft_body`."""
 
 _PUBLIC: Final = {
     aten.add.Tensor: torch.add,
@@ -38,29 +34,32 @@ _PUBLIC: Final = {
 """The same operations by their public names; calling them so takes half as long."""
 
 
-def lower(stage: Stage, written: Collection[int]) -> Body:
-    """A body of PyTorch's own operations; needs no compiler."""
+def lower(stage: Stage, constants: int, results: int) -> Body:
+    """The body of a stage; see `draft_body`."""
+    draft = draft_body(stage, constants, results)
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
-    source = stage.run.graph
-    results: list[fx.Node] = list(source.output_node().args[0])  # type: ignore[arg-type]  # a tuple of nodes
-    for node in source.find_nodes(op="placeholder"):
-        copies[node] = graph.placeholder(node.name)
-    destinations: dict[fx.Node, list[fx.Node]] = {}
-    for index in sorted(written):
-        destinations.setdefault(results[index], []).append(graph.placeholder(f"destination_{index}"))
-    inner = {node for node in source.nodes if _is_inner_product(node, results)}
-    for node in source.nodes:
-        if node.op in ("get_attr", "call_function") and node not in inner:
-            copies[node] = _copy(graph, node, copies, inner, destinations.get(node, []))
-        elif node.op == "placeholder":
-            for destination in destinations.get(node, []):
-                graph.call_method("copy_", (destination, copies[node]))
-    graph.output(tuple(copies[node] for index, node in enumerate(results) if index not in written))
-    return fx.GraphModule(stage.run, graph).forward  # type: ignore[no-any-return]  # the function of the module
+    inner = {node for node in draft.graph.nodes if _is_inner_product(node, draft)}
+    for node in draft.graph.nodes:
+        if node.op == "placeholder":
+            copies[node] = graph.placeholder(node.name)
+    for node in draft.graph.nodes:
+        if node in inner:
+            continue
+        if node.target is whole_of:
+            copies[node] = copies[node.all_input_nodes[0]]
+        elif node.op == "call_function":
+            copies[node] = _call(graph, node, copies, inner, draft.written_at(node))
+        elif node.op == "get_attr":
+            copies[node] = graph.node_copy(node)
+    for node, destination in draft.writes:
+        if node.op != "call_function":
+            graph.call_method("copy_", (copies[destination], copies[node]))
+    graph.output(tuple(copies[node] for node in draft.results))
+    return Body(draft, fx.GraphModule(stage.run, graph).forward)
 
 
-def _copy(
+def _call(
     graph: fx.Graph,
     node: fx.Node,
     copies: dict[fx.Node, fx.Node],
@@ -68,40 +67,50 @@ def _copy(
     destinations: list[fx.Node],
 ) -> fx.Node:
     """The node in the new graph: a sum takes in its product, and a result is written where it belongs."""
-    if node.op == "get_attr":
-        return graph.node_copy(node)
     target, args, kwargs = node.target, node.args, node.kwargs
     product = next((read for read in node.all_input_nodes if read in inner), None)
     if product is not None:
         addend = next(read for read in node.all_input_nodes if read is not product)
-        target, args = aten.addmm.default, (addend, *product.args)
+        target, args = _sum_with(product, addend)
     args, kwargs = fx.map_arg((args, kwargs), copies.__getitem__)
     out = _out_variant(target) if destinations and isinstance(target, torch._ops.OpOverload) else None
     if out is not None:
         overload, name = out
         public = _PUBLIC.get(target) if name == "out" else None  # type: ignore[call-overload]  # an operation
-        made = graph.call_function(public or overload, args, {**kwargs, name: destinations[0]})
-        made, rest = destinations[0], destinations[1:]
+        made = graph.call_function(public or overload, args, {**kwargs, name: copies[destinations[0]]})
+        # From here on the value is read from its memory.
+        made, destinations = copies[destinations[0]], destinations[1:]
     else:
         made = graph.call_function(_PUBLIC.get(target, target), args, kwargs)  # type: ignore[call-overload]
-        rest = destinations
-    for destination in rest:
-        graph.call_method("copy_", (destination, made))
+    for destination in destinations:
+        graph.call_method("copy_", (copies[destination], made))
     return made
 
 
-def _is_inner_product(node: fx.Node, results: Collection[fx.Node]) -> bool:
-    """Whether the node is a matrix product that only a sum reads, so that both are one `addmm`."""
-    if node.target != aten.mm.default or len(node.users) != 1 or node in results:
+def _sum_with(product: fx.Node, addend: fx.Node) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """One call for a product and the sum that reads it."""
+    if product.target == aten.mm.default:
+        return aten.addmm.default, (addend, *product.args)
+    if value_of(addend).ndim == 1:
+        return packed_product, (*product.args, addend)
+    return packed_product_and_sum, (*product.args, addend)
+
+
+def _is_inner_product(node: fx.Node, draft: Draft) -> bool:
+    """Whether the node is a matrix product that only a sum reads, so that both are one call."""
+    if node.target not in (aten.mm.default, packed_product) or len(node.users) != 1:
+        return False
+    if node in draft.results or draft.written_at(node):
         return False
     user = next(iter(node.users))
     if user.target != aten.add.Tensor or user.kwargs or len(user.all_input_nodes) != 2:
         return False
     addend = next(read for read in user.all_input_nodes if read is not node)
-    if addend.target == aten.mm.default and len(addend.users) == 1 and user.all_input_nodes[1] is node:
+    if addend.target == node.target and len(addend.users) == 1 and user.all_input_nodes[1] is node:
         return False  # of two products, the first is taken in
+    shape = value_of(node).shape
     same = {value_of(read).dtype for read in (*user.all_input_nodes, user)}
-    return len(same) == 1 and value_of(node).shape == value_of(user).shape
+    return len(same) == 1 and value_of(user).shape == shape and value_of(addend).shape in (shape, shape[1:])
 
 
 @lru_cache(maxsize=None)

@@ -1,0 +1,164 @@
+"""The body of a loop: one step, as a function of views of memory that is there already.
+
+    step = body.bind(constants)                                      once an unroll
+    for row in zip(*(c.unbind(0) for c in body.columns(...))):
+        step(*row)                                                   once a step: reads, computes, writes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from seqkit.engine.graphs import Stage, aten, insert, value_of
+from seqkit.engine.products import is_worth_packing, pack, packed_product
+
+Step = Callable[..., Any]
+Place = tuple[int, int, int]
+"""Dimension, start and length of a slice of one step's memory."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a body computes, before it is made into a function.
+
+    Attributes:
+        graph: its placeholders are the constants, the packed constants, what a step reads, and the
+            destinations, in this order. It has no output.
+        packed: which constants are packed, each for products of how many rows.
+        destinations: for each, which of the written outputs it is memory of, and the slice of it.
+        writes: what is written to which destination.
+        results: what a step gives back.
+    """
+
+    graph: fx.Graph
+    packed: list[tuple[int, int]]
+    destinations: list[tuple[int, Place | None]]
+    writes: list[tuple[fx.Node, fx.Node]]
+    results: list[fx.Node]
+
+    def written_at(self, node: fx.Node) -> list[fx.Node]:
+        """The destinations of a node's value."""
+        return [destination for written, destination in self.writes if written is node]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A draft and the function made of it: constants, packed, reads, destinations -> results."""
+
+    draft: Draft
+    function: Step
+
+    def bind(self, constants: Sequence[Tensor]) -> Step:
+        """The step with its constants in place. Matrices are packed here, so this is done once an unroll."""
+        packed = [pack(rows, constants[index]) for index, rows in self.draft.packed]
+        return partial(self.function, *constants, *packed)
+
+    def columns(self, reads: Sequence[Tensor], written: Sequence[Tensor]) -> list[Tensor]:
+        """The memory of all steps, `(time, batch, ...)`, in the order in which a step takes its rows."""
+        cut = []
+        for index, place in self.draft.destinations:
+            memory = written[index]
+            cut.append(memory if place is None else memory.narrow(place[0] + 1, *place[1:]))
+        return [*reads, *cut]
+
+
+def whole_of(memory: Tensor, *parts: Tensor) -> Tensor:
+    """The memory in which the parts have been written: it tells a graph that they come first."""
+    return memory
+
+
+def draft_body(stage: Stage, constants: int, results: int) -> Draft:
+    """Prepare a stage to run in a loop.
+
+    Args:
+        stage: its first inputs are the constants, its first outputs the results; other outputs are written.
+        constants: how many inputs are the same at every step.
+        results: how many outputs are given back.
+    """
+    source = stage.run.graph
+    inputs = source.find_nodes(op="placeholder")
+    outputs: list[fx.Node] = list(source.output_node().args[0])  # type: ignore[arg-type]  # a tuple of nodes
+    graph = fx.Graph()
+    copies = {node: _placeholder(graph, node.name, node) for node in inputs[:constants]}
+    products = _products_to_pack(source, inputs[:constants])
+    packing = list(dict.fromkeys((inputs.index(matrix), rows) for matrix, rows in products.values()))
+    packs = {(inputs[index], rows): graph.placeholder(f"packed_{index}") for index, rows in packing}
+    copies |= {node: _placeholder(graph, node.name, node) for node in inputs[constants:]}
+
+    destinations: list[tuple[int, Place | None]] = []
+    planned: list[tuple[fx.Node, fx.Node]] = []
+    whole: dict[fx.Node, fx.Node] = {}
+    for index, node in enumerate(outputs[results:]):
+        if _is_joined_memory(node, outputs) and node not in whole:
+            # Each part is written to its own place, so nothing is joined; readers take the memory whole.
+            dim, start = _joined_dim(node), 0
+            for part in node.args[0]:  # type: ignore[union-attr]  # cat's first argument is a list
+                length = value_of(part).shape[dim]
+                planned.append((part, _placeholder(graph, f"destination_{len(destinations)}", node)))
+                planned[-1][1].meta["val"] = value_of(node).narrow(dim, start, length)
+                destinations.append((index, (dim, start, length)))
+                start += length
+            whole[node] = _placeholder(graph, f"whole_{index}", node)
+        else:
+            planned.append((node, _placeholder(graph, f"destination_{len(destinations)}", node)))
+        destinations.append((index, None))
+    for node in source.nodes:
+        if node in whole:
+            parts = [copies[part] for part in node.args[0]]  # type: ignore[union-attr]
+            copies[node] = graph.call_function(whole_of, (whole[node], *parts))
+        elif node in products:
+            matrix = packs[products[node]]
+            copies[node] = graph.call_function(packed_product, (copies[node.args[0]], matrix))
+            copies[node].meta = dict(node.meta)
+        elif node.op in ("get_attr", "call_function"):
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    return Draft(
+        graph,
+        packing,
+        destinations,
+        [(copies[node], destination) for node, destination in planned],
+        [_contiguous(graph, copies[node]) for node in outputs[:results]],
+    )
+
+
+def _contiguous(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """The node, copied where it is a look at a part of other memory: the next step reads it as one block."""
+    if value_of(node).is_contiguous():
+        return node
+    return insert(graph, aten.clone.default, node, memory_format=torch.contiguous_format)
+
+
+def _placeholder(graph: fx.Graph, name: str, like: fx.Node) -> fx.Node:
+    """A placeholder of that node's shape: memory of its own, in one block."""
+    node = graph.placeholder(name)
+    value = value_of(like)
+    node.meta["val"] = value if value.is_contiguous() else value.contiguous()
+    return node
+
+
+def _products_to_pack(graph: fx.Graph, constants: Sequence[fx.Node]) -> dict[fx.Node, tuple[fx.Node, int]]:
+    """The products with a constant matrix that is worth packing: product -> (matrix, rows)."""
+    found = {}
+    for node in graph.find_nodes(op="call_function", target=aten.mm.default):
+        left, matrix = node.args
+        if matrix in constants and is_worth_packing(value_of(left).shape[0], value_of(matrix)):
+            found[node] = (matrix, value_of(left).shape[0])
+    return found
+
+
+def _is_joined_memory(node: fx.Node, outputs: Sequence[fx.Node]) -> bool:
+    """Whether the node joins tensors and is read by products only, so that nobody needs it to be joined."""
+    return node.target == aten.cat.default and all(
+        user.target == aten.mm.default or user.op == "output" for user in node.users
+    )
+
+
+def _joined_dim(node: fx.Node) -> int:
+    dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
+    return int(dim) % value_of(node).ndim  # type: ignore[call-overload]  # a whole number
