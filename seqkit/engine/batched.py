@@ -59,6 +59,8 @@ def sum_over_time(
             left = total(args[0]) if args[0] in varying else value_of(args[0])
             right = total(args[1]) if args[1] in varying else value_of(args[1])
             return node.target(left, right)
+        if node.target == aten.embedding_dense_backward.default and all(tall):
+            return node.target(value_of(args[0]).flatten(0, 1), value_of(args[1]).flatten(), *args[2:])
         if node.target is aten.add.Tensor and all(tall) and len(tall) == len(args) == 2 and not node.kwargs:
             return total(args[0]) + total(args[1])
         if len(tall) == 1 and (is_view(node) or node.target in _LINEAR) and node.target is not operator.getitem:

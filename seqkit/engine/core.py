@@ -3,16 +3,18 @@
     forwards      state[0] ──► body ──► state[1] ──► body ──► ... ──► state[T]
                                 │ kept                 │ kept
     backwards     d[0] ◄────── body ◄── d[1] ◄─────── body ◄── ... ◄── d[T]
+                                └─────────┴── finish: gradients of weights, many steps at once
 
-Memory of all steps is allocated once, time first, and cut into views for each step. A body writes
-into those views. Afterwards the gradients of weights are computed for all steps at once.
+Memory of all steps is one block, time first, and cut into views for each step. A body writes into those
+views. The backward loop goes in chunks of steps, so that what it keeps for `finish` stays small.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
@@ -23,10 +25,14 @@ from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loops import BackwardLoop, ForwardLoop, nodes_of
 from seqkit.engine.lowering import Lower
+from seqkit.engine.memory import Pool
 from seqkit.errors import ContractError
 
 Arrays = dict[fx.Node, Tensor]
 """For each node its value at every step, `(time, batch, ...)`."""
+
+CHUNK_BYTES: Final = 8 << 20
+"""What the backward loop keeps at a time: little enough for a processor's cache, enough rows for a product."""
 
 
 class Core:
@@ -36,12 +42,14 @@ class Core:
         plain: the core of a split.
         wanted: for each of its inputs and constants whether a gradient is asked for.
         lower: makes a body of a stage.
+        pool: where memory comes from.
     """
 
-    def __init__(self, plain: ForwardLoop, wanted: Sequence[bool], lower: Lower) -> None:
+    def __init__(self, plain: ForwardLoop, wanted: Sequence[bool], lower: Lower, pool: Pool) -> None:
         self.plain = plain
         self._wanted = wanted
         self._lower = lower
+        self._pool = pool
 
     @cached_property
     def _loops(self) -> tuple[ForwardLoop, BackwardLoop]:
@@ -72,6 +80,15 @@ class Core:
         """One step backwards, which gives the gradient of the state before it."""
         return self._lower(self.backward.stage, len(self.backward.fixed), len(self.backward.d_new_state))
 
+    def begin(self) -> None:
+        """To be called at the start of an unroll."""
+        self._pool.begin()
+
+    def memory(self, time: int, node: fx.Node) -> Tensor:
+        """For the node's value at so many steps; its content is undefined."""
+        value = value_of(node)
+        return self._pool.empty((time, *value.shape), value.dtype, value.device)
+
 
 def run_core(
     core: Core,
@@ -96,13 +113,59 @@ def run_core(
     tensors = [*inputs, *constants, *state, *(initial if reset is not None else ())]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         flat = _Unroll.apply(core, time, reset, *tensors)  # type: ignore[no-untyped-call]
-        emitted, final = flat[: len(core.plain.emitted)], flat[len(core.plain.emitted) :]
-        return list(emitted), list(final)
-    arrays, final = _forward(core.plain, core.plain_body, time, inputs, constants, state, reset, initial)
+        return list(flat[: len(core.plain.emitted)]), list(flat[len(core.plain.emitted) :])
+    arrays, final = _forward(
+        core, core.plain, core.plain_body, time, inputs, constants, state, reset, initial
+    )
     return [arrays[node] for node in core.plain.emitted], final
 
 
+class _Unroll(torch.autograd.Function):
+    """The recurrence, with a derivative that is a loop of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, core: Core, time: int, reset: Tensor | None, *tensors: Tensor) -> Any:
+        loop = core.recording
+        i, c = len(loop.inputs), len(loop.inputs) + len(loop.constants)
+        s = c + len(loop.state)
+        constants, initial = tensors[i:c], tensors[s:]
+        arrays, final = _forward(
+            core, loop, core.recording_body, time, tensors[:i], constants, tensors[c:s], reset, initial
+        )
+        emitted = [arrays[node] for node in loop.emitted]
+        ctx.save_for_backward(*constants, *(arrays[node] for node in core.backward.saved))
+        ctx.core, ctx.time, ctx.reset, ctx.has_initial = core, time, reset, bool(initial)
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*(each for each in [*emitted, *final] if not each.is_floating_point()))
+        return (*emitted, *final)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        if torch.is_grad_enabled():
+            raise ContractError(
+                "a fused unroll has a first derivative only; unroll with engine='loop' to differentiate twice."
+            )
+        core, time = ctx.core, ctx.time
+        loop, emitted, state = core.backward, core.plain.emitted, core.plain.state
+        constants = ctx.saved_tensors[: len(core.plain.constants)]
+        arrays = dict(zip(loop.saved, ctx.saved_tensors[len(constants) :], strict=True))
+        for node, gradient in zip(loop.d_emitted, gradients[: len(emitted)], strict=True):
+            if node is not None:
+                arrays[node] = _zeros(time, node) if gradient is None else gradient.contiguous()
+        floats = [value_of(node).is_floating_point() for node in state]
+        arriving = [each for each, is_float in zip(gradients[len(emitted) :], floats, strict=True) if is_float]
+        carry = [
+            (_zeros(1, node)[0] if each is None else each).contiguous()
+            for node, each in zip(loop.d_new_state, arriving, strict=True)
+        ]
+        with torch.autocast(value_of(state[0]).device.type, enabled=False):
+            d_given, d_state, d_initial = _backward(core, time, constants, arrays, carry, ctx.reset)
+        d_state = _spread(d_state, floats)
+        return (None, None, None, *d_given, *d_state, *(_spread(d_initial, floats) if ctx.has_initial else ()))
+
+
 def _forward(
+    core: Core,
     loop: ForwardLoop,
     body: Body,
     time: int,
@@ -113,24 +176,20 @@ def _forward(
     initial: Sequence[Tensor],
 ) -> tuple[Arrays, list[Tensor]]:
     """Run the loop: the arrays of all steps, and the final state."""
-    arrays: Arrays = dict(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))
-    states = [_memory(time + 1, node) for node in loop.state]  # row t is the state before step t
+    core.begin()
+    states = [core.memory(time + 1, node) for node in loop.state]  # row t is the state before step t
     for memory, start in zip(states, state, strict=True):
         memory[0].copy_(start)
-    before = states if reset is None else [_memory(time, node) for node in loop.state]
-    for node in loop.kept:
-        arrays[node] = _memory(time, node)
+    before = states if reset is None else [core.memory(time, node) for node in loop.state]
+    arrays: Arrays = dict(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))
+    arrays.update((node, core.memory(time, node)) for node in loop.kept)
     arrays.update(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
     arrays.update(zip(loop.state, (memory[:time] for memory in before), strict=True))
 
     step = body.bind(constants)
-    rows = _rows(
-        time,
-        body.columns(
-            [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)],
-            [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)],
-        ),
-    )
+    reads = [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)]
+    written = [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)]
+    rows = _rows(time, body.columns(reads, written))
     if reset is None:
         for row in rows:
             step(*row)
@@ -142,53 +201,6 @@ def _forward(
     return arrays, [memory[time].clone() for memory in states]
 
 
-class _Unroll(torch.autograd.Function):
-    """The recurrence, with a derivative that is a loop of its own."""
-
-    @staticmethod
-    def forward(ctx: Any, core: Core, time: int, reset: Tensor | None, *tensors: Tensor) -> Any:
-        loop = core.recording
-        i, c = len(loop.inputs), len(loop.inputs) + len(loop.constants)
-        s = c + len(loop.state)
-        constants = tensors[i:c]
-        arrays, final = _forward(
-            loop, core.recording_body, time, tensors[:i], constants, tensors[c:s], reset, tensors[s:]
-        )
-        emitted = [arrays[node] for node in loop.emitted]
-        ctx.save_for_backward(*constants, *(arrays[node] for node in core.backward.saved))
-        ctx.core, ctx.time, ctx.reset, ctx.counts = core, time, reset, (i, c, s, len(tensors))
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*(each for each in [*emitted, *final] if not each.is_floating_point()))
-        return (*emitted, *final)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        if torch.is_grad_enabled():
-            raise ContractError(
-                "a fused unroll has a first derivative only; unroll with engine='loop' to differentiate twice."
-            )
-        core, time, reset = ctx.core, ctx.time, ctx.reset
-        i, c, s, total = ctx.counts
-        loop = core.backward
-        constants, saved = ctx.saved_tensors[: c - i], ctx.saved_tensors[c - i :]
-        arrays = dict(zip(loop.saved, saved, strict=True))
-        emitted = core.plain.emitted
-        for node, gradient in zip(loop.d_emitted, gradients[: len(emitted)], strict=True):
-            if node is not None:
-                arrays[node] = _zeros(time, node) if gradient is None else gradient.contiguous()
-        floats = [value_of(node).is_floating_point() for node in core.plain.state]
-        arriving = [each for each, is_float in zip(gradients[len(emitted) :], floats, strict=True) if is_float]
-        starts = [
-            (_zeros(1, node)[0] if each is None else each).contiguous()
-            for node, each in zip(loop.d_new_state, arriving, strict=True)
-        ]
-        with torch.autocast(_device_type(core), enabled=False):
-            d_state, d_initial, fixed = _backward(core, time, constants, arrays, starts, reset)
-            results = dict(zip(nodes_of([*loop.d_inputs, *loop.d_constants]), _finish(loop, arrays, fixed), strict=True))
-        d_given = [results.get(node) for node in [*loop.d_inputs, *loop.d_constants]]
-        return (None, None, None, *d_given, *_spread(d_state, floats), *(_spread(d_initial, floats) if total > s else ()))
-
-
 def _backward(
     core: Core,
     time: int,
@@ -196,67 +208,81 @@ def _backward(
     arrays: Arrays,
     carry: Sequence[Tensor],
     reset: Tensor | None,
-) -> tuple[Sequence[Tensor], list[Tensor], Arrays]:
-    """Run the loop backwards: gradients of the first state and of the initial one; `arrays` gets what is kept."""
-    loop, body = core.backward, core.backward_body
-    made = loop.constants.run(*constants)
-    fixed = {node: value.contiguous() for node, value in zip(loop.fixed, made, strict=True)}
-    for node in loop.kept:
-        arrays[node] = _memory(time, node)
-    step = body.bind([fixed[node] for node in loop.fixed])
-    columns = body.columns([arrays[node] for node in loop.columns], [arrays[node] for node in loop.kept])
-    rows = reversed(list(_rows(time, columns)))
-    d_initial: list[Tensor] = []
-    if reset is None:
-        for row in rows:
-            carry = step(*carry, *row)
-        return carry, d_initial, fixed
-    d_initial = [torch.zeros_like(each) for each in carry]
-    for t, row in zip(reversed(range(time)), rows, strict=True):
-        carry = list(step(*carry, *row))
-        for index, gradient in enumerate(carry):
-            back = _like_rows(reset[t], gradient)
-            d_initial[index] += torch.where(back, gradient, 0)
-            carry[index] = torch.where(back, 0, gradient)
-    return carry, d_initial, fixed
+) -> tuple[list[Tensor | None], Sequence[Tensor], list[Tensor]]:
+    """Run the loop backwards: gradients of inputs and constants, of the first state, and of the initial one."""
+    loop = core.backward
+    fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
+    step = core.backward_body.bind([fixed[node] for node in loop.fixed])
+    results: list[Tensor] = []
+    d_inputs = nodes_of(loop.d_inputs)
+    whole = {node: core.memory(time, node) for node in d_inputs}
+    steps = _chunk(time, loop, whole)
+    kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
+    d_initial = [torch.zeros_like(each) for each in carry] if reset is not None else []
+    for stop in range(time, 0, -steps):
+        start = max(0, stop - steps)
+        chunk = {node: array[start:stop] for node, array in arrays.items()}
+        chunk |= {node: memory[: stop - start] for node, memory in kept.items()}
+        chunk |= {node: memory[start:stop] for node, memory in whole.items() if node in loop.kept}
+        reads, written = [chunk[node] for node in loop.columns], [chunk[node] for node in loop.kept]
+        rows = reversed([*_rows(stop - start, core.backward_body.columns(reads, written))])
+        if reset is None:
+            for row in rows:
+                carry = step(*carry, *row)
+        else:
+            for t, row in zip(reversed(range(start, stop)), rows, strict=True):
+                carry = _cut_rows(step(*carry, *row), reset[t], d_initial)
+        found = _finish(loop, chunk, fixed)
+        for node, gradient in zip(d_inputs, found, strict=False):
+            if node not in loop.kept:
+                whole[node][start:stop].copy_(gradient)
+        sums = found[len(d_inputs) :]
+        results = sums if not results else [total.add_(more) for total, more in zip(results, sums, strict=True)]
+    found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), results, strict=True))}
+    return [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]], carry, d_initial
+
+
+def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
+    """How many steps the backward loop goes before the gradients are summed up."""
+    values = [value_of(node) for node in loop.kept if node not in whole]
+    bytes_a_step = sum(value.numel() * value.element_size() for value in values)
+    chunks = max(1, math.ceil(time * bytes_a_step / CHUNK_BYTES))
+    return math.ceil(time / chunks)
+
+
+def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> list[Tensor]:
+    """The gradients that go on to the step before; those of rows that started anew are the initial state's."""
+    going_on = []
+    for gradient, total in zip(gradients, d_initial, strict=True):
+        back = _like_rows(reset, gradient)
+        total += torch.where(back, gradient, 0)
+        going_on.append(torch.where(back, 0, gradient))
+    return going_on
 
 
 def _finish(loop: BackwardLoop, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
-    """The gradients of inputs, for all steps, and of constants, summed over them."""
-    inputs = len(nodes_of(loop.d_inputs))
+    """The gradients of inputs, for these steps, and of constants, summed over them."""
     return sum_over_time(
         loop.finish.run,
         [fixed[node] if node in fixed else arrays[node] for node in loop.finish.inputs],
         [node not in fixed for node in loop.finish.inputs],
-        range(inputs, len(loop.finish.outputs)),
+        range(len(nodes_of(loop.d_inputs)), len(loop.finish.outputs)),
     )
 
 
 def _rows(time: int, columns: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
     """The views of each step."""
-    if not columns:
-        return iter([()] * time)
-    return zip(*(column.unbind(0) for column in columns), strict=True)
-
-
-def _memory(time: int, node: fx.Node) -> Tensor:
-    """Uninitialised, for the node's value at so many steps."""
-    value = value_of(node)
-    return torch.empty(time, *value.shape, dtype=value.dtype, device=value.device)
+    return zip(*(column.unbind(0) for column in columns), strict=True) if columns else iter([()] * time)
 
 
 def _zeros(time: int, node: fx.Node) -> Tensor:
     value = value_of(node)
-    return torch.zeros((), dtype=value.dtype, device=value.device).expand(time, *value.shape)
+    return torch.zeros((), dtype=value.dtype, device=value.device).expand(time, *value.shape).contiguous()
 
 
 def _like_rows(rows: Tensor, other: Tensor) -> Tensor:
     """`(batch,)` with as many axes as the other tensor."""
     return rows.view(-1, *[1] * (other.ndim - 1))
-
-
-def _device_type(core: Core) -> str:
-    return value_of(core.plain.state[0]).device.type
 
 
 def _spread(gradients: Sequence[Tensor], floats: Sequence[bool]) -> list[Tensor | None]:

@@ -20,6 +20,7 @@ from seqkit.engine.core import Core, run_core
 from seqkit.engine.graphs import Stage, value_of
 from seqkit.engine.loop import unroll_loop
 from seqkit.engine.lowering import Lower, lower
+from seqkit.engine.memory import Pool
 from seqkit.engine.split import split_step
 from seqkit.engine.trace import StepGraph, trace_step
 from seqkit.engine.weights import Weights, weights_of
@@ -38,6 +39,7 @@ class FusedEngine:
 
     def __init__(self, lower: Lower = lower) -> None:
         self._lower = lower
+        self._pool = Pool()
         # What was found for a cell goes when the cell goes.
         self._plans: weakref.WeakKeyDictionary[Cell, dict[Hashable, Plan | str]] = weakref.WeakKeyDictionary()
 
@@ -71,7 +73,7 @@ class FusedEngine:
         key = _key(cell, weights, x, state)
         if key not in plans:
             try:
-                plan = Plan(_traced(cell, weights, x, state), ids=x.ndim == 2, lower=self._lower)
+                plan = Plan(_traced(cell, weights, x, state), self._lower, self._pool, ids=x.ndim == 2)
                 if plan.settled:
                     _check(plan, cell, weights, x, state, reset)
                 plans[key] = plan
@@ -88,18 +90,19 @@ class Plan:
 
     Args:
         step: the traced step.
-        ids: the input is ids.
         lower: how the bodies of the loops are made.
+        pool: where their memory comes from.
+        ids: the input is ids.
     """
 
-    def __init__(self, step: StepGraph, *, ids: bool, lower: Lower) -> None:
+    def __init__(self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool) -> None:
         self.settled = all(
             value_of(before).shape == value_of(after).shape and value_of(before).dtype == value_of(after).dtype
             for before, after in zip(step.state, step.new_state, strict=True)
         )
         """Whether the state after a step is as the one before it; only then there is a split."""
         self._split = split_step(step, ids=ids) if self.settled else None
-        self._lower = lower
+        self._lower, self._pool = lower, pool
         self._core: Core | None = None
 
     def unroll(
@@ -140,7 +143,7 @@ class Plan:
         if self._core is None:
             assert self._split is not None
             wanted = [tensor.requires_grad for tensor in [*inputs, *constants]]
-            self._core = Core(self._split.core, wanted, self._lower)
+            self._core = Core(self._split.core, wanted, self._lower, self._pool)
         return self._core
 
 

@@ -27,6 +27,7 @@ _CHEAP: Final = frozenset(
         aten.cat.default,
         aten.clone.default,
         aten._to_copy.default,
+        aten.embedding.default,
     }
 )
 """Computed again rather than kept, besides pointwise operations and views."""

@@ -22,7 +22,7 @@ from torch import fx
 
 from seqkit.engine.graphs import Stage, ancestors, aten, dependents, extract, frontier, insert, is_view, value_of
 from seqkit.engine.loops import ForwardLoop, forward_loop
-from seqkit.engine.sums import regroup_sums
+from seqkit.engine.sums import is_sum, regroup_sums
 from seqkit.engine.trace import StepGraph
 
 
@@ -61,7 +61,11 @@ def split_step(step: StepGraph, *, ids: bool) -> Split:
     in_core = ancestors(new_state) & waits - {*step.state}
     read_after = frontier([output], lambda node: node in waits - in_core - {*step.state}, constant)
     emitted = [node for node in read_after if node in waits]
-    read_in_core = frontier([*new_state, *emitted], in_core.__contains__, constant | {*step.state})
+    # A row of a constant matrix costs as little as a view: each step takes its own, where it reads it.
+    gathered = {node for node in graph.nodes if node.target == aten.embedding.default and node.args[1] is x}
+    read_in_core = frontier(
+        [*new_state, *emitted], (in_core | gathered - constant).__contains__, constant | {*step.state}
+    )
     read_in_core = [node for node in read_in_core if node not in step.state]
     inputs = [node for node in read_in_core if node not in constant]
     from_before = list(dict.fromkeys([*inputs, *(n for n in read_after if n not in constant and n not in waits)]))
@@ -110,6 +114,7 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
                 matrix = insert(graph, aten.clone.default, node.args[1], memory_format=torch.contiguous_format)
                 node.replace_all_uses_with(insert(graph, aten.embedding.default, matrix, ids))
             graph.erase_node(node)
+            _add_to_rows(graph, matrix)
     if x.users:
         with graph.inserting_before(next(iter(graph.find_nodes(op="call_function")))):
             like = {"dtype": value_of(x).dtype, "device": value_of(x).device}
@@ -118,6 +123,22 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
                 eye.meta["val"] = torch.eye(features, **like)
             x.replace_all_uses_with(insert(graph, aten.embedding.default, eye, ids))
     return ids
+
+
+def _add_to_rows(graph: fx.Graph, matrix: fx.Node) -> None:
+    """A row plus a vector is a row of the matrix to which the vector was added."""
+    (rows,) = matrix.users
+    if len(rows.users) != 1:
+        return
+    total = next(iter(rows.users))
+    vector = next((read for read in total.all_input_nodes if read is not rows), None)
+    if vector is None or not is_sum(total) or value_of(vector).ndim != 1 or vector.op != "placeholder":
+        return
+    with graph.inserting_before(rows):
+        moved = insert(graph, aten.add.Tensor, matrix, vector)
+    rows.replace_input_with(matrix, moved)
+    total.replace_all_uses_with(rows)
+    graph.erase_node(total)
 
 
 def _own_memory(graph: fx.Graph, constant: set[fx.Node], waits: set[fx.Node]) -> None:
