@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from seqkit.cells import Cell, Stacked, State
-from seqkit.engine import check_cell, choose_engine, unroll
+from seqkit.engine import check_cell, choose_engine, unroll_named
 from seqkit.errors import ContractError, UnknownNameError
 from seqkit.heads import Head, make_head
 
@@ -74,6 +74,8 @@ class SequenceModel(nn.Module):
         self.head = make_head(head, cell.output_size, output_size or 0)
         self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
+        self.engine_ran: str | None = None
+        """The engine that unrolled last in training: what was chosen where `engine` is `"auto"`."""
 
     def forward(
         self, inputs: Tensor, state: State = None, reset: Tensor | None = None
@@ -101,12 +103,15 @@ class SequenceModel(nn.Module):
                 x = self.dropout(x)
             layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
             states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
-            after = []
+            after, names = [], set()
             for layer, layer_state in zip(layers, states, strict=True):
-                x, layer_state = unroll(layer, x, layer_state, reset=reset, engine=self.engine)
+                x, layer_state, name = unroll_named(layer, x, layer_state, reset=reset, engine=self.engine)
+                names.add(name)
                 after.append(layer_state)
                 if layer is not layers[-1]:
                     x = self.dropout(x)
+            if self.training or self.engine_ran is None:
+                self.engine_ran = "+".join(sorted(names))
             if not self._head_is_cell:
                 x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]

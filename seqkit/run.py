@@ -218,7 +218,12 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
     history = trainer.history
     if history.best is not None:
         run.model.load_state_dict(history.best.weights)
-    ended = {"ended_by": history.ended_by, "steps": trainer.budget.step, "training_s": history.training_s}
+    ended = {
+        "engine": run.model.engine_ran or run.model.engine,
+        "ended_by": history.ended_by,
+        "steps": trainer.budget.step,
+        "training_s": history.training_s,
+    }
     rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name)
 

@@ -55,7 +55,7 @@ class TestTraining:
             "version": seqkit.__version__,
         }
         assert provenance["versions"]["torch"] == torch.__version__
-        assert (provenance["seed"], provenance["engine"], provenance["device"]) == (0, "loop", "cpu")
+        assert (provenance["seed"], provenance["engine"], provenance["device"]) == (0, "fused", "cpu")
         assert provenance["ended_by"] == "30 steps"
         assert provenance["data"]["splits"]["train"]["tokens"] > 10_000
         assert len(provenance["data"]["source"]) == 32

@@ -51,7 +51,7 @@ def measure(
         "hidden_size": hidden_size,
         "steps": steps,
         "repeats": repeats,
-        "engine": model.engine,
+        "engine": model.engine_ran,
         "bare_ms_per_step": statistics.median(times["bare_s"]) / steps * 1e3,
         "trainer_ms_per_step": statistics.median(times["trainer_s"]) / steps * 1e3,
         "ratio": statistics.median(ratios),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Final
 
 from torch import nn
 
 _TENSORS: Final = frozenset({"_parameters", "_buffers", "_modules"})
+_CONTAINERS: Final = frozenset({dict, list, tuple, set, OrderedDict})
 _PLAIN: Final = (int, float, bool, str, bytes, complex, type(None))
 
 
@@ -25,12 +27,12 @@ class _Identity:
 
 
 def attributes_of(cell: nn.Module) -> Hashable:
-    """Every attribute of the cell and its submodules, comparable: plain values by value, others by identity."""
+    """Every attribute of the cell and its modules, to compare: plain values by value, others by identity."""
     return tuple(
         (name, frozen(value))
         for module in cell.modules()
         for name, value in module.__dict__.items()
-        if name not in _TENSORS
+        if name not in _TENSORS and not (type(value) in _CONTAINERS and not value)
     )
 
 
@@ -67,8 +69,8 @@ class Snapshot:
                     return name
                 if before[name] is not module.__dict__[name]:
                     return name
-        for now, before in self._containers:
-            if not _same_items(now, before):
+        for now, then in self._containers:
+            if not _same_items(now, then):
                 return self._name_of(now)
         return None
 
@@ -77,10 +79,10 @@ class Snapshot:
         for module, before in self._modules:
             module.__dict__.clear()
             module.__dict__.update(before)
-        for now, before in self._containers:
-            if not _same_items(now, before):
+        for now, then in self._containers:
+            if not _same_items(now, then):
                 now.clear()
-                now.extend(before) if isinstance(now, list) else now.update(before)
+                now.extend(then) if isinstance(now, list) else now.update(then)
 
     def _name_of(self, container: object) -> str:
         for _, attributes in self._modules:

@@ -19,7 +19,9 @@ Values = dict[fx.Node, Any]
 """What each node gives, for all steps; `Any`, because some give several tensors."""
 
 
-def run_batched(stage: fx.GraphModule, given: Sequence[Tensor], per_step: Sequence[bool]) -> list[tuple[Any, bool]]:
+def run_batched(
+    stage: fx.GraphModule, given: Sequence[Tensor], per_step: Sequence[bool]
+) -> list[tuple[Any, bool]]:
     """The outputs of a step's graph for all steps, and whether each differs from step to step.
 
     Args:
@@ -28,7 +30,7 @@ def run_batched(stage: fx.GraphModule, given: Sequence[Tensor], per_step: Sequen
         per_step: for each input, whether it holds all steps, the time first.
     """
     values, varying = _evaluate(stage, given, per_step)
-    return [(values[node], node in varying) for node in stage.graph.output_node().args[0]]  # type: ignore[union-attr]
+    return [(values[node], node in varying) for node in _returned(stage)]
 
 
 def sum_over_time(
@@ -38,33 +40,38 @@ def sum_over_time(
 
     A sum of products over the steps, as the gradient of a weight is, is one product over batch x time.
     """
-    outputs: Sequence[fx.Node] = stage.graph.output_node().args[0]  # type: ignore[assignment]  # a tuple of nodes
+    outputs = _returned(stage)
     wanted = [node for index, node in enumerate(outputs) if index not in summed]
     values, varying = _evaluate(stage, given, per_step, wanted)
 
     def value_of(node: fx.Node) -> Any:
         if node not in values:
-            inputs = [value_of(read) for read in node.all_input_nodes]
+            for read in node.all_input_nodes:
+                value_of(read)
             values[node] = _apply(node, values, varying)
-            del inputs
         return values[node]
 
-    def total(node: fx.Node) -> Tensor:
+    def total(node: fx.Node) -> Any:
         """The sum over the steps of what the node gives; every operation below is linear in what it sums."""
-        args = node.args
+        args: tuple[Any, ...] = node.args
+        operation: Any = node.target
         tall = [read in varying for read in node.all_input_nodes]
         if node.target in (aten.mm.default, aten.bmm.default):
             if all(tall):
                 return _product_over_time(value_of(args[0]), value_of(args[1]))
             left = total(args[0]) if args[0] in varying else value_of(args[0])
             right = total(args[1]) if args[1] in varying else value_of(args[1])
-            return node.target(left, right)
+            return operation(left, right)
         if node.target == aten.embedding_dense_backward.default and all(tall):
-            return node.target(value_of(args[0]).flatten(0, 1), value_of(args[1]).flatten(), *args[2:])
+            return operation(value_of(args[0]).flatten(0, 1), value_of(args[1]).flatten(), *args[2:])
         if node.target is aten.add.Tensor and all(tall) and len(tall) == len(args) == 2 and not node.kwargs:
             return total(args[0]) + total(args[1])
-        if len(tall) == 1 and (is_view(node) or node.target in _LINEAR) and node.target is not operator.getitem:
-            return node.target(total(args[0]), *args[1:], **node.kwargs)
+        if (
+            len(tall) == 1
+            and (is_view(node) or node.target in _LINEAR)
+            and node.target is not operator.getitem
+        ):
+            return operation(total(args[0]), *args[1:], **node.kwargs)
         return value_of(node).sum(0)
 
     results = []
@@ -82,6 +89,11 @@ _LINEAR = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default}
 """Operations of one tensor that may be done after the sum over the steps in place of before it."""
 
 
+def _returned(stage: fx.GraphModule) -> Sequence[fx.Node]:
+    outputs: Any = stage.graph.output_node().args[0]  # a tuple of nodes
+    return tuple(outputs)
+
+
 def _product_over_time(left: Tensor, right: Tensor) -> Tensor:
     """The sum over t of left[t] @ right[t], as one product."""
     if left.ndim == 3:  # (T, M, B) and (T, B, N)
@@ -96,7 +108,7 @@ def _evaluate(
     per_step: Sequence[bool],
     wanted: Sequence[fx.Node] | None = None,
 ) -> tuple[Values, set[fx.Node]]:
-    """The value of every node that is wanted (by default all), and the nodes that differ from step to step."""
+    """The value of each node that is wanted (by default all), and the nodes that differ between steps."""
     placeholders = [node for node in stage.graph.nodes if node.op == "placeholder"]
     values: Values = dict(zip(placeholders, given, strict=True))
     varying = {node for node, tall in zip(placeholders, per_step, strict=True) if tall}

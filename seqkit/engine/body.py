@@ -1,8 +1,8 @@
 """The body of a loop: one step, as a function of views of memory that is there already.
 
-    step = body.bind(constants)                                      once an unroll
-    for row in zip(*(c.unbind(0) for c in body.columns(...))):
-        step(*row)                                                   once a step: reads, computes, writes
+step = body.bind(constants)                                      once an unroll
+for row in zip(*(c.unbind(0) for c in body.columns(...))):
+    step(*row)                                                   once a step: reads, computes, writes
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def draft_body(stage: Stage, constants: int, results: int) -> Draft:
         if _is_joined_memory(node, outputs) and node not in whole:
             # Each part is written to its own place, so nothing is joined; readers take the memory whole.
             dim, start = _joined_dim(node), 0
-            for part in node.args[0]:  # type: ignore[union-attr]  # cat's first argument is a list
+            for part in _parts(node):
                 length = value_of(part).shape[dim]
                 planned.append((part, _placeholder(graph, f"destination_{len(destinations)}", node)))
                 planned[-1][1].meta["val"] = value_of(node).narrow(dim, start, length)
@@ -110,7 +110,7 @@ def draft_body(stage: Stage, constants: int, results: int) -> Draft:
         destinations.append((index, None))
     for node in source.nodes:
         if node in whole:
-            parts = [copies[part] for part in node.args[0]]  # type: ignore[union-attr]
+            parts = [copies[part] for part in _parts(node)]
             copies[node] = graph.call_function(whole_of, (whole[node], *parts))
         elif node in products:
             matrix = packs[products[node]]
@@ -135,10 +135,10 @@ def _contiguous(graph: fx.Graph, node: fx.Node) -> fx.Node:
 
 
 def _placeholder(graph: fx.Graph, name: str, like: fx.Node) -> fx.Node:
-    """A placeholder of that node's shape: memory of its own, in one block."""
+    """A placeholder of that node's shape, with the strides of its memory."""
     node = graph.placeholder(name)
     value = value_of(like)
-    node.meta["val"] = value if value.is_contiguous() else value.contiguous()
+    node.meta["val"] = like.meta.get("memory", value if value.is_contiguous() else value.contiguous())
     return node
 
 
@@ -159,6 +159,12 @@ def _is_joined_memory(node: fx.Node, outputs: Sequence[fx.Node]) -> bool:
     )
 
 
+def _parts(node: fx.Node) -> list[fx.Node]:
+    """What a `cat` joins."""
+    parts: Any = node.args[0]
+    return list(parts)
+
+
 def _joined_dim(node: fx.Node) -> int:
-    dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
-    return int(dim) % value_of(node).ndim  # type: ignore[call-overload]  # a whole number
+    dim: Any = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
+    return int(dim) % value_of(node).ndim

@@ -30,9 +30,7 @@ def difference_from_loop(
     x, reset = x[:, :STEPS].detach(), None if reset is None else reset[:, :STEPS]
     if not _rows_are_apart(cell, x, state):
         return "its rows see each other"
-    ours, theirs = (
-        _results(engine, cell, weights, x, state, reset) for engine in (unroll, unroll_loop)
-    )
+    ours, theirs = (_results(engine, cell, weights, x, state, reset) for engine in (unroll, unroll_loop))
     for what, ours_part, theirs_part in zip(("output", "state", "gradient"), ours, theirs, strict=True):
         if not _close(ours_part, theirs_part):
             return f"its {what} differs from the loop's"
@@ -77,13 +75,14 @@ def _rows_are_apart(cell: Cell, x: Tensor, state: State) -> bool:
     with torch.no_grad():
         together = cell.step(first, state)
         alone = cell.step(first[:1], map_state(lambda leaf: leaf[:1], state))
-    return _close(
-        [leaf[:1] for leaf in pytree.tree_leaves(together)], list(pytree.tree_leaves(alone))
-    )
+    return _close([leaf[:1] for leaf in pytree.tree_leaves(together)], list(pytree.tree_leaves(alone)))
 
 
 def _close(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
-    """Whether tensors are equal but for rounding; what is next to nothing beside the others is not compared closely."""
+    """Whether tensors are equal but for rounding.
+
+    What is next to nothing beside the others is mostly rounding, and is compared less closely.
+    """
     floating = [each for each in theirs if each.is_floating_point() and each.numel()]
     largest = max((float(each.detach().abs().max()) for each in floating), default=0.0)
     for one, other in zip(ours, theirs, strict=True):

@@ -101,9 +101,9 @@ class _Compilation:
         own = {node: part.placeholder(node.name) for node in arguments}
         needed = ancestors([*region, *written])
         for node in draft.graph.nodes:
-            if node in needed and node not in own and (node in inside or is_view(node)):
-                if all(read in own for read in node.all_input_nodes):
-                    own[node] = part.node_copy(node, own.__getitem__)
+            belongs = node in needed and node not in own and (node in inside or is_view(node))
+            if belongs and all(read in own for read in node.all_input_nodes):
+                own[node] = part.node_copy(node, own.__getitem__)
         for node, destination in writes:
             part.call_function(aten.copy_.default, (own[destination], own[node]))
         part.output(tuple(own[node] for node in given))
@@ -126,7 +126,7 @@ def _levels(draft: Draft) -> dict[fx.Node, int]:
         reads = node.all_input_nodes
         reached[node] = max((reached[read] + (read.target in _PRODUCTS) for read in reads), default=0)
     for node in reversed(draft.graph.nodes):
-        movable = node.op == "call_function" and node.target is not operator.getitem
+        movable = node.op == "call_function" and (node.target is not operator.getitem or is_view(node))
         if movable and node.target not in _PRODUCTS and node.users and node not in draft.results:
             reached[node] = max(reached[node], min(reached[user] for user in node.users))
     return {
@@ -138,7 +138,9 @@ def _levels(draft: Draft) -> dict[fx.Node, int]:
 
 def _is_read_outside(node: fx.Node, inside: set[fx.Node]) -> bool:
     """Whether a node beyond the region reads it, directly or through a view."""
-    return any(user not in inside and (not is_view(user) or _is_read_outside(user, inside)) for user in node.users)
+    return any(
+        user not in inside and (not is_view(user) or _is_read_outside(user, inside)) for user in node.users
+    )
 
 
 def _compile(part: fx.GraphModule, inputs: Sequence[Tensor]) -> Callable[[list[Tensor]], Sequence[Tensor]]:

@@ -32,7 +32,7 @@ Arrays = dict[fx.Node, Tensor]
 """For each node its value at every step, `(time, batch, ...)`."""
 
 CHUNK_BYTES: Final = 8 << 20
-"""What the backward loop keeps at a time: little enough for a processor's cache, enough rows for a product."""
+"""What the backward loop keeps at a time: it fits a processor's cache, and has rows enough for a product."""
 
 
 class Core:
@@ -84,10 +84,11 @@ class Core:
         """To be called at the start of an unroll."""
         self._pool.begin()
 
-    def memory(self, time: int, node: fx.Node) -> Tensor:
-        """For the node's value at so many steps; its content is undefined."""
+    def memory(self, time: int, node: fx.Node, count: int = 1) -> Tensor:
+        """For so many values like the node's, side by side, at so many steps; the content is undefined."""
         value = value_of(node)
-        return self._pool.empty((time, *value.shape), value.dtype, value.device)
+        shape = (time, *value.shape[:-1], count * value.shape[-1]) if count > 1 else (time, *value.shape)
+        return self._pool.empty(shape, value.dtype, value.device)
 
 
 def run_core(
@@ -143,7 +144,7 @@ class _Unroll(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         if torch.is_grad_enabled():
             raise ContractError(
-                "a fused unroll has a first derivative only; unroll with engine='loop' to differentiate twice."
+                "a fused unroll has a first derivative only; use engine='loop' to differentiate twice."
             )
         core, time = ctx.core, ctx.time
         loop, emitted, state = core.backward, core.plain.emitted, core.plain.state
@@ -153,15 +154,17 @@ class _Unroll(torch.autograd.Function):
             if node is not None:
                 arrays[node] = _zeros(time, node) if gradient is None else gradient.contiguous()
         floats = [value_of(node).is_floating_point() for node in state]
-        arriving = [each for each, is_float in zip(gradients[len(emitted) :], floats, strict=True) if is_float]
+        arriving = [
+            each for each, is_float in zip(gradients[len(emitted) :], floats, strict=True) if is_float
+        ]
         carry = [
             (_zeros(1, node)[0] if each is None else each).contiguous()
             for node, each in zip(loop.d_new_state, arriving, strict=True)
         ]
         with torch.autocast(value_of(state[0]).device.type, enabled=False):
             d_given, d_state, d_initial = _backward(core, time, constants, arrays, carry, ctx.reset)
-        d_state = _spread(d_state, floats)
-        return (None, None, None, *d_given, *d_state, *(_spread(d_initial, floats) if ctx.has_initial else ()))
+        d_starts = [*_spread(d_state, floats), *(_spread(d_initial, floats) if ctx.has_initial else ())]
+        return (None, None, None, *d_given, *d_starts)
 
 
 def _forward(
@@ -182,7 +185,9 @@ def _forward(
         memory[0].copy_(start)
     before = states if reset is None else [core.memory(time, node) for node in loop.state]
     arrays: Arrays = dict(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))
-    arrays.update((node, core.memory(time, node)) for node in loop.kept)
+    for nodes in loop.blocks:
+        block = core.memory(time, nodes[0], len(nodes))
+        arrays.update(zip(nodes, block.chunk(len(nodes), dim=-1), strict=True))
     arrays.update(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
     arrays.update(zip(loop.state, (memory[:time] for memory in before), strict=True))
 
@@ -209,7 +214,7 @@ def _backward(
     carry: Sequence[Tensor],
     reset: Tensor | None,
 ) -> tuple[list[Tensor | None], Sequence[Tensor], list[Tensor]]:
-    """Run the loop backwards: gradients of inputs and constants, of the first state, and of the initial one."""
+    """Run the loop backwards: gradients of inputs and constants, of the first state, of the initial one."""
     loop = core.backward
     fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
     step = core.backward_body.bind([fixed[node] for node in loop.fixed])
@@ -237,9 +242,15 @@ def _backward(
             if node not in loop.kept:
                 whole[node][start:stop].copy_(gradient)
         sums = found[len(d_inputs) :]
-        results = sums if not results else [total.add_(more) for total, more in zip(results, sums, strict=True)]
+        results = (
+            sums if not results else [total.add_(more) for total, more in zip(results, sums, strict=True)]
+        )
     found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), results, strict=True))}
-    return [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]], carry, d_initial
+    return (
+        [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]],
+        carry,
+        d_initial,
+    )
 
 
 def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
@@ -251,7 +262,7 @@ def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
 
 
 def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> list[Tensor]:
-    """The gradients that go on to the step before; those of rows that started anew are the initial state's."""
+    """The gradients that go on to the step before; rows that started anew give theirs back."""
     going_on = []
     for gradient, total in zip(gradients, d_initial, strict=True):
         back = _like_rows(reset, gradient)

@@ -14,9 +14,18 @@ import torch
 from torch import Tensor, fx
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
-from seqkit.engine.graphs import ancestors, aten, dependents, extract, frontier, insert, value_of
+from seqkit.engine.graphs import (
+    ancestors,
+    aten,
+    dependents,
+    extract,
+    fake_mode_of,
+    frontier,
+    insert,
+    value_of,
+    without_repetition,
+)
 from seqkit.engine.loops import BackwardLoop, ForwardLoop, forward_loop, nodes_of
 from seqkit.engine.records import choose_records
 
@@ -55,12 +64,15 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
             found = step(*inner)
             return tuple(found[index] for index in floats), tuple(found)
 
-        _, pull_back, found = torch.func.vjp(of_asked, *(values[index] for index in asked), has_aux=True)
+        asked_values = [values[index] for index in asked]
+        _, pull_back, found = torch.func.vjp(of_asked, *asked_values, has_aux=True)  # type: ignore[misc]
         return [*found, *pull_back(tuple(cotangents))]
 
-    with values[0].fake_mode, torch.no_grad():  # type: ignore[attr-defined]  # they are fake tensors
-        traced = make_fx(joint, decomposition_table=get_decompositions(_DECOMPOSED))(
-            [torch.empty_like(value) for value in values], [torch.empty_like(outputs[index]) for index in floats]
+    with fake_mode_of(given[0]), torch.no_grad():
+        decompositions: Any = get_decompositions(_DECOMPOSED)
+        traced = make_fx(joint, decomposition_table=decompositions)(
+            [torch.empty_like(value) for value in values],
+            [torch.empty_like(outputs[index]) for index in floats],
         )
     graph = _tidy(traced)
     placeholders = graph.find_nodes(op="placeholder")
@@ -89,9 +101,9 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
 def _tidy(traced: fx.GraphModule) -> fx.Graph:
     """The graph without the detached copies that differentiating leaves, and with nothing computed twice."""
     for node in traced.graph.find_nodes(op="call_function", target=aten.detach.default):
-        node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]  # detach's argument is a node
+        node.replace_all_uses_with(node.args[0])
     traced.graph.eliminate_dead_code()
-    return CSEPass()(traced).graph_module.graph  # type: ignore[union-attr]  # it always gives a result
+    return without_repetition(traced)
 
 
 def _cut(
@@ -119,7 +131,9 @@ def _cut(
 
     in_loop = ancestors(before_step) & (backwards | {*before_step}) | {*carried}
     # What only joins values of the loop belongs to it, and is written there as one; else it would be copied.
-    in_loop |= {node for node in nodes if node.target == aten.cat.default and {*node.all_input_nodes} <= in_loop}
+    in_loop |= {
+        node for node in nodes if node.target == aten.cat.default and {*node.all_input_nodes} <= in_loop
+    }
     finishing = ancestors(results) & backwards - in_loop
     kept = [node for node in frontier(results, finishing.__contains__, fixed) if node in in_loop]
 

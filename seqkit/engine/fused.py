@@ -24,8 +24,7 @@ from seqkit.engine.memory import Pool
 from seqkit.engine.split import split_step
 from seqkit.engine.trace import StepGraph, trace_step
 from seqkit.engine.weights import Weights, weights_of
-from seqkit.errors import SplitError
-
+from seqkit.errors import SeqkitError, SplitError
 
 _UNSETTLED_STEPS = 3
 
@@ -64,7 +63,8 @@ class FusedEngine:
                 if not x.shape[1]:
                     return _joined(outputs), state
         raise SplitError(
-            f"the step of {type(cell).__name__} cannot be split: its state has another shape or dtype at every step."
+            f"the step of {type(cell).__name__} cannot be split: "
+            "its state has another shape or dtype at every step."
         )
 
     def _plan(self, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Plan:
@@ -72,13 +72,20 @@ class FusedEngine:
         plans = self._plans.setdefault(cell, {})
         key = _key(cell, weights, x, state)
         if key not in plans:
+            gradients = torch.is_grad_enabled()
             try:
-                plan = Plan(_traced(cell, weights, x, state), self._lower, self._pool, ids=x.ndim == 2)
+                with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+                    plan = Plan(_traced(cell, weights, x, state), self._lower, self._pool, ids=x.ndim == 2)
                 if plan.settled:
                     _check(plan, cell, weights, x, state, reset)
                 plans[key] = plan
             except SplitError as error:
                 plans[key] = str(error)
+            except SeqkitError:
+                raise
+            except Exception as error:  # a step that the engine was not made for; the loop can run it
+                reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                plans[key] = f"the step of {type(cell).__name__} cannot be split: {reason}"
         found = plans[key]
         if isinstance(found, str):
             raise SplitError(found)
@@ -97,7 +104,8 @@ class Plan:
 
     def __init__(self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool) -> None:
         self.settled = all(
-            value_of(before).shape == value_of(after).shape and value_of(before).dtype == value_of(after).dtype
+            value_of(before).shape == value_of(after).shape
+            and value_of(before).dtype == value_of(after).dtype
             for before, after in zip(step.state, step.new_state, strict=True)
         )
         """Whether the state after a step is as the one before it; only then there is a split."""
@@ -147,7 +155,9 @@ class Plan:
         return self._core
 
 
-def _run_batched(stage: Stage, known: dict[fx.Node, Any], steps: dict[fx.Node, Tensor]) -> list[tuple[Any, bool]]:
+def _run_batched(
+    stage: Stage, known: dict[fx.Node, Any], steps: dict[fx.Node, Tensor]
+) -> list[tuple[Any, bool]]:
     """Run a stage for all steps, on values that are the same at every step and values of all steps."""
     given = [steps[node] if node in steps else known[node] for node in stage.inputs]
     return run_batched(stage.run, given, [node in steps for node in stage.inputs])

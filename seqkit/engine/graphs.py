@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
-from torch.fx.node import Target
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
 aten = torch.ops.aten
 
@@ -83,9 +84,7 @@ def ancestors(targets: Iterable[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def frontier(
-    targets: list[fx.Node], belongs: Callable[[fx.Node], bool], ends: set[fx.Node]
-) -> list[fx.Node]:
+def frontier(targets: list[fx.Node], belongs: Callable[[fx.Node], bool], ends: set[fx.Node]) -> list[fx.Node]:
     """What a part of a graph reads: the nodes at which it ends, going up from its targets.
 
     A view is no end unless it is in `ends`, because it costs nothing to take it on either side, and one
@@ -136,15 +135,27 @@ def extract(graph: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Nod
     return Stage(list(inputs), list(outputs), fx.GraphModule(_constants(graph), part))
 
 
-def insert(graph: fx.Graph, target: Target, *args: Any, **kwargs: Any) -> fx.Node:
+def without_repetition(traced: fx.GraphModule) -> fx.Graph:
+    """The graph with nothing computed twice."""
+    result: Any = CSEPass()(traced)
+    graph: fx.Graph = result.graph_module.graph
+    return graph
+
+
+def insert(graph: fx.Graph, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
     """A new node at the graph's insertion point, with the shape that its result has."""
     node = graph.call_function(target, args, kwargs)
-    values = fx.map_arg((args, kwargs), lambda each: each.meta["val"])
-    mode = next(value.fake_mode for value in torch.utils._pytree.tree_leaves(values) if isinstance(value, Tensor))
-    with mode:
-        function: Callable[..., Any] = target  # type: ignore[assignment]  # a function, not a module's name
-        node.meta["val"] = function(*values[0], **values[1])
+    values: Any = fx.map_arg((args, kwargs), lambda each: each.meta["val"])
+    with fake_mode_of(node.all_input_nodes[0]):
+        node.meta["val"] = target(*values[0], **values[1])
     return node
+
+
+def fake_mode_of(node: fx.Node) -> FakeTensorMode:
+    """The mode in which further fake tensors can be made that go with the node's."""
+    value: Any = value_of(node)
+    mode: FakeTensorMode = value.fake_mode
+    return mode
 
 
 def value_of(node: fx.Node) -> Tensor:

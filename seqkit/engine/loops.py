@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import fx
 
-from seqkit.engine.graphs import Stage, extract
+from seqkit.engine.graphs import Stage, extract, value_of
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class ForwardLoop:
         constants, inputs, state: what a step reads; the state is the one before it.
         new_state: the state after it.
         kept: further values whose memory of all steps is wanted afterwards.
+        blocks: the same nodes, in groups of one shape; those of a group lie side by side in one block.
         emitted: what is given out: each a state, a new state, or kept.
         stage: constants, inputs, state -> new state, kept.
         graph: that all these nodes belong to.
@@ -28,6 +30,7 @@ class ForwardLoop:
     state: list[fx.Node]
     new_state: list[fx.Node]
     kept: list[fx.Node]
+    blocks: list[list[fx.Node]]
     emitted: list[fx.Node]
     stage: Stage
     graph: fx.Graph
@@ -76,8 +79,26 @@ def forward_loop(
     """The loop that gives out the emitted values and keeps the recorded ones."""
     there = {*inputs, *state, *new_state}
     kept = [node for node in dict.fromkeys([*emitted, *recorded]) if node not in there]
+    blocks = _side_by_side(kept)
     stage = extract(graph, [*constants, *inputs, *state], [*new_state, *kept])
-    return ForwardLoop(constants, inputs, state, new_state, kept, emitted, stage, graph)
+    return ForwardLoop(constants, inputs, state, new_state, kept, blocks, emitted, stage, graph)
+
+
+def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
+    """Group values of one shape; `node.meta["memory"]` is a fake tensor with the strides of its place.
+
+    With strides like those of a gate's slice of a product, a compiled kernel reads and writes them all in
+    one loop; otherwise it would go over them twice.
+    """
+    groups: dict[tuple[torch.Size, torch.dtype], list[fx.Node]] = {}
+    for node in kept:
+        groups.setdefault((value_of(node).shape, value_of(node).dtype), []).append(node)
+    for nodes in groups.values():
+        value = value_of(nodes[0])
+        block = value.new_empty(*value.shape[:-1], len(nodes) * value.shape[-1])
+        for node, place in zip(nodes, block.chunk(len(nodes), dim=-1), strict=True):
+            node.meta["memory"] = place
+    return list(groups.values())
 
 
 def nodes_of(maybe: Sequence[fx.Node | None]) -> list[fx.Node]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 import torch
@@ -113,7 +113,7 @@ def _is_inner_product(node: fx.Node, draft: Draft) -> bool:
     return len(same) == 1 and value_of(user).shape == shape and value_of(addend).shape in (shape, shape[1:])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _out_variant(target: torch._ops.OpOverload) -> tuple[torch._ops.OpOverload, str] | None:
     """The overload that writes its one result to given memory, and the name of that argument."""
     wanted = [(arg.name, str(arg.type)) for arg in target._schema.arguments]

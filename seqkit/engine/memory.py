@@ -26,7 +26,7 @@ class _Block:
     last_turn: int
 
     def is_free(self) -> bool:
-        """Whether no tensor but this block's own looks at the memory: not an output, a gradient, a saved value."""
+        """Whether no other tensor looks at the memory: no output, no gradient, no saved value."""
         storage = self.memory.untyped_storage()
         return bool(torch._C._storage_Use_Count(storage._cdata) == 2)  # this block's tensor, and `storage`
 
@@ -44,7 +44,9 @@ class Pool:
         with self._lock:
             self._turn += 1
             oldest = self._turn - _KEPT_TURNS
-            self._blocks = [block for block in self._blocks if block.last_turn >= oldest or not block.is_free()]
+            self._blocks = [
+                block for block in self._blocks if block.last_turn >= oldest or not block.is_free()
+            ]
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """A tensor of any content, contiguous."""
@@ -56,7 +58,9 @@ class Pool:
                 if block.memory.numel() == size and block.memory.dtype == dtype and block.is_free():
                     break
             else:
-                block = _Block(torch.empty(size, dtype=dtype, device=device), self._turn)
+                with torch.inference_mode(False):  # what is made there could never be trained with
+                    memory = torch.empty(size, dtype=dtype, device=device)
+                block = _Block(memory, self._turn)
                 self._blocks.append(block)
             block.last_turn = self._turn
             return block.memory.view(tuple(shape))

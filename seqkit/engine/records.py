@@ -1,4 +1,4 @@
-"""What the forward loop keeps for the backward one: the fewest bytes from which the rest can be computed again.
+"""What the forward loop keeps for the backward one: the fewest bytes from which the rest can be computed.
 
 A product is kept, or what was computed from it; pointwise values are cheap and are computed again. Which
 of them to keep is a minimum cut: from the products and inputs, whose values are lost unless something on

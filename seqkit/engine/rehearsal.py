@@ -6,7 +6,6 @@ Fake tensors have a shape, a dtype and a device, and no numbers: whoever asks th
 from __future__ import annotations
 
 import linecache
-import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -37,7 +36,7 @@ _QUIET: Final = frozenset({"__len__"})  # the length of a tensor is its shape, w
 Result = tuple[Tensor, Any]
 
 
-class _Stop(Exception):
+class _RefusedError(Exception):
     """Raised in the midst of a step that must not be split."""
 
 
@@ -52,7 +51,7 @@ def rehearse(cell: Cell, step: Callable[[], Result], inputs: Iterable[Tensor]) -
     snapshot = Snapshot(cell)
     watch = _Watch(list(inputs))
     try:
-        with watch, _Draws():
+        with watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
             result = step()
         if name := snapshot.written():
             raise SplitError(_message(cell, f"it sets the attribute {name!r}", None))
@@ -80,45 +79,47 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         name = getattr(function, "__name__", "")
         if name in _REFUSED and name not in _QUIET:
-            raise _Stop(_REFUSED[name])
+            raise _RefusedError(_REFUSED[name])
         if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
-            raise _Stop("it goes around autograd with .data (use .detach())")
+            raise _RefusedError("it goes around autograd with .data (use .detach())")
         if torch.is_grad_enabled() != self._grad_enabled:
-            raise _Stop("it switches gradients on or off inside (use .detach())")
+            raise _RefusedError("it switches gradients on or off inside (use .detach())")
         result = function(*args, **(kwargs or {}))
         if any(t._version != v for t, v in zip(self._inputs, self._versions, strict=True)):
-            raise _Stop("it writes to its input, its state or a weight in place")
+            raise _RefusedError("it writes to its input, its state or a weight in place")
         return result
 
 
-class _Draws(TorchDispatchMode):
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # likewise
     """Sees every operation, and refuses those that draw random numbers."""
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if torch.Tag.nondeterministic_seeded in function.tags:
-            raise _Stop("it draws random numbers")
+            raise _RefusedError("it draws random numbers")
         return function(*args, **(kwargs or {}))
 
 
 def _has_own_derivative(result: Any) -> bool:
     """Whether an `autograd.Function`, or a backward hook of a module, lies on the way to the result."""
-    waiting = [leaf.grad_fn for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
-    seen = set()
+    # PyTorch's types do not say that a node of its graph may be of this class.
+    written_by_hand: Any = torch.autograd.function.BackwardCFunction
+    waiting: list[Any] = [leaf.grad_fn for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
+    seen: set[Any] = set()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
+        if isinstance(node, written_by_hand):
             return True
         waiting.extend(after for after, _ in node.next_functions)
     return False
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, _Stop):
+    if isinstance(error, _RefusedError):
         return str(error)
     fake = torch._subclasses.fake_tensor
     if isinstance(error, fake.DataDependentOutputException):
@@ -143,9 +144,9 @@ def _message(cell: nn.Module, reason: str, error: Exception | None) -> str:
     return f"the step of {type(cell).__name__} cannot be split: {reason}.{place}"
 
 
-_FOREIGN: Final = (str(Path(torch.__file__).parent), str(Path(__file__).parent), sys.prefix + "/lib/python")
+_FOREIGN: Final = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
 def is_foreign(filename: str) -> bool:
     """Whether a frame of a traceback belongs to PyTorch or to this engine, not to a step."""
-    return filename.startswith(_FOREIGN[:2]) or filename.startswith("<")
+    return filename.startswith((*_FOREIGN, "<"))

@@ -20,7 +20,18 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from seqkit.engine.graphs import Stage, ancestors, aten, dependents, extract, frontier, insert, is_view, value_of
+from seqkit.engine.graphs import (
+    Stage,
+    ancestors,
+    aten,
+    dependents,
+    extract,
+    fake_mode_of,
+    frontier,
+    insert,
+    is_view,
+    value_of,
+)
 from seqkit.engine.loops import ForwardLoop, forward_loop
 from seqkit.engine.sums import is_sum, regroup_sums
 from seqkit.engine.trace import StepGraph
@@ -68,7 +79,9 @@ def split_step(step: StepGraph, *, ids: bool) -> Split:
     )
     read_in_core = [node for node in read_in_core if node not in step.state]
     inputs = [node for node in read_in_core if node not in constant]
-    from_before = list(dict.fromkeys([*inputs, *(n for n in read_after if n not in constant and n not in waits)]))
+    from_before = list(
+        dict.fromkeys([*inputs, *(n for n in read_after if n not in constant and n not in waits)])
+    )
     computed = [node for node in from_before if node is not x]
     read_before = frontier(computed, lambda node: node not in constant and node is not x, constant)
 
@@ -106,21 +119,23 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
     rows, features = value_of(x).shape
     with graph.inserting_after(x):
         ids = graph.placeholder("ids")
-    with value_of(x).fake_mode:  # type: ignore[attr-defined]  # it is a fake tensor
+    with fake_mode_of(x):
         ids.meta["val"] = torch.empty(rows, dtype=torch.int64, device=value_of(x).device)
     for node in list(x.users):
         if node.target == aten.mm.default and node.args[0] is x:
             with graph.inserting_before(node):
-                matrix = insert(graph, aten.clone.default, node.args[1], memory_format=torch.contiguous_format)
+                matrix = insert(
+                    graph, aten.clone.default, node.args[1], memory_format=torch.contiguous_format
+                )
                 node.replace_all_uses_with(insert(graph, aten.embedding.default, matrix, ids))
             graph.erase_node(node)
             _add_to_rows(graph, matrix)
     if x.users:
         with graph.inserting_before(next(iter(graph.find_nodes(op="call_function")))):
-            like = {"dtype": value_of(x).dtype, "device": value_of(x).device}
-            eye = graph.call_function(aten.eye.default, (features,), like)
-            with value_of(x).fake_mode:  # type: ignore[attr-defined]
-                eye.meta["val"] = torch.eye(features, **like)
+            dtype, device = value_of(x).dtype, value_of(x).device
+            eye = graph.call_function(aten.eye.default, (features,), {"dtype": dtype, "device": device})
+            with fake_mode_of(x):
+                eye.meta["val"] = torch.eye(features, dtype=dtype, device=device)
             x.replace_all_uses_with(insert(graph, aten.embedding.default, eye, ids))
     return ids
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.passes.dialect.common.cse_pass import CSEPass
 from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import checked_step
+from seqkit.engine.graphs import without_repetition
 from seqkit.engine.rehearsal import rehearse
 from seqkit.engine.weights import Weights, replaced
 from seqkit.errors import SplitError
@@ -78,9 +78,10 @@ def trace_step(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGra
 
 def _step_graph(traced: fx.GraphModule, count: int) -> StepGraph:
     traced.graph.eliminate_dead_code()
-    graph = CSEPass()(traced).graph_module.graph  # type: ignore[union-attr]  # it always gives a result
+    graph = without_repetition(traced)
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    output, *new_state = graph.output_node().args[0]
+    returned: Any = graph.output_node().args[0]
+    output, *new_state = returned
     return StepGraph(
         graph, placeholders[:count], placeholders[count], placeholders[count + 1 :], output, new_state
     )
@@ -96,5 +97,7 @@ def _fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
 def _checked(cell: Cell, batch_size: int, result: Any, structure: Any) -> tuple[Tensor, Any]:
     output, new_state = checked_step(cell, batch_size, result)
     if pytree.tree_structure(new_state) != structure:
-        raise SplitError(f"the step of {type(cell).__name__} cannot be split: its state changes its structure.")
+        raise SplitError(
+            f"the step of {type(cell).__name__} cannot be split: its state changes its structure."
+        )
     return output, new_state

@@ -45,5 +45,5 @@ def _parametrized(cell: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Each weight that is a function of parameters: the module's path, the module, the weight's name."""
     for name, module in cell.named_modules():
         if parametrize.is_parametrized(module):
-            for tensor_name in module.parametrizations:  # type: ignore[union-attr]  # a ModuleDict
+            for tensor_name in module.parametrizations:
                 yield name, module, tensor_name

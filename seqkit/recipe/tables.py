@@ -34,7 +34,7 @@ class ModelConfig(Config):
     """Features of the embedding; used with that encoder only."""
     head: Literal["linear", "none"] = "linear"
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    engine: Literal["auto", "loop"] = "auto"
+    engine: Literal["auto", "loop", "fused", "compiled"] = "auto"
 
 
 class TrainConfig(Config):
