@@ -93,7 +93,7 @@ def _close(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
                 return False
             continue
         tolerance = _TOLERANCE.get(other.dtype, 1e-3)
-        scale = float(other.abs().max()) if other.numel() else 0.0
+        scale = float(other.detach().abs().max()) if other.numel() else 0.0
         if not torch.allclose(one, other, rtol=0, atol=tolerance * (scale + 1e-2 * largest), equal_nan=True):
             return False
     return True

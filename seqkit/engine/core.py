@@ -184,12 +184,13 @@ def _forward(
     for memory, start in zip(states, state, strict=True):
         memory[0].copy_(start)
     before = states if reset is None else [core.memory(time, node) for node in loop.state]
-    arrays: Arrays = dict(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))
+    # A new state may be an old one or an input: those have their own memory, so they come last.
+    arrays: Arrays = dict(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
+    arrays.update(zip(loop.state, (memory[:time] for memory in before), strict=True))
+    arrays.update(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))
     for nodes in loop.blocks:
         block = core.memory(time, nodes[0], len(nodes))
         arrays.update(zip(nodes, block.chunk(len(nodes), dim=-1), strict=True))
-    arrays.update(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
-    arrays.update(zip(loop.state, (memory[:time] for memory in before), strict=True))
 
     step = body.bind(constants)
     reads = [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)]

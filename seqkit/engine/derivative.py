@@ -7,6 +7,7 @@ gradients of weights are sums over all steps, so they are products over batch x 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from seqkit.engine.graphs import (
     fake_mode_of,
     frontier,
     insert,
+    is_view,
     value_of,
     without_repetition,
 )
@@ -130,10 +132,12 @@ def _cut(
     results = [*nodes_of(d_inputs), *nodes_of(d_constants)]
 
     in_loop = ancestors(before_step) & (backwards | {*before_step}) | {*carried}
-    # What only joins values of the loop belongs to it, and is written there as one; else it would be copied.
-    in_loop |= {
-        node for node in nodes if node.target == aten.cat.default and {*node.all_input_nodes} <= in_loop
-    }
+    # What only joins values of the loop belongs to it, and is written there as one, else it would be copied;
+    # so does each result of an operation that has several.
+    for node in graph.nodes:
+        joins = node.target == aten.cat.default or (node.target is operator.getitem and not is_view(node))
+        if joins and {*node.all_input_nodes} <= in_loop:
+            in_loop.add(node)
     finishing = ancestors(results) & backwards - in_loop
     kept = [node for node in frontier(results, finishing.__contains__, fixed) if node in in_loop]
 

@@ -19,6 +19,13 @@ from seqkit.engine.rehearsal import rehearse
 from seqkit.engine.weights import Weights, replaced
 from seqkit.errors import SplitError
 
+def _written(memory: Tensor, value: Tensor, non_blocking: bool = False) -> Tensor:
+    """What memory holds after a value was written to it; as one operation it has no derivative."""
+    return value.to(memory.dtype).expand(memory.shape).clone()
+
+
+_DECOMPOSED: Any = {torch.ops.aten.copy.default: _written}
+
 
 @dataclass(frozen=True)
 class StepGraph:
@@ -68,7 +75,8 @@ def trace_step(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGra
     with fake, parametrize.cached():
         rehearse(cell, lambda: _checked(cell, len(x), step(*values), structure), values)
         detached = [value.detach() for value in values]
-        traces = [make_fx(torch.func.functionalize(flat_step))(*detached) for _ in range(2)]
+        functional = torch.func.functionalize(flat_step)  # writes to memory of its own become new values
+        traces = [make_fx(functional, decomposition_table=_DECOMPOSED)(*detached) for _ in range(2)]
     if traces[0].code != traces[1].code:
         raise SplitError(
             f"the step of {type(cell).__name__} cannot be split: it does not do the same thing twice."

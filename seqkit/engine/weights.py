@@ -16,10 +16,8 @@ def weights_of(cell: nn.Module) -> Weights:
 
     To be called inside `parametrize.cached()`, which keeps the computed ones.
     """
-    weights: Weights = {
-        **dict(cell.named_parameters()),
-        **{name: buffer for name, buffer in cell.named_buffers() if buffer.numel()},
-    }
+    tensors = [*cell.named_parameters(), *cell.named_buffers()]
+    weights = {name: tensor for name, tensor in tensors if tensor.numel() and "parametrizations." not in name}
     for name, module, tensor_name in _parametrized(cell):
         weights[f"{name}::{tensor_name}"] = getattr(module, tensor_name)
     return weights
