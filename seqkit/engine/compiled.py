@@ -55,6 +55,8 @@ class _Compilation:
         self._root = stage.run
         self._draft = draft
         self._graph = fx.Graph()
+        self._written: set[fx.Node] = set()
+        self._read_from: dict[fx.Node, fx.Node] = {}
         self._copies = {
             node: self._graph.placeholder(node.name) for node in draft.graph.find_nodes(op="placeholder")
         }
@@ -71,7 +73,7 @@ class _Compilation:
                 if node.target in _PRODUCTS:
                     self._copies[node] = graph.node_copy(node, self._copy_of)
         for node, destination in draft.writes:
-            if base_of(node) not in levels or base_of(node).target in _PRODUCTS:  # no kernel writes it
+            if destination not in self._written:
                 graph.call_method("copy_", (self._copies[destination], self._copy_of(node)))
         graph.output(tuple(self._copy_of(node) for node in draft.results))
         return Body(draft, fx.GraphModule(self._root, graph).forward)
@@ -88,8 +90,12 @@ class _Compilation:
         """Compile the region, and call it in the body."""
         draft, inside = self._draft, {*region}
         reads = [node for node in frontier(region, inside.__contains__, set()) if node not in inside]
-        writes = [(node, destination) for node, destination in draft.writes if base_of(node) in inside]
-        written = dict(writes)
+        # One place for each value: given the same value for two, Inductor 2.13 may leave one of them unwritten.
+        written: dict[fx.Node, fx.Node] = {}
+        for node, destination in draft.writes:
+            if base_of(node) in inside:
+                written.setdefault(node, destination)
+        writes = list(written.items())
         given = [
             node
             for node in region
@@ -107,12 +113,18 @@ class _Compilation:
         for node, destination in writes:
             part.call_function(aten.copy_.default, (own[destination], own[node]))
         part.output(tuple(own[node] for node in given))
-        kernel = _compile(fx.GraphModule(self._root, part), [node.meta["val"] for node in arguments])
+        kernel = _compile(
+            fx.GraphModule(self._root, part),
+            [self._read_from.get(node, node).meta["val"] for node in arguments],
+        )
         called = self._graph.call_function(kernel, ([self._copy_of(node) for node in arguments],))
         for index, node in enumerate(given):
             self._copies[node] = self._graph.call_function(operator.getitem, (called, index))
         for node, destination in writes:
-            self._copies.setdefault(node, self._copies[destination])  # it is read from where it was written
+            self._written.add(destination)
+            if node not in self._copies:
+                self._copies[node] = self._copies[destination]  # it is read from where it was written
+                self._read_from[node] = destination
 
 
 def _levels(draft: Draft) -> dict[fx.Node, int]:

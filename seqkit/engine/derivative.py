@@ -36,8 +36,6 @@ _DECOMPOSED = (
     aten.native_layer_norm_backward,
     aten.native_group_norm,
     aten.native_group_norm_backward,
-    aten.select_backward,
-    aten.slice_backward,
 )
 """Derivatives of several results in one operation, some of them a weight's: these must come apart."""
 
@@ -139,7 +137,11 @@ def _cut(
         if joins and {*node.all_input_nodes} <= in_loop:
             in_loop.add(node)
     finishing = ancestors(results) & backwards - in_loop
-    kept = [node for node in frontier(results, finishing.__contains__, fixed) if node in in_loop]
+    kept = [
+        node
+        for node in frontier(results, finishing.__contains__, fixed)
+        if node in in_loop - {*nodes_of(d_emitted)}
+    ]
 
     there = {*state, *new_state, *emitted} - fixed
     needed = {read for node in in_loop | finishing for read in node.all_input_nodes if read not in backwards}

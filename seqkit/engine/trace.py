@@ -14,17 +14,50 @@ from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import checked_step
-from seqkit.engine.graphs import without_repetition
+from seqkit.engine.graphs import aten, without_repetition
 from seqkit.engine.rehearsal import rehearse
 from seqkit.engine.weights import Weights, replaced
 from seqkit.errors import SplitError
+
+
+def _select_written(memory: Tensor, value: Tensor, dim: int, index: int) -> Tensor:
+    """What memory holds after a value was written to one place of a dimension."""
+    index %= memory.shape[dim]
+    before, after = memory.narrow(dim, 0, index), memory.narrow(dim, index + 1, memory.shape[dim] - index - 1)
+    return _joined([before, value.unsqueeze(dim), after], dim)
+
+
+def _slice_written(
+    memory: Tensor,
+    value: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Tensor:
+    """What memory holds after a value was written to a slice of a dimension."""
+    if step != 1:
+        return NotImplemented
+    start, end, _ = slice(start, end).indices(memory.shape[dim])
+    before, after = memory.narrow(dim, 0, start), memory.narrow(dim, end, memory.shape[dim] - end)
+    return _joined([before, value, after], dim)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return torch.cat([part for part in parts if part.shape[dim]], dim)
+
 
 def _written(memory: Tensor, value: Tensor, non_blocking: bool = False) -> Tensor:
     """What memory holds after a value was written to it; as one operation it has no derivative."""
     return value.to(memory.dtype).expand(memory.shape).clone()
 
 
-_DECOMPOSED: Any = {torch.ops.aten.copy.default: _written}
+_DECOMPOSED: Any = {
+    aten.copy.default: _written,
+    aten.select_scatter.default: _select_written,
+    aten.slice_scatter.default: _slice_written,
+}
+"""Writes to memory of the step's own, as operations whose derivative is right under `vmap`."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class RandomCell(Cell):
         if a == 0:
             return lambda v: v[0] @ matrix() + vector()
         square = self.parameter(width, width)
-        norm = nn.LayerNorm(width).double()
+        norm = nn.LayerNorm(width, eps=0.1).double()  # steep where a row is nearly constant
         gates = self.parameter(2 * width, 2 * width)
         kernel = self.parameter(1, 1, 3)
         heads = self.parameter(2, width // 2, width // 2)
@@ -83,14 +83,16 @@ class RandomCell(Cell):
             lambda v: torch.sigmoid(v[a]) * v[b] + (1 - torch.sigmoid(v[a])) * v[c],
             lambda v: v[a] * vector() + self.slope * torch.tanh(v[b]),  # a peephole
             lambda v: (v[a] @ matrix()) * torch.tanh(v[b] @ square()),  # multiplicative
-            lambda v: F.layer_norm(v[a] + v[b], (width,), vector(), None),
+            lambda v: F.layer_norm(v[a] + v[b], (width,), vector(), None, 0.1),
             lambda v: norm(v[a]),
             lambda v: F.softmax(v[a], dim=1) * v[b],
             lambda v: torch.where(v[a] > v[b], v[a], torch.tanh(v[c])),
             lambda v: v[a].detach() * torch.tanh(v[b]),
             lambda v: torch.tanh(v[a]) @ square().tril() + v[b] * self.mask,  # a function of a weight
             lambda v: torch.tanh(F.conv1d(v[a][:, None], kernel(), padding=1)[:, 0]),
-            lambda v: torch.einsum("bhi,hij->bhj", torch.tanh(v[a]).view(-1, 2, width // 2), heads()).flatten(1),
+            lambda v: torch.einsum("bhi,hij->bhj", torch.tanh(v[a]).view(-1, 2, width // 2), heads()).flatten(
+                1
+            ),
             lambda v: self._gated(torch.cat([v[a], v[b]], dim=1) @ gates(), v[c]),
             lambda v: v[a][:, torch.arange(width - 1, -1, -1)].tanh(),  # reversed features
             lambda v: torch.cat([v[a][:, :2], v[b][:, 2:]], dim=1),
