@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*)
 
-.PHONY: help install demo test ci lint docs clean
+.PHONY: help install demo test ci test-slow lint docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ test: lint ## Lint, import contracts, types, and the quick tests
 
 ci: test ## The same, then tests/ci (the documentation, the demo, a fresh wheel)
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/ci
+
+test-slow: install ## The large figures of tests/slow, by hand
+	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/slow
 
 docs: install ## Write the pages that are generated
 	$(BIN)/python docs/components.py

@@ -37,6 +37,54 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
     )
 
 
+@command.command("engine")
+@click.argument("cells", nargs=-1, metavar="[CELL]...")
+@click.option("--shape", "shapes", multiple=True, help="BATCHxTIMExHIDDEN; several times for several.")
+@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1))
+@click.option("--plot", "picture", type=click.Path(dir_okay=False), help="Draw the times into this PNG.")
+@json_option
+def engine(
+    cells: tuple[str, ...], shapes: tuple[str, ...], repeats: int, picture: str | None, as_json: bool
+) -> None:
+    """The engines beside a plain loop, torch's layers, and the matrix products alone.
+
+    By default rnn, gru, lstm, lnlstm, peephole and mrnn, in three shapes; that takes some minutes.
+    """
+    from pathlib import Path
+
+    from seqkit.bench.engine import SHAPES, measure, plot
+    from seqkit.bench.steps import CELLS
+    from seqkit.errors import UnknownNameError
+
+    for cell in cells:
+        if cell not in CELLS:
+            raise UnknownNameError("cell of this benchmark", cell, CELLS)
+    try:
+        sizes = [(int(b), int(t), int(h)) for b, t, h in (shape.split("x") for shape in shapes)]
+    except ValueError:
+        raise click.BadParameter("a shape is BATCHxTIMExHIDDEN, for instance 32x100x128.") from None
+    rows = measure(cells or tuple(CELLS), sizes or SHAPES, repeats=repeats)
+    if picture:
+        plot(rows, Path(picture))
+    if as_json:
+        print_json(rows)
+        return
+    names = ("loop", "torch.nn", "fused", "compiled", "floor")
+    ratios = ("loop/best", "torch.nn/best", "floor/best")
+    print_table(
+        ["cell", "shape", *(f"{name} ms" for name in names), *ratios],
+        [
+            [
+                row["cell"],
+                row["shape"],
+                *(f"{row['ms'][name]:.1f}" if name in row["ms"] else "" for name in names),
+                *(f"{row['ratios'][name]:.2f}" if name in row["ratios"] else "" for name in ratios),
+            ]
+            for row in rows
+        ],
+    )
+
+
 @command.command("tokenizer")
 @click.option("--repeats", default=10, show_default=True)
 @json_option

@@ -148,6 +148,8 @@ def _run_checkpointed(
     engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, every: int
 ) -> tuple[Tensor, State, str]:
     """Unroll so many steps at a time; the backward pass runs each piece again, from the state before it."""
+    # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
+    _run(engine, cell, x[:, :1], state, None if reset is None else reset[:, :1])
     pieces = []
     name = engine
     for start in range(0, x.shape[1], every):

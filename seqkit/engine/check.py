@@ -15,7 +15,7 @@ from seqkit.engine.weights import Weights
 
 STEPS: Final = 3
 
-_TOLERANCE: Final = {torch.float64: 1e-9, torch.float32: 5e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
+_TOLERANCE: Final = {torch.float64: 1e-9, torch.float32: 5e-4, torch.bfloat16: 0.05, torch.float16: 0.02}
 
 Unroll = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
 
@@ -31,8 +31,10 @@ def difference_from_loop(
     if not _rows_are_apart(cell, x, state):
         return "its rows see each other"
     ours, theirs = (_results(engine, cell, weights, x, state, reset) for engine in (unroll, unroll_loop))
+    # Under autocast the gradient of a weight is exact to no more digits than what it came through.
+    tolerance = max(_TOLERANCE.get(each.dtype, 0.0) for part in theirs for each in part)
     for what, ours_part, theirs_part in zip(("output", "state", "gradient"), ours, theirs, strict=True):
-        if not _close(ours_part, theirs_part):
+        if not _close(ours_part, theirs_part, tolerance):
             return f"its {what} differs from the loop's"
     return None
 
@@ -75,10 +77,11 @@ def _rows_are_apart(cell: Cell, x: Tensor, state: State) -> bool:
     with torch.no_grad():
         together = cell.step(first, state)
         alone = cell.step(first[:1], map_state(lambda leaf: leaf[:1], state))
-    return _close([leaf[:1] for leaf in pytree.tree_leaves(together)], list(pytree.tree_leaves(alone)))
+    rows, row = [leaf[:1] for leaf in pytree.tree_leaves(together)], list(pytree.tree_leaves(alone))
+    return _close(rows, row, max(_TOLERANCE.get(leaf.dtype, 0.0) for leaf in row))
 
 
-def _close(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
+def _close(ours: Sequence[Any], theirs: Sequence[Any], tolerance: float) -> bool:
     """Whether tensors are equal but for rounding.
 
     What is next to nothing beside the others is mostly rounding, and is compared less closely.
@@ -92,7 +95,6 @@ def _close(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
             if not torch.equal(one, other):
                 return False
             continue
-        tolerance = _TOLERANCE.get(other.dtype, 1e-3)
         scale = float(other.detach().abs().max()) if other.numel() else 0.0
         if not torch.allclose(one, other, rtol=0, atol=tolerance * (scale + 1e-2 * largest), equal_nan=True):
             return False

@@ -90,7 +90,7 @@ class _Compilation:
         """Compile the region, and call it in the body."""
         draft, inside = self._draft, {*region}
         reads = [node for node in frontier(region, inside.__contains__, set()) if node not in inside]
-        # One place for each value: given the same value for two, Inductor 2.13 may leave one of them unwritten.
+        # One place for each value: given the same one for two, Inductor 2.13 may leave one unwritten.
         written: dict[fx.Node, fx.Node] = {}
         for node, destination in draft.writes:
             if base_of(node) in inside:

@@ -148,8 +148,9 @@ class _Unroll(torch.autograd.Function):
             )
         core, time = ctx.core, ctx.time
         loop, emitted, state = core.backward, core.plain.emitted, core.plain.state
-        constants = ctx.saved_tensors[: len(core.plain.constants)]
-        arrays = dict(zip(loop.saved, ctx.saved_tensors[len(constants) :], strict=True))
+        saved = ctx.saved_tensors  # asked for once: under a checkpoint each asking computes them again
+        constants = saved[: len(core.plain.constants)]
+        arrays = dict(zip(loop.saved, saved[len(constants) :], strict=True))
         for node, gradient in zip(loop.d_emitted, gradients[: len(emitted)], strict=True):
             if node is not None:
                 arrays[node] = _zeros(time, node) if gradient is None else gradient.contiguous()

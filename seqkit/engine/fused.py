@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
-from seqkit.cells.base import Cell, State
+from seqkit.cells.base import Cell, State, map_state
 from seqkit.engine.attributes import attributes_of
 from seqkit.engine.batched import run_batched
 from seqkit.engine.check import difference_from_loop
@@ -165,6 +165,11 @@ def _run_batched(
 
 def _traced(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGraph:
     one_step = cell.zeros(len(x), cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
+    # The first state may have no gradient, and those after it have one.
+    gradients = torch.is_grad_enabled()
+    state = map_state(
+        lambda leaf: leaf.detach().requires_grad_(gradients and leaf.is_floating_point()), state
+    )
     return trace_step(cell, weights, one_step.requires_grad_(x.requires_grad), state)
 
 
@@ -180,7 +185,7 @@ def _key(cell: Cell, weights: Weights, x: Tensor, state: State) -> Hashable:
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
     return (
         (*x.shape[:1], *x.shape[2:], x.dtype, x.device, x.requires_grad),
-        tuple((leaf.shape, leaf.dtype, leaf.requires_grad) for leaf in pytree.tree_leaves(state)),
+        tuple((leaf.shape, leaf.dtype) for leaf in pytree.tree_leaves(state)),
         tuple((name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in weights.items()),
         (torch.is_grad_enabled(), autocast, torch.get_default_dtype()),
         attributes_of(cell),

@@ -5,6 +5,7 @@ Fake tensors have a shape, a dtype and a device, and no numbers: whoever asks th
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import traceback
 from collections.abc import Callable, Iterable
@@ -82,6 +83,8 @@ class _Watch(TorchFunctionMode):
             raise _RefusedError(_REFUSED[name])
         if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
             raise _RefusedError("it goes around autograd with .data (use .detach())")
+        if _in_own_function():
+            raise _RefusedError("it has a derivative of its own (an autograd.Function)")
         if torch.is_grad_enabled() != self._grad_enabled:
             raise _RefusedError("it switches gradients on or off inside (use .detach())")
         result = function(*args, **(kwargs or {}))
@@ -99,6 +102,16 @@ class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # likewise
         if torch.Tag.nondeterministic_seeded in function.tags:
             raise _RefusedError("it draws random numbers")
         return function(*args, **(kwargs or {}))
+
+
+def _in_own_function() -> bool:
+    """Whether the call comes from the forward pass of an `autograd.Function`."""
+    frame: Any = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code is torch.autograd.Function.apply.__func__.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _has_own_derivative(result: Any) -> bool:
@@ -127,7 +140,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, fake.DynamicOutputShapeException):
         return "the shape of a result depends on the numbers in it"
     text = str(error).split("\n", 1)[0]
-    if "non-Fake Tensor" in str(error) or "non-fake" in str(error):
+    if "FakeTensors first" in str(error):
         return "it reads a tensor that is no parameter and no buffer (use register_buffer)"
     return f"it cannot be traced ({type(error).__name__}: {text[:160]})"
 

@@ -48,5 +48,5 @@ def require_equal(ours: Any, theirs: Any, tolerance: float = 1e-9) -> None:
     for one, other in zip(pytree.tree_leaves(ours), pytree.tree_leaves(theirs), strict=True):
         assert one.shape == other.shape
         assert one.dtype == other.dtype
-        scale = float(other.double().abs().max()) + 1 if other.numel() else 1.0
+        scale = float(other.detach().double().abs().max()) + 1 if other.numel() else 1.0
         torch.testing.assert_close(one, other, rtol=0, atol=tolerance * scale)

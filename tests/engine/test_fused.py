@@ -1,0 +1,193 @@
+"""What a split must bear besides random cells: modes, dtypes, shapes and attributes that change."""
+
+import copy
+import logging
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+from seqkit import Cell, SequenceModel, unroll
+from seqkit.cells import RNN, Stacked
+from seqkit.engine import ENGINES, unroll_named
+from tests.engine.comparing import everything, inputs_of, require_equal
+from tests.engine.random_cells import random_cell
+
+
+class Annealed(Cell):
+    """A step that reads plain attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = 2, 3, 3
+        self.i2h, self.h2h = nn.Linear(2, 3), nn.Linear(3, 3)
+        self.slope = 1.0
+        self.kind = "tanh"
+        self.scales = (1.0, 2.0)
+
+    def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        total = self.slope * self.i2h(x) + self.scales[1] * self.h2h(h)
+        h = torch.tanh(total) if self.kind == "tanh" else torch.sigmoid(total)
+        if self.training:
+            h = h * 0.5
+        return h, h
+
+
+@pytest.fixture
+def cell() -> Annealed:
+    return Annealed().double()
+
+
+def numbers(batch: int = 3, time: int = 5, size: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(batch * time)
+    return torch.randn(batch, time, size, dtype=torch.float64, generator=generator)
+
+
+def require_loop(cell: Cell, x: Tensor, engine: str = "fused", tolerance: float = 1e-9, **given: Any) -> None:
+    require_equal(
+        everything(cell, x, **given, engine=engine), everything(cell, x, **given, engine="loop"), tolerance
+    )
+
+
+def test_a_changed_attribute_traces_again(cell: Annealed) -> None:
+    for slope in (1.0, 0.5, 1.0, 0.1):
+        cell.slope = slope
+        require_loop(cell, numbers())
+    cell.kind = "sigmoid"
+    require_loop(cell, numbers())
+    cell.scales = (1.0, -1.0)
+    require_loop(cell, numbers())
+    cell.eval()
+    require_loop(cell, numbers())
+
+
+def test_batch_and_time_may_change_between_calls(cell: Annealed) -> None:
+    for batch, time in ((3, 5), (3, 2), (1, 5), (3, 1), (4, 9), (3, 5)):
+        require_loop(cell, numbers(batch, time))
+
+
+def test_weights_may_change_between_calls(cell: Annealed) -> None:
+    for _ in range(3):
+        require_loop(cell, numbers())
+        with torch.no_grad():
+            cell.h2h.weight.mul_(0.5)
+    cell.h2h = nn.Linear(3, 3).double()
+    require_loop(cell, numbers())
+    cell.i2h.requires_grad_(False)
+    require_loop(cell, numbers())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients(cell: Annealed, mode: Any) -> None:
+    with mode():
+        ours = unroll(cell, numbers(), engine="fused")
+        theirs = unroll(cell, numbers(), engine="loop")
+    require_equal(ours, theirs)
+    require_loop(cell, numbers())  # memory that was first used there is fit for training
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+def test_other_precisions(dtype: torch.dtype, tolerance: float) -> None:
+    cell = Annealed().to(dtype)
+    require_loop(cell, numbers().to(dtype), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("given_state", [False, True])
+def test_autocast(given_state: bool) -> None:
+    cell = RNN(2, 8)
+    state = torch.zeros(3, 8, dtype=torch.bfloat16) if given_state else None
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = unroll(cell, numbers().float(), state, engine="fused")
+        theirs = unroll(cell, numbers().float(), state, engine="loop")
+    assert ours[0].dtype == theirs[0].dtype == torch.bfloat16
+    require_equal(ours, theirs, 0.02)
+    ours[0].float().sum().backward()
+    assert cell.h2h.weight.grad is not None
+    assert cell.h2h.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_ids_of_any_integer_type(cell: Annealed, dtype: torch.dtype) -> None:
+    require_loop(cell, torch.randint(2, (3, 6)).to(dtype))
+
+
+def test_large_products_are_right() -> None:
+    torch.manual_seed(0)
+    cell = RNN(65, 256)
+    ids = torch.randint(65, (64, 6))
+    require_loop(cell, ids, tolerance=1e-4)
+    require_loop(cell, ids, engine="compiled", tolerance=1e-4)
+
+
+def test_the_backward_loop_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqkit.engine.core.CHUNK_BYTES", 400)
+    for seed in range(8):
+        cell = random_cell(seed)
+        given = inputs_of(cell, seed, time=11)
+        require_equal(everything(cell, **given, engine="fused"), everything(cell, **given, engine="loop"))
+
+
+def test_a_graph_can_be_walked_twice(cell: Annealed) -> None:
+    outputs, _ = unroll(cell, numbers(), engine="fused")
+    first = torch.autograd.grad(outputs.sum(), [*cell.parameters()], retain_graph=True)
+    second = torch.autograd.grad(outputs.sum(), [*cell.parameters()])
+    require_equal(first, second, 0.0)
+
+
+def test_outputs_keep_their_numbers_when_more_is_unrolled() -> None:
+    cell = RNN(65, 256)
+    ids = torch.randint(65, (32, 64))
+    outputs, _ = unroll(cell, ids, engine="fused")
+    before = outputs.clone()
+    for _ in range(3):
+        unroll(cell, ids.flip(0), engine="fused")[0].sum().backward()
+    torch.testing.assert_close(outputs, before, rtol=0, atol=0)
+
+
+def test_weights_that_are_functions_of_parameters() -> None:
+    cell = RNN(2, 4).double()
+    parametrizations.weight_norm(cell.h2h)
+    parametrize.register_parametrization(cell.i2h, "weight", nn.Tanh())
+    require_loop(cell, numbers())
+    require_loop(cell, numbers())
+
+
+def test_stacked_layers_of_a_model_are_split_one_by_one() -> None:
+    model = SequenceModel(Stacked([RNN(5, 4), RNN(4, 3)]), vocab_size=5)
+    model(torch.randint(5, (2, 6)))
+    assert model.engine_ran == "fused"
+
+
+def test_a_stacked_cell_is_a_step_like_any_other() -> None:
+    require_loop(Stacked([RNN(2, 4), RNN(4, 3)]).double(), numbers())
+
+
+def test_auto_says_what_ran(cell: Annealed, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert unroll_named(cell, numbers())[2] == "fused"
+    assert not caplog.records
+
+
+def test_a_copied_cell_has_a_split_of_its_own(cell: Annealed) -> None:
+    unroll(cell, numbers(), engine="fused")
+    other = copy.deepcopy(cell)
+    other.slope = 0.3
+    require_loop(other, numbers())
+
+
+@pytest.mark.parametrize("engine", ["loop", "fused", "auto"])
+@pytest.mark.parametrize("every", [1, 2, 4, 100])
+def test_checkpoints_change_no_number(engine: str, every: int) -> None:
+    for seed in (0, 1, 2, 7):
+        cell = random_cell(seed)
+        given = inputs_of(cell, seed, time=9)
+        ours = everything(cell, **given, engine=engine, checkpoint_every=every)
+        require_equal(ours, everything(cell, **given, engine="loop"))
+
+
+def test_the_outputs_are_a_view_of_time_major_memory(cell: Annealed) -> None:
+    for engine in ("loop", *[name for name in ENGINES if name == "fused"]):
+        outputs, _ = unroll(cell, numbers(), engine=engine)
+        assert outputs.transpose(0, 1).is_contiguous()
