@@ -125,6 +125,10 @@ class _Compilation:
             if node not in self._copies:
                 self._copies[node] = self._copies[destination]  # it is read from where it was written
                 self._read_from[node] = destination
+        for node, destination in draft.writes:
+            if base_of(node) in inside and destination not in self._written:
+                self._written.add(destination)  # before the next product, which may read that memory whole
+                self._graph.call_method("copy_", (self._copies[destination], self._copies[written[node]]))
 
 
 def _levels(draft: Draft) -> dict[fx.Node, int]:

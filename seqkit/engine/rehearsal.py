@@ -106,9 +106,10 @@ class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # likewise
 
 def _in_own_function() -> bool:
     """Whether the call comes from the forward pass of an `autograd.Function`."""
+    apply: Any = inspect.unwrap(torch.autograd.Function.apply.__func__)  # type: ignore[attr-defined]
     frame: Any = inspect.currentframe()
     while frame is not None:
-        if frame.f_code is torch.autograd.Function.apply.__func__.__code__:
+        if frame.f_code is apply.__code__:
             return True
         frame = frame.f_back
     return False

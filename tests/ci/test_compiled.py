@@ -1,12 +1,21 @@
 """The engine that needs a compiler."""
 
 import pytest
+import torch
 
-from seqkit import unroll
+from seqkit import Cell, unroll
+from seqkit.bench.steps import GRU, LSTM, LayerNormLSTM
 from seqkit.cells import RNN
 from seqkit.errors import SplitError
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
+
+
+@pytest.mark.parametrize("kind", [GRU, LSTM, LayerNormLSTM])
+def test_gated_cells(kind: type[Cell]) -> None:
+    cell = kind(5, 8).double()
+    ids = torch.randint(5, (3, 7))
+    require_equal(everything(cell, ids, engine="compiled"), everything(cell, ids, engine="loop"))
 
 
 @pytest.mark.parametrize("seed", range(5))
