@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from seqkit.engine.graphs import aten, is_pointwise, is_view
+from seqkit.engine.graphs import ancestors, aten, is_pointwise, is_view, returned
 from seqkit.engine.products import tall_product
 
 Values = dict[fx.Node, Any]
@@ -30,7 +30,7 @@ def run_batched(
         per_step: for each input, whether it holds all steps, the time first.
     """
     values, varying = _evaluate(stage, given, per_step)
-    return [(values[node], node in varying) for node in _returned(stage)]
+    return [(values[node], node in varying) for node in returned(stage.graph)]
 
 
 def sum_over_time(
@@ -40,7 +40,7 @@ def sum_over_time(
 
     A sum of products over the steps, as the gradient of a weight is, is one product over batch x time.
     """
-    outputs = _returned(stage)
+    outputs = returned(stage.graph)
     wanted = [node for index, node in enumerate(outputs) if index not in summed]
     values, varying = _evaluate(stage, given, per_step, wanted)
 
@@ -89,11 +89,6 @@ _LINEAR = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default}
 """Operations of one tensor that may be done after the sum over the steps in place of before it."""
 
 
-def _returned(stage: fx.GraphModule) -> Sequence[fx.Node]:
-    outputs: Any = stage.graph.output_node().args[0]  # a tuple of nodes
-    return tuple(outputs)
-
-
 def _product_over_time(left: Tensor, right: Tensor) -> Tensor:
     """The sum over t of left[t] @ right[t], as one product."""
     if left.ndim == 3:  # (T, M, B) and (T, B, N)
@@ -112,7 +107,7 @@ def _evaluate(
     placeholders = [node for node in stage.graph.nodes if node.op == "placeholder"]
     values: Values = dict(zip(placeholders, given, strict=True))
     varying = {node for node, tall in zip(placeholders, per_step, strict=True) if tall}
-    needed = _needed(wanted)
+    needed = ancestors(returned(stage.graph) if wanted is None else wanted)
     for node in stage.graph.nodes:
         if node.op == "get_attr":
             values[node] = getattr(stage, str(node.target))
@@ -120,22 +115,9 @@ def _evaluate(
             continue
         if any(read in varying for read in node.all_input_nodes):
             varying.add(node)
-        if needed is None or node in needed:
+        if node in needed:
             values[node] = _apply(node, values, varying)
     return values, varying
-
-
-def _needed(wanted: Sequence[fx.Node] | None) -> set[fx.Node] | None:
-    if wanted is None:
-        return None
-    found: set[fx.Node] = set()
-    waiting = list(wanted)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(node.all_input_nodes)
-    return found
 
 
 def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.Node]) -> Any:

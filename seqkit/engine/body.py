@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from seqkit.engine.graphs import Stage, aten, insert, value_of
+from seqkit.engine.graphs import Stage, aten, insert, returned, value_of
 from seqkit.engine.products import is_worth_packing, pack, packed_product
 
 Step = Callable[..., Any]
@@ -83,7 +83,7 @@ def draft_body(stage: Stage, constants: int, results: int) -> Draft:
     """
     source = stage.run.graph
     inputs = source.find_nodes(op="placeholder")
-    outputs: list[fx.Node] = list(source.output_node().args[0])  # type: ignore[arg-type]  # a tuple of nodes
+    outputs = returned(source)
     graph = fx.Graph()
     copies = {node: _placeholder(graph, node.name, node) for node in inputs[:constants]}
     products = _products_to_pack(source, inputs[:constants])

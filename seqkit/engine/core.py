@@ -23,6 +23,7 @@ from seqkit.engine.batched import sum_over_time
 from seqkit.engine.body import Body
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
+from seqkit.engine.loop import like_rows, reset_leaf
 from seqkit.engine.loops import BackwardLoop, ForwardLoop, nodes_of
 from seqkit.engine.lowering import Lower
 from seqkit.engine.memory import Pool
@@ -203,7 +204,7 @@ def _forward(
     else:
         for t, row in enumerate(rows):
             for memory, target, start in zip(states, before, initial, strict=True):
-                target[t].copy_(torch.where(_like_rows(reset[t], start), start.to(memory.dtype), memory[t]))
+                target[t].copy_(reset_leaf(reset[t], start, memory[t]))
             step(*row)
     return arrays, [memory[time].clone() for memory in states]
 
@@ -267,7 +268,7 @@ def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor
     """The gradients that go on to the step before; rows that started anew give theirs back."""
     going_on = []
     for gradient, total in zip(gradients, d_initial, strict=True):
-        back = _like_rows(reset, gradient)
+        back = like_rows(reset, gradient)
         total += torch.where(back, gradient, 0)
         going_on.append(torch.where(back, 0, gradient))
     return going_on
@@ -291,11 +292,6 @@ def _rows(time: int, columns: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
 def _zeros(time: int, node: fx.Node) -> Tensor:
     value = value_of(node)
     return torch.zeros((), dtype=value.dtype, device=value.device).expand(time, *value.shape).contiguous()
-
-
-def _like_rows(rows: Tensor, other: Tensor) -> Tensor:
-    """`(batch,)` with as many axes as the other tensor."""
-    return rows.view(-1, *[1] * (other.ndim - 1))
 
 
 def _spread(gradients: Sequence[Tensor], floats: Sequence[bool]) -> list[Tensor | None]:

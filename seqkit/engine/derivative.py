@@ -25,6 +25,7 @@ from seqkit.engine.graphs import (
     frontier,
     insert,
     is_view,
+    returned,
     value_of,
     without_repetition,
 )
@@ -76,9 +77,9 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
         )
     graph = _tidy(traced)
     placeholders = graph.find_nodes(op="placeholder")
-    returned: list[fx.Node] = list(graph.output_node().args[0])  # type: ignore[arg-type]  # a list of nodes
+    given_back = returned(graph)
     d_results = dict(zip(floats, placeholders[len(values) :], strict=True))
-    gradients = dict(zip(asked, returned[len(results) :], strict=True))
+    gradients = dict(zip(asked, given_back[len(results) :], strict=True))
     backwards = dependents(graph, {*d_results.values()})
     # What no gradient reaches is zero.
     d_given = [node if (node := gradients.get(i)) in backwards else None for i in range(len(given))]
@@ -88,8 +89,8 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
         inputs=placeholders[:i],
         constants=placeholders[i:c],
         state=placeholders[c : len(values)],
-        new_state=returned[:s],
-        emitted=returned[s : len(results)],
+        new_state=given_back[:s],
+        emitted=given_back[s : len(results)],
         d_new_state=[d_results.get(index) for index in range(s)],
         d_emitted=[d_results.get(index) for index in range(s, len(results))],
         d_inputs=d_given[:i],

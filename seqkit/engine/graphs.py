@@ -45,11 +45,6 @@ class Stage:
     outputs: list[fx.Node]
     run: fx.GraphModule
 
-    @property
-    def trivial(self) -> bool:
-        """Whether nothing is computed: every output is an input."""
-        return all(node.op in ("placeholder", "output") for node in self.run.graph.nodes)
-
 
 def is_view(node: fx.Node) -> bool:
     """Whether the node is another look at its input, one result of several included."""
@@ -72,15 +67,16 @@ def dependents(graph: fx.Graph, sources: Collection[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def ancestors(targets: Iterable[fx.Node]) -> set[fx.Node]:
-    """The targets, and every node that one of them is computed from."""
+def ancestors(targets: Iterable[fx.Node], ends: Collection[fx.Node] = ()) -> set[fx.Node]:
+    """The targets, and every node that one of them is computed from; not beyond the ends."""
     found: set[fx.Node] = set()
     waiting = list(targets)
     while waiting:
         node = waiting.pop()
         if node not in found:
             found.add(node)
-            waiting.extend(node.all_input_nodes)
+            if node not in ends:
+                waiting.extend(node.all_input_nodes)
     return found
 
 
@@ -114,15 +110,7 @@ def base_of(node: fx.Node) -> fx.Node:
 def extract(graph: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> Stage:
     """The part of the graph that computes the outputs from the inputs."""
     given = set(inputs)
-    needed: set[fx.Node] = set()
-    waiting = list(outputs)
-    while waiting:
-        node = waiting.pop()
-        if node not in needed:
-            needed.add(node)
-            if node not in given:
-                assert node.op != "placeholder", f"{node} is needed and not given"
-                waiting.extend(node.all_input_nodes)
+    needed = ancestors(outputs, given)
     part = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in inputs:
@@ -130,9 +118,16 @@ def extract(graph: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Nod
         copies[node].meta = dict(node.meta)
     for node in graph.nodes:
         if node in needed and node not in given:
+            assert node.op != "placeholder", f"{node} is needed and not given"
             copies[node] = part.node_copy(node, copies.__getitem__)
     part.output(tuple(copies[node] for node in outputs))
     return Stage(list(inputs), list(outputs), fx.GraphModule(_constants(graph), part))
+
+
+def returned(graph: fx.Graph) -> list[fx.Node]:
+    """The nodes that the graph gives back."""
+    outputs: Any = graph.output_node().args[0]  # every graph here returns a list or a tuple of nodes
+    return list(outputs)
 
 
 def without_repetition(traced: fx.GraphModule) -> fx.Graph:

@@ -24,7 +24,7 @@ from seqkit.errors import SeqkitError, SplitError
 
 _NUMBERS: Final = "it needs the value of a tensor in Python"
 _REFUSED: Final = {
-    **dict.fromkeys(("item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__len__"), _NUMBERS),
+    **dict.fromkeys(("item", "tolist", "__bool__", "__int__", "__float__", "__index__"), _NUMBERS),
     **dict.fromkeys(("__complex__", "is_nonzero", "equal", "allclose", "__contains__"), _NUMBERS),
     **dict.fromkeys(("numpy", "__array__", "__dlpack__", "data_ptr"), "it leaves PyTorch"),
     **dict.fromkeys(
@@ -32,7 +32,6 @@ _REFUSED: Final = {
     ),
     **dict.fromkeys(("backward", "requires_grad_", "grad"), "it computes gradients itself"),
 }
-_QUIET: Final = frozenset({"__len__"})  # the length of a tensor is its shape, which is known
 
 Result = tuple[Tensor, Any]
 
@@ -79,7 +78,7 @@ class _Watch(TorchFunctionMode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = getattr(function, "__name__", "")
-        if name in _REFUSED and name not in _QUIET:
+        if name in _REFUSED:
             raise _RefusedError(_REFUSED[name])
         if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
             raise _RefusedError("it goes around autograd with .data (use .detach())")

@@ -30,6 +30,7 @@ from seqkit.engine.graphs import (
     frontier,
     insert,
     is_view,
+    returned,
     value_of,
 )
 from seqkit.engine.loops import ForwardLoop, forward_loop
@@ -67,7 +68,7 @@ def split_step(step: StepGraph, *, ids: bool) -> Split:
     x = _gather_rows(graph, step.x) if ids else step.x
     _own_memory(graph, *_kinds(graph, x, step.state))
     constant, waits = _kinds(graph, x, step.state)
-    output, *new_state = _returned(graph)
+    output, *new_state = returned(graph)
 
     in_core = ancestors(new_state) & waits - {*step.state}
     read_after = frontier([output], lambda node: node in waits - in_core - {*step.state}, constant)
@@ -100,11 +101,6 @@ def split_step(step: StepGraph, *, ids: bool) -> Split:
         ),
         after=extract(graph, read_after, [output]),
     )
-
-
-def _returned(graph: fx.Graph) -> list[fx.Node]:
-    """Output and new state, as the traced step returns them."""
-    return list(graph.output_node().args[0])  # type: ignore[arg-type]  # a list of nodes
 
 
 def _kinds(graph: fx.Graph, x: fx.Node, state: Iterable[fx.Node]) -> tuple[set[fx.Node], set[fx.Node]]:

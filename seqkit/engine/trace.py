@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import checked_step
-from seqkit.engine.graphs import aten, without_repetition
+from seqkit.engine.graphs import aten, returned, without_repetition
 from seqkit.engine.rehearsal import rehearse
 from seqkit.engine.weights import Weights, replaced
 from seqkit.errors import SplitError
@@ -67,14 +67,13 @@ class StepGraph:
     Attributes:
         graph: the nodes; `node.meta["val"]` is a fake tensor of its shape and dtype.
         weights, x, state: its placeholders.
-        output, new_state: the nodes that it returns.
+        new_state: what it returns after the output.
     """
 
     graph: fx.Graph
     weights: list[fx.Node]
     x: fx.Node
     state: list[fx.Node]
-    output: fx.Node
     new_state: list[fx.Node]
 
 
@@ -121,11 +120,8 @@ def _step_graph(traced: fx.GraphModule, count: int) -> StepGraph:
     traced.graph.eliminate_dead_code()
     graph = without_repetition(traced)
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    returned: Any = graph.output_node().args[0]
-    output, *new_state = returned
-    return StepGraph(
-        graph, placeholders[:count], placeholders[count], placeholders[count + 1 :], output, new_state
-    )
+    _, *new_state = returned(graph)
+    return StepGraph(graph, placeholders[:count], placeholders[count], placeholders[count + 1 :], new_state)
 
 
 def _fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
