@@ -77,16 +77,17 @@ class CategoricalHead(Head):
             SamplingError: an option is out of its range, or a logit is not a number.
         """
         check_sampling(temperature, top_k, top_p)
-        logits = outputs.detach().to("cpu", torch.float64)
-        if logits.isnan().any():
+        likeliest, ids = outputs.detach().cpu().max(-1)  # not a number, where one of them is not
+        if likeliest.isnan().any():
             raise SamplingError("the model's prediction is not a number: its weights have diverged.")
         if temperature == 0:
-            return logits.argmax(-1)
+            return ids
         # Subtracting the maximum first keeps a tiny temperature from overflowing.
+        logits = outputs.detach().to("cpu", torch.float64)
         logits = (logits - logits.amax(-1, keepdim=True)) / temperature
         if top_k is not None and top_k < self.output_size:
-            likeliest = logits.topk(top_k)  # by index: of equal logits no more than k are kept
-            logits = torch.full_like(logits, -torch.inf).scatter(-1, likeliest.indices, likeliest.values)
+            kept = logits.topk(top_k)  # by index: of equal logits no more than k are kept
+            logits = torch.full_like(logits, -torch.inf).scatter(-1, kept.indices, kept.values)
         probabilities = logits.softmax(-1)
         if top_p is not None and top_p < 1:
             ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Literal
@@ -118,11 +118,11 @@ class SequenceModel(nn.Module):
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model is in evaluation mode inside, and afterwards each module is in the mode that it was in."""
-    training = [module for module in model.modules() if module.training]
-    if training:
-        model.eval()
+def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """These modules are in evaluation mode inside, and afterwards in the mode that they were in."""
+    training = [module for module in modules if module.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import logging
 import weakref
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import check_cell
-from seqkit.engine.loop import one_hot_rows, unroll_loop
+from seqkit.engine.loop import one_hot, one_hot_rows, unroll_loop
 from seqkit.errors import ContractError, SplitError, UnknownNameError
 
-__all__ = ["ENGINES", "check_cell", "choose_engine", "unroll", "unroll_named"]
+__all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "unroll", "unroll_named"]
+
+if TYPE_CHECKING:
+    from seqkit.engine.fused import FusedEngine
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ Engine = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
 
 
 @cache
-def _fused() -> Engine:
+def _fused() -> FusedEngine:
     from seqkit.engine.fused import FusedEngine  # tracing takes half a second to import
 
     return FusedEngine()
@@ -110,6 +113,30 @@ def unroll_named(
         if checkpoint_every < 1:
             raise ContractError(f"checkpoint_every must be 1 or more, got {checkpoint_every}.")
         return _run_checkpointed(engine, cell, x, state, reset, checkpoint_every)
+
+
+def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tensor]:
+    """A function from an input to the output, which moves its own state on: for generation.
+
+    What depends on the weights only is computed now, so they must not change while it is used. There are
+    no gradients. Where the step cannot be split, the function calls the step itself.
+
+    Args:
+        cell: the step.
+        x: an input like those that will come: `(batch, input_size)`, or integer ids `(batch,)`.
+        state: the state before the first of them.
+    """
+    try:
+        return _fused().stepper(cell, x, state)
+    except SplitError as error:
+        _log_once(cell, str(error))
+
+    def advance(x: Tensor) -> Tensor:
+        nonlocal state
+        output, state = cell.step(x if x.is_floating_point() else one_hot(cell, x), state)
+        return output
+
+    return advance
 
 
 def choose_engine(engine: str, cell: Cell | None = None, device: torch.device | None = None) -> str:

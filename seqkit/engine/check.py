@@ -31,8 +31,7 @@ def difference_from_loop(
     if not _rows_are_apart(cell, x, state):
         return "its rows see each other"
     ours, theirs = (_results(engine, cell, weights, x, state, reset) for engine in (unroll, unroll_loop))
-    # Under autocast the gradient of a weight is exact to no more digits than what it came through.
-    tolerance = max(_TOLERANCE.get(each.dtype, 0.0) for part in theirs for each in part)
+    tolerance = _tolerance(x.device, [each for part in theirs for each in part])
     for what, ours_part, theirs_part in zip(("output", "state", "gradient"), ours, theirs, strict=True):
         if not _close(ours_part, theirs_part, tolerance):
             return f"its {what} differs from the loop's"
@@ -78,7 +77,15 @@ def _rows_are_apart(cell: Cell, x: Tensor, state: State) -> bool:
         together = cell.step(first, state)
         alone = cell.step(first[:1], map_state(lambda leaf: leaf[:1], state))
     rows, row = [leaf[:1] for leaf in pytree.tree_leaves(together)], list(pytree.tree_leaves(alone))
-    return _close(rows, row, max(_TOLERANCE.get(leaf.dtype, 0.0) for leaf in row))
+    return _close(rows, row, _tolerance(x.device, row))
+
+
+def _tolerance(device: torch.device, results: Sequence[Tensor]) -> float:
+    """Under autocast a result is exact to no more digits than what it came through."""
+    dtypes = {each.dtype for each in results}
+    if torch.is_autocast_enabled(device.type):
+        dtypes.add(torch.get_autocast_dtype(device.type))
+    return max(_TOLERANCE.get(dtype, 0.0) for dtype in dtypes)
 
 
 def _close(ours: Sequence[Any], theirs: Sequence[Any], tolerance: float) -> bool:

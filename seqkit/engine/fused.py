@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from seqkit.cells.base import Cell, State, map_state
 from seqkit.engine.attributes import attributes_of
 from seqkit.engine.batched import run_batched
+from seqkit.engine.body import Body
 from seqkit.engine.check import difference_from_loop
 from seqkit.engine.core import Core, run_core
 from seqkit.engine.graphs import Stage, value_of
@@ -25,6 +26,9 @@ from seqkit.engine.split import split_step
 from seqkit.engine.trace import StepGraph, trace_step
 from seqkit.engine.weights import Weights, weights_of
 from seqkit.errors import SeqkitError, SplitError
+
+Stepper = Callable[[Tensor], Tensor]
+"""Takes an input, moves its state on, and returns the output."""
 
 _UNSETTLED_STEPS = 3
 
@@ -66,6 +70,19 @@ class FusedEngine:
             f"the step of {type(cell).__name__} cannot be split: "
             "its state has another shape or dtype at every step."
         )
+
+    def stepper(self, cell: Cell, x: Tensor, state: State) -> Stepper:
+        """See `make_stepper`.
+
+        Raises:
+            SplitError: the step cannot be split, or the split differs from the loop.
+        """
+        with parametrize.cached(), torch.no_grad():
+            weights = weights_of(cell)
+            plan = self._plan(cell, weights, x[:, None], state, None)
+            if not plan.settled:
+                raise SplitError(f"the state of {type(cell).__name__} changes its shape or dtype.")
+            return plan.stepper(weights, state)
 
     def _plan(self, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Plan:
         """The plan for such a call; made, and held against the loop, when it is first needed."""
@@ -112,6 +129,7 @@ class Plan:
         self._split = split_step(step, ids=ids) if self.settled else None
         self._lower, self._pool = lower, pool
         self._core: Core | None = None
+        self._step: Body | None = None
 
     def unroll(
         self, weights: Weights, cell: Cell, x: Tensor, state: State, reset: Tensor | None
@@ -145,6 +163,24 @@ class Plan:
         if not varying:
             output = output.expand(time, *output.shape)
         return output.transpose(0, 1), pytree.tree_unflatten(final, structure)
+
+    def stepper(self, weights: Weights, state: State) -> Stepper:
+        """One step at a time, with what reads the weights only computed now, once."""
+        split = self._split
+        assert split is not None  # it is settled
+        constants = split.constants.run(*weights.values())
+        if self._step is None:
+            self._step = lower(split.step, len(constants), len(split.step.outputs))
+        step = self._step.bind(constants)
+        leaves = pytree.tree_leaves(state)
+
+        def advance(x: Tensor) -> Tensor:
+            nonlocal leaves
+            output: Tensor
+            output, *leaves = step(x, *leaves)
+            return output
+
+        return advance
 
     def _core_for(self, inputs: list[Tensor], constants: list[Tensor]) -> Core:
         """The loops; which gradients are wanted is the same at every call, for it is in the key."""

@@ -22,6 +22,7 @@ _PUBLIC: Final = {
     aten.bmm.default: torch.bmm,
     aten.cat.default: torch.cat,
     aten.div.Tensor: torch.div,
+    aten.embedding.default: torch.embedding,
     aten.exp.default: torch.exp,
     aten.mm.default: torch.mm,
     aten.mul.Tensor: torch.mul,

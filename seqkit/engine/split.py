@@ -47,12 +47,14 @@ class Split:
         before: x, constants -> what core and after read of the input; for all steps at once.
         core: inputs, constants, state -> new state, emitted; step by step.
         after: emitted, inputs, constants -> output; for all steps at once.
+        step: constants, x, state -> output, new state; undivided, where steps come one at a time.
     """
 
     constants: Stage
     before: Stage
     core: ForwardLoop
     after: Stage
+    step: Stage
 
 
 def split_step(step: StepGraph, *, ids: bool) -> Split:
@@ -100,6 +102,7 @@ def split_step(step: StepGraph, *, ids: bool) -> Split:
             emitted=emitted,
         ),
         after=extract(graph, read_after, [output]),
+        step=extract(graph, [*shared, x, *step.state], [output, *new_state]),
     )
 
 
@@ -117,8 +120,9 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
         ids = graph.placeholder("ids")
     with fake_mode_of(x):
         ids.meta["val"] = torch.empty(rows, dtype=torch.int64, device=value_of(x).device)
-    for node in list(x.users):
-        if node.target == aten.mm.default and node.args[0] is x:
+    casts = [node for node in x.users if node.target == aten._to_copy.default]  # autocast's: one-hot as well
+    for node in [user for rows in (x, *casts) for user in rows.users]:
+        if node.target == aten.mm.default and node.args[0] in (x, *casts):
             with graph.inserting_before(node):
                 matrix = insert(
                     graph, aten.clone.default, node.args[1], memory_format=torch.contiguous_format
@@ -126,8 +130,11 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
                 node.replace_all_uses_with(insert(graph, aten.embedding.default, matrix, ids))
             graph.erase_node(node)
             _add_to_rows(graph, matrix)
+    for cast in casts:
+        if not cast.users:
+            graph.erase_node(cast)
     if x.users:
-        with graph.inserting_before(next(iter(graph.find_nodes(op="call_function")))):
+        with graph.inserting_before(next(node for node in graph.nodes if node.op == "call_function")):
             dtype, device = value_of(x).dtype, value_of(x).device
             eye = graph.call_function(aten.eye.default, (features,), {"dtype": dtype, "device": device})
             with fake_mode_of(x):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from seqkit.cells import State
 from seqkit.errors import SamplingError
 from seqkit.heads import check_sampling
+from seqkit.inference.stepping import Stepper
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
 
@@ -84,20 +84,24 @@ def _pieces(
         generator.manual_seed(seed)
     device = device_of(model)
     decoder = tokenizer.decoder()
-    state: State = None
-    ids = [tokenizer.start_id, *tokenizer.encode_prompt(prompt)]
+    modules = [*model.modules()]
+    stepper: Stepper | None = None
+    ids = torch.tensor([tokenizer.start_id, *tokenizer.encode_prompt(prompt)], device=device)
     for _ in range(max_tokens):
-        with evaluating(model), torch.inference_mode():
-            outputs, state = model(torch.tensor([ids], device=device), state)
-            outputs = outputs[0, -1]
+        with evaluating(modules), torch.inference_mode():
+            if stepper is None:
+                outputs, state = model(ids[None])
+                stepper, outputs = Stepper(model, state), outputs[:, -1]
+            else:
+                outputs = stepper(ids)
             if tokenizer.unknown_id is not None:
-                outputs[tokenizer.unknown_id] = -torch.inf  # there is no text that it would stand for
-            token_id = int(model.head.sample(outputs, generator, **options))
+                outputs[:, tokenizer.unknown_id] = -torch.inf  # there is no text that it would stand for
+            ids = model.head.sample(outputs, generator, **options)
+            token_id = int(ids)
         if token_id == tokenizer.end_id:
             break
         if piece := decoder.push(token_id):
             yield piece
-        ids = [token_id]
     if piece := decoder.flush():
         yield piece
 

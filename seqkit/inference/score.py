@@ -52,7 +52,7 @@ def score(model: SequenceModel, tokenizer: Tokenizer, text: str) -> Score:
     inputs = torch.cat([targets.new_tensor([tokenizer.start_id]), targets[:-1]])
     state: State = None
     nats = []
-    with evaluating(model), torch.inference_mode():
+    with evaluating(model.modules()), torch.inference_mode():
         for read, expected in zip(torch.split(inputs, CHUNK), torch.split(targets, CHUNK), strict=True):
             outputs, state = model(read[None], state)
             nats.append(model.head.loss(outputs[0], expected))

@@ -36,6 +36,19 @@ class CharConfig(TokenizerConfig):
     """An unknown character is read as `<unk>`, or is an error."""
 
 
+class WordConfig(TokenizerConfig):
+    """One token a word, number, mark or white space; in Chinese and Japanese, one a character."""
+
+    lowercase: bool = False
+    """Words are read, and generated, in lower case."""
+    min_count: int = Field(default=1, ge=1)
+    """How often a word has to stand in the training text to be a token."""
+    max_vocab: int | None = Field(default=None, ge=2)
+    """The most tokens, `<unk>` counted: the rarest words are left out."""
+    unknown: Literal["token", "spell"] = "token"
+    """An unknown word is read as `<unk>`, or spelled in the characters of the training text."""
+
+
 class TextConfig(SourceConfig):
     """Text files: a path, a list, a glob, or one of these a split."""
 
@@ -64,8 +77,11 @@ def seqkit_cells() -> list[CellPlugin]:
 
 @hookimpl
 def seqkit_tokenizers() -> list[TokenizerPlugin]:
-    """Characters."""
-    return [TokenizerPlugin("char", CharConfig, "seqkit.tokenizers:CharTokenizer")]
+    """Characters and words."""
+    return [
+        TokenizerPlugin("char", CharConfig, "seqkit.tokenizers:CharTokenizer"),
+        TokenizerPlugin("word", WordConfig, "seqkit.tokenizers:WordTokenizer"),
+    ]
 
 
 @hookimpl

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -110,7 +110,7 @@ class Tokenizer(ABC):
             UnknownCharacterError: with its position in the whole text.
         """
         offset = 0
-        for text in self._safe_pieces(pieces):
+        for text in safe_pieces(pieces, self.safe_cut):
             try:
                 ids = self.encode(text)
             except UnknownCharacterError as error:
@@ -127,15 +127,17 @@ class Tokenizer(ABC):
             unknown = [] if self.unknown_id is None else [self.unknown_id]
             return [index for ids in known for index in ids or unknown]
 
-    def _safe_pieces(self, pieces: Iterable[str]) -> Iterator[str]:
-        pending = ""
-        for piece in pieces:
-            pending += piece
-            if cut := self.safe_cut(pending):
-                yield pending[:cut]
-                pending = pending[cut:]
-        if pending:
-            yield pending
+
+def safe_pieces(pieces: Iterable[str], safe_cut: Callable[[str], int]) -> Iterator[str]:
+    """The same text, in pieces that end where `safe_cut` says that it can be cut."""
+    pending = ""
+    for piece in pieces:
+        pending += piece
+        if cut := safe_cut(pending):
+            yield pending[:cut]
+            pending = pending[cut:]
+    if pending:
+        yield pending
 
 
 class Decoder:
@@ -169,3 +171,15 @@ class Decoder:
     def _added(self) -> str:
         before = self._tokenizer.decode(self._before)
         return self._tokenizer.decode([*self._before, *self._pending])[len(before) :]
+
+
+class PlainDecoder(Decoder):
+    """For a tokenizer whose ids are text each by itself: nothing is ever held back."""
+
+    def push(self, token_id: int) -> str:
+        """The text of this id."""
+        return self._tokenizer.decode([token_id])
+
+    def flush(self) -> str:
+        """Nothing is left."""
+        return ""

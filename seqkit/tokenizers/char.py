@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seqkit.errors import SourceError, UnknownCharacterError
 from seqkit.fingerprint import fingerprint
-from seqkit.tokenizers.base import REPLACEMENT, Decoder, Ids, Tokenizer
+from seqkit.tokenizers.base import REPLACEMENT, Decoder, Ids, PlainDecoder, Tokenizer
 
 CODE_POINTS = 0x110000
 UNKNOWN_ID = 0
@@ -93,7 +93,7 @@ class CharTokenizer(Tokenizer):
 
     def decoder(self) -> Decoder:
         """Each id is a character, so nothing is ever held back."""
-        return _CharDecoder(self)
+        return PlainDecoder(self)
 
     @property
     def fingerprint(self) -> str:
@@ -112,14 +112,6 @@ class CharTokenizer(Tokenizer):
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The tokenizer that `to_json` described."""
         return cls("".join(data["characters"]), errors=data["errors"], frequent=data["frequent"])
-
-
-class _CharDecoder(Decoder):
-    def push(self, token_id: int) -> str:
-        return self._tokenizer.decode([token_id])
-
-    def flush(self) -> str:
-        return ""
 
 
 def _code_points(text: str) -> NDArray[Any]:

@@ -41,7 +41,7 @@ def evaluate(
     """
     device = device_of(model)
     total, count = torch.zeros((), dtype=torch.float64, device=device), 0
-    with evaluating(model), torch.no_grad(), _random_stream_kept(device):
+    with evaluating(model.modules()), torch.no_grad(), _random_stream_kept(device):
         carried: State = None
         for item in data:
             batch = to_device(item, device)

@@ -14,7 +14,14 @@ class TwoLayers(Stacked):
 
 
 @parametrize_with_checks(
-    [CellCase("rnn"), CellCase(RNN, hidden_size=6, output_size=3), CellCase(TwoLayers), TokenizerCase("char")]
+    [
+        CellCase("rnn"),
+        CellCase(RNN, hidden_size=6, output_size=3),
+        CellCase(TwoLayers),
+        TokenizerCase("char"),
+        TokenizerCase("word"),
+        TokenizerCase("word", unknown="spell", min_count=2),
+    ]
 )
 def test_cells_and_tokenizers(check) -> None:  # type: ignore[no-untyped-def]
     check()
