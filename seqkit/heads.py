@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
@@ -78,7 +79,7 @@ class CategoricalHead(Head):
         """
         check_sampling(temperature, top_k, top_p)
         likeliest, ids = outputs.detach().cpu().max(-1)  # not a number, where one of them is not
-        if likeliest.isnan().any():
+        if math.isnan(likeliest.sum().item()):
             raise SamplingError("the model's prediction is not a number: its weights have diverged.")
         if temperature == 0:
             return ids

@@ -21,6 +21,7 @@ from seqkit.errors import PluginError, SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from seqkit.cells import Cell, State
+    from seqkit.engine.scan import linear_scan
     from seqkit.run import Run
     from seqkit.sources import Piece, Source, TextSource
     from seqkit.sources.base import cut_document
@@ -46,6 +47,7 @@ __all__ = [
     "TokenizerPlugin",
     "cut_document",
     "hookimpl",
+    "linear_scan",
 ]
 
 hookimpl = pluggy.HookimplMarker("seqkit")
@@ -159,6 +161,7 @@ _CONTRACTS = {
     "Cell": "seqkit.cells",
     "Piece": "seqkit.sources",
     "cut_document": "seqkit.sources.base",
+    "linear_scan": "seqkit.engine.scan",
     "Run": "seqkit.run",
     "Source": "seqkit.sources",
     "State": "seqkit.cells",

@@ -54,11 +54,8 @@ def engine(
 
     from seqkit.bench.engine import SHAPES, measure, plot
     from seqkit.bench.steps import CELLS
-    from seqkit.errors import UnknownNameError
 
-    for cell in cells:
-        if cell not in CELLS:
-            raise UnknownNameError("cell of this benchmark", cell, CELLS)
+    _known(cells)
     try:
         sizes = [(int(b), int(t), int(h)) for b, t, h in (shape.split("x") for shape in shapes)]
     except ValueError:
@@ -83,6 +80,46 @@ def engine(
             for row in rows
         ],
     )
+
+
+@command.command("generate")
+@click.argument("cells", nargs=-1, metavar="[CELL]...")
+@click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
+@click.option("--tokens", default=500, show_default=True, type=click.IntRange(min=1))
+@click.option("--repeats", default=15, show_default=True, type=click.IntRange(min=1))
+@json_option
+def generate(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
+    """Greedy generation beside a bare loop over the same cell."""
+    from seqkit.bench.generate import NAMES, measure
+
+    rows = measure(_known(cells) or NAMES, **options)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["cell", "hidden", "bare loop tokens/s", "seqkit.generate tokens/s", "ratio (from, to)"],
+        [
+            [
+                row["cell"],
+                str(row["hidden_size"]),
+                f"{row['bare_tokens_per_s']:,.0f}",
+                f"{row['generate_tokens_per_s']:,.0f}",
+                f"{row['ratio']:.2f} ({row['ratio_min']:.2f}, {row['ratio_max']:.2f})",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _known(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if all are cells of the engine's benchmark."""
+    from seqkit.bench.steps import CELLS
+    from seqkit.errors import UnknownNameError
+
+    for cell in cells:
+        if cell not in CELLS:
+            raise UnknownNameError("cell of this benchmark", cell, CELLS)
+    return cells
 
 
 @command.command("tokenizer")

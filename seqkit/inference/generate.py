@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from seqkit.errors import SamplingError
 from seqkit.heads import check_sampling
@@ -66,7 +67,8 @@ def stream(
     if "" in stops:
         raise SamplingError("a stop string must not be empty.")
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    return _until_stop(_pieces(model, tokenizer, prompt, max_tokens, seed, options), stops)
+    pieces = _pieces(model, tokenizer, prompt, max_tokens, seed, options)
+    return _until_stop(pieces, stops) if stops else pieces
 
 
 def _pieces(
@@ -85,6 +87,7 @@ def _pieces(
     device = device_of(model)
     decoder = tokenizer.decoder()
     modules = [*model.modules()]
+    allowed = _allowed(tokenizer, device)
     stepper: Stepper | None = None
     ids = torch.tensor([tokenizer.start_id, *tokenizer.encode_prompt(prompt)], device=device)
     for _ in range(max_tokens):
@@ -94,9 +97,7 @@ def _pieces(
                 stepper, outputs = Stepper(model, state), outputs[:, -1]
             else:
                 outputs = stepper(ids)
-            if tokenizer.unknown_id is not None:
-                outputs[:, tokenizer.unknown_id] = -torch.inf  # there is no text that it would stand for
-            ids = model.head.sample(outputs, generator, **options)
+            ids = model.head.sample(outputs + allowed, generator, **options)
             token_id = int(ids)
         if token_id == tokenizer.end_id:
             break
@@ -104,6 +105,14 @@ def _pieces(
             yield piece
     if piece := decoder.flush():
         yield piece
+
+
+def _allowed(tokenizer: Tokenizer, device: torch.device) -> Tensor:
+    """What is added to the logits: an unknown token cannot be drawn, for there is no text for it."""
+    allowed = torch.zeros(tokenizer.vocab_size, device=device)
+    if tokenizer.unknown_id is not None:
+        allowed[tokenizer.unknown_id] = -torch.inf
+    return allowed
 
 
 def _until_stop(pieces: Iterator[str], stops: Sequence[str]) -> Iterator[str]:

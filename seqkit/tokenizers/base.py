@@ -176,9 +176,15 @@ class Decoder:
 class PlainDecoder(Decoder):
     """For a tokenizer whose ids are text each by itself: nothing is ever held back."""
 
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(tokenizer)
+        self._texts: dict[int, str] = {}
+
     def push(self, token_id: int) -> str:
         """The text of this id."""
-        return self._tokenizer.decode([token_id])
+        if token_id not in self._texts:
+            self._texts[token_id] = self._tokenizer.decode([token_id])
+        return self._texts[token_id]
 
     def flush(self) -> str:
         """Nothing is left."""

@@ -108,6 +108,15 @@ def test_autocast(given_state: bool) -> None:
     assert cell.h2h.weight.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize("engine", ["fused", "compiled"])
+def test_ids_under_autocast(engine: str) -> None:
+    torch.manual_seed(0)
+    cell = RNN(5, 8)
+    ids = torch.randint(5, (3, 6))
+    with torch.autocast("cpu", torch.bfloat16):
+        require_equal(unroll(cell, ids, engine=engine), unroll(cell, ids, engine="loop"), 0.02)
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
 def test_ids_of_any_integer_type(cell: Annealed, dtype: torch.dtype) -> None:
     require_loop(cell, torch.randint(2, (3, 6)).to(dtype))

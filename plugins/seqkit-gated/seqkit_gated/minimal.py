@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from seqkit.plugin import Cell
+from seqkit.plugin import Cell, linear_scan
 
 
 class MinGRU(Cell):
@@ -34,6 +35,11 @@ class MinGRU(Cell):
         hidden = (1 - z) * hidden + z * positive(candidate)
         return hidden, hidden
 
+    def scan(self, x: Tensor, state: Tensor, reset: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """All steps at once: the states `(batch, time, hidden_size)`, and the last one."""
+        gate, candidate = self.i2h(x).chunk(2, dim=2)
+        return linear_scan(F.logsigmoid(-gate), torch.sigmoid(gate) * positive(candidate), state, reset)
+
 
 class MinLSTM(Cell):
     """The minimal LSTM; its two gates are scaled to sum to one.
@@ -59,6 +65,13 @@ class MinLSTM(Cell):
         f, i = torch.sigmoid(forget), torch.sigmoid(write)
         hidden = (f * hidden + i * positive(candidate)) / (f + i)
         return hidden, hidden
+
+    def scan(self, x: Tensor, state: Tensor, reset: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """All steps at once: the states `(batch, time, hidden_size)`, and the last one."""
+        forget, write, candidate = self.i2h(x).chunk(3, dim=2)
+        odds = F.logsigmoid(forget) - F.logsigmoid(write)  # the logarithm of f / i
+        values = torch.sigmoid(-odds) * positive(candidate)
+        return linear_scan(F.logsigmoid(odds), values, state, reset)
 
 
 def positive(x: Tensor) -> Tensor:
