@@ -111,6 +111,25 @@ def generate(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
     )
 
 
+@command.command("memory")
+@click.argument("cells", nargs=-1, metavar="[CELL]...")
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))
+@click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
+@json_option
+def memory(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
+    """What a forward and backward pass takes by each engine, at 100, 400 and 1,600 steps."""
+    from seqkit.bench.memory import NAMES, measure
+
+    rows = measure(_known(cells) or NAMES, **options)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["cell", "shape", *(f"{engine} MB" for engine in rows[0]["megabytes"])],
+        [[row["cell"], row["shape"], *(f"{mb:.0f}" for mb in row["megabytes"].values())] for row in rows],
+    )
+
+
 def _known(cells: tuple[str, ...]) -> tuple[str, ...]:
     """The names, if all are cells of the engine's benchmark."""
     from seqkit.bench.steps import CELLS

@@ -32,7 +32,7 @@ from seqkit.errors import ContractError
 Arrays = dict[fx.Node, Tensor]
 """For each node its value at every step, `(time, batch, ...)`."""
 
-CHUNK_BYTES: Final = 8 << 20
+CHUNK_BYTES: Final = 4 << 20
 """What the backward loop keeps at a time: it fits a processor's cache, and has rows enough for a product."""
 
 

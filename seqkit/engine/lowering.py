@@ -74,7 +74,9 @@ def _call(
         addend = next(read for read in node.all_input_nodes if read is not product)
         target, args = _sum_with(product, addend)
     args, kwargs = fx.map_arg((args, kwargs), copies.__getitem__)
-    out = _out_variant(target) if destinations and isinstance(target, torch._ops.OpOverload) else None
+    out = None
+    if destinations and isinstance(target, torch._ops.OpOverload) and _can_write(target, destinations[0]):
+        out = _out_variant(target)
     if out is not None:
         overload, name = out
         public = _PUBLIC.get(target) if name == "out" else None  # type: ignore[call-overload]  # an operation
@@ -112,6 +114,15 @@ def _is_inner_product(node: fx.Node, draft: Draft) -> bool:
     shape = value_of(node).shape
     same = {value_of(read).dtype for read in (*user.all_input_nodes, user)}
     return len(same) == 1 and value_of(user).shape == shape and value_of(addend).shape in (shape, shape[1:])
+
+
+def _can_write(target: torch._ops.OpOverload, destination: fx.Node) -> bool:
+    """Whether the operation can be trusted with such memory: some write as if it were one block.
+
+    In torch 2.13 softmax is one of these, for its rows.
+    """
+    products = (aten.mm.default, aten.addmm.default, aten.bmm.default)
+    return torch.Tag.pointwise in target.tags or target in products or value_of(destination).is_contiguous()
 
 
 @cache

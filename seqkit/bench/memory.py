@@ -1,0 +1,89 @@
+"""How much memory a forward and backward pass takes, by each engine."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from seqkit import unroll
+from seqkit.bench.steps import CELLS
+from seqkit.errors import SeqkitError
+
+VOCAB_SIZE = 65
+NAMES = ("rnn", "gru", "lstm")
+ENGINES = ("loop", "fused")
+
+
+def measure(
+    cells: tuple[str, ...] = NAMES,
+    *,
+    batch_size: int = 64,
+    hidden_size: int = 256,
+    times: tuple[int, ...] = (100, 400, 1600),
+) -> list[dict[str, Any]]:
+    """The growth of a process's peak, in megabytes, over what it held before; a new process each.
+
+    A pass reads ids, and ends in a readout and a cross entropy. A few steps warm it up, so that what is
+    loaded and compiled once is not counted; what an engine keeps for its next pass is.
+
+    Args:
+        cells: names of `seqkit.bench.steps.CELLS`.
+        batch_size, hidden_size: the shape.
+        times: numbers of steps; `checkpointed` is `fused` with `checkpoint_every` at their square root.
+    Returns:
+        A row a cell and a time: `megabytes` of each engine.
+    Raises:
+        SeqkitError: the system does not tell the peak of a process.
+    """
+    if not Path("/proc/self/clear_refs").exists():
+        raise SeqkitError("the peak of a process can be reset on Linux only; this benchmark needs that.")
+    rows = []
+    for name in cells:
+        for time in times:
+            shape = (batch_size, time, hidden_size)
+            found = {engine: _in_a_process(name, engine, None, *shape) for engine in ENGINES}
+            found["checkpointed"] = _in_a_process(name, "fused", math.isqrt(time), *shape)
+            rows.append({"cell": name, "shape": "x".join(map(str, shape)), "megabytes": found})
+    return rows
+
+
+def _in_a_process(*arguments: Any) -> float:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_growth, *arguments).result()
+
+
+def _growth(
+    name: str, engine: str, checkpoint_every: int | None, batch_size: int, time: int, hidden_size: int
+) -> float:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    cell, head = CELLS[name][0](VOCAB_SIZE, hidden_size), nn.Linear(hidden_size, VOCAB_SIZE)
+
+    def train(time: int) -> None:
+        ids, targets = torch.randint(VOCAB_SIZE, (2, batch_size, time))
+        outputs, _ = unroll(cell, ids, engine=engine, checkpoint_every=checkpoint_every)
+        logits = head(outputs.transpose(0, 1)).flatten(0, 1)
+        F.cross_entropy(logits, targets.t().flatten()).backward()  # type: ignore[no-untyped-call]
+
+    train(4 * (checkpoint_every or 1))
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now
+    train(time)
+    return _status("VmHWM") - before
+
+
+def _status(key: str) -> float:
+    """What the system says of this process, in megabytes."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(key))) * 1024 / 1e6
