@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqkit.cells import Cell, Stacked
-from seqkit.data import Corpus, Lanes, TextSplits, Windows, build_corpus
+from seqkit.data import Corpus, DocumentSplits, Lanes, Splits, TextSplits, Windows, build_corpus
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.errors import ContractError, SourceError
 from seqkit.model import SequenceModel
@@ -18,6 +18,7 @@ from seqkit.recipe import Component, ResolvedRecipe, TrainConfig
 from seqkit.sources import TextFiles, TextSource
 from seqkit.sources.text import Paths
 from seqkit.tokenizers import Tokenizer
+from seqkit.tokenizers.documents import with_end
 from seqkit.training import make_optimizer, make_schedule
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,17 @@ EVALUATION_LANES = 16
 class TextData:
     """A text, split and tokenised."""
 
-    splits: TextSplits
+    splits: Splits
     tokenizer: Tokenizer
     corpus: Corpus
+
+    def reading(self, split: str) -> dict[str, Any]:
+        """How windows of a split are read: after which token, where they start anew, what they stand for."""
+        return {
+            "start_id": self.tokenizer.start_id,
+            "end_id": self.tokenizer.end_id if self.splits.apart else None,
+            "counts": self.corpus.counts[split],
+        }
 
     def warn_of_unknown_characters(self) -> None:
         """Log how many characters the vocabulary lacks: they weigh on the bits per character."""
@@ -74,12 +83,30 @@ def text_files(recipe: ResolvedRecipe, path: Paths) -> TextFiles:
     return TextFiles(**{**given, "path": path})
 
 
+def split_text(
+    recipe: ResolvedRecipe, source: TextSource, fractions: tuple[float, float, float] | None
+) -> Splits:
+    """The splits of a source, documents joined or kept apart as the recipe says."""
+    data = recipe.data
+    if data.documents == "joined":
+        return TextSplits(source, fractions)
+    return DocumentSplits(source, fractions, lines=data.documents == "lines", seed=data.seed)
+
+
+def open_tokenizer(recipe: ResolvedRecipe, saved: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of a run, from what it saved."""
+    tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
+    tokenizer: Tokenizer = tokenizer_class.from_json(saved)
+    return tokenizer if recipe.data.documents == "joined" else with_end(tokenizer)
+
+
 def prepare_text(recipe: ResolvedRecipe, tokenizer: Tokenizer | None = None) -> TextData:
     """Split and tokenise the recipe's source; without a tokenizer, one is trained on its training split."""
-    splits = TextSplits(open_source(recipe.source), recipe.data.split)
+    splits = split_text(recipe, open_source(recipe.source), recipe.data.split)
     if tokenizer is None:
         factory: Any = recipe.tokenizer.entry.declaration.load()
-        tokenizer = factory.train(splits.texts("train"), **recipe.tokenizer.options())
+        trained = factory.train(splits.texts("train"), **recipe.tokenizer.options())
+        tokenizer = with_end(trained) if splits.apart else trained
     return TextData(splits, tokenizer, build_corpus(splits, tokenizer))
 
 
@@ -113,17 +140,16 @@ def training_batches(train: TrainConfig, data: TextData) -> Windows | Lanes:
             f"the training split has {counts.tokens} tokens, less than one window of train.seq_len = "
             f"{train.seq_len}.\n  Give more text, or a smaller train.seq_len."
         )
-    ids, start_id = data.corpus.ids("train"), data.tokenizer.start_id
+    ids, read = data.corpus.ids("train"), data.reading("train")
     if train.state == "reset":
         return Windows(
             ids,
             batch_size=train.batch_size,
             seq_len=train.seq_len,
-            start_id=start_id,
             shuffle_seed=train.seed,
-            counts=counts,
+            **read,
         )
-    lanes = Lanes(ids, lanes=train.batch_size, seq_len=train.seq_len, start_id=start_id, counts=counts)
+    lanes = Lanes(ids, lanes=train.batch_size, seq_len=train.seq_len, **read)
     if lanes.lanes < train.batch_size:
         logger.warning(
             "the training split has room for %d lanes of one window, not for train.batch_size = %d",
@@ -135,12 +161,10 @@ def training_batches(train: TrainConfig, data: TextData) -> Windows | Lanes:
 
 def evaluation_batches(train: TrainConfig, data: TextData, split: str) -> Windows | Lanes:
     """A whole split, read as the state policy says, every position counted once."""
-    ids, start_id, counts = data.corpus.ids(split), data.tokenizer.start_id, data.corpus.counts[split]
+    ids, read = data.corpus.ids(split), data.reading(split)
     if train.state == "reset":
-        return Windows(
-            ids, batch_size=train.batch_size, seq_len=train.seq_len, start_id=start_id, counts=counts
-        )
-    return Lanes(ids, lanes=EVALUATION_LANES, seq_len=train.seq_len, start_id=start_id, counts=counts)
+        return Windows(ids, batch_size=train.batch_size, seq_len=train.seq_len, **read)
+    return Lanes(ids, lanes=EVALUATION_LANES, seq_len=train.seq_len, **read)
 
 
 def validation_batches(train: TrainConfig, data: TextData) -> Windows | Lanes | None:

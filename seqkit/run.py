@@ -13,7 +13,7 @@ import torch
 
 from seqkit import build, inference, provenance, rundir
 from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog
-from seqkit.data import TextSplits, build_corpus
+from seqkit.data import build_corpus
 from seqkit.errors import SourceError
 from seqkit.model import SequenceModel
 from seqkit.plots import plot_loss
@@ -71,6 +71,25 @@ class Run:
             self.model, self.tokenizer, recipe_prompt if prompt is None else prompt, **chosen
         )
 
+    def copies(self, count: int = 1000, *, seed: int = 0, **options: Any) -> inference.Copies:
+        """Generate so many documents, and count how many are new and how many stand in the training split.
+
+        Args:
+            count: of documents, with the seeds `seed` to `seed + count - 1`.
+            options: see `generate`; the temperature is 1 unless it is given.
+        Raises:
+            SourceError: the run was not trained on documents that are kept apart.
+        """
+        splits = build.split_text(self.recipe, build.open_source(self.recipe.source), self.recipe.data.split)
+        if not splits.apart:
+            raise SourceError(
+                "the run was trained on one joined text: its documents have no end, and cannot be counted.\n"
+                '  Train with data.documents="apart", or "lines".'
+            )
+        options = {"prompt": "", "temperature": 1.0, **options}
+        texts = [self.generate(seed=seed + index, **options) for index in range(count)]
+        return inference.count_copies(texts, ("".join(document) for document in splits.documents("train")))
+
     def score(self, text: str) -> inference.Score:
         """What a text costs under the model; see `seqkit.score`."""
         return inference.score(self.model, self.tokenizer, text)
@@ -90,7 +109,7 @@ class Run:
             text = build.prepare_text(self.recipe, self.tokenizer)
         else:
             split = "all"
-            splits = TextSplits(build.text_files(self.recipe, data), None)
+            splits = build.split_text(self.recipe, build.text_files(self.recipe, data), None)
             text = build.TextData(splits, self.tokenizer, build_corpus(splits, self.tokenizer))
         counts = text.corpus.counts.get(split)
         if counts is None:
@@ -194,8 +213,7 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     rundir.require_run(path)
     overrides = provenance.require_plugins(path, registry)
     recipe = Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
-    tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
-    tokenizer: Tokenizer = tokenizer_class.from_json(rundir.read_json(path / rundir.TOKENIZER))
+    tokenizer = build.open_tokenizer(recipe, rundir.read_json(path / rundir.TOKENIZER))
     model = build.make_model(recipe, tokenizer.vocab_size)
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
     checkpoint.load_weights(model, best, build.choose_device(device))

@@ -293,3 +293,40 @@ def test_the_recipe_of_a_run_keeps_its_name(tiny_recipe: seqkit.Recipe) -> None:
     assert str(seqkit.train("runs/mine").path) == "runs/mine-2"
     with pytest.raises(RunError, match=r"no run directory mine. Did you mean runs/mine\?"):
         seqkit.load("mine")
+
+
+class TestDocuments:
+    @pytest.fixture
+    def names(self, workdir: Path) -> seqkit.Recipe:
+        names = [f"{a}{b}{c}" for a in ("an", "be", "li", "mo") for b in "aeiou" for c in ("na", "ra", "s")]
+        (workdir / "names.txt").write_text("\n".join(names * 20), "utf-8")
+        return (
+            seqkit.Recipe.load("names")
+            .with_data("names.txt")
+            .override(
+                ["~train.minutes", "train.steps=120", "train.warmup_steps=5", "train.learning_rate=1e-2"]
+            )
+        )
+
+    def test_new_documents_end_by_themselves(self, names: seqkit.Recipe) -> None:
+        run = seqkit.train(names, "out")
+        assert run.tokenizer.end_id == run.tokenizer.vocab_size - 1
+        texts = [run.generate(seed=seed) for seed in range(20)]
+        assert all(0 < len(text) < 12 for text in texts)
+        copies = run.copies(20)
+        assert (copies.generated, copies.distinct) == (20, len(set(texts)))
+        again = seqkit.load("out")
+        assert [again.generate(seed=seed) for seed in range(3)] == texts[:3]
+        assert again.evaluate("test")["loss"] == pytest.approx(run.evaluate("test")["loss"], rel=1e-6)
+        assert again.evaluate(data="names.txt")["loss"] > 0
+
+    def test_a_run_on_joined_text_has_no_documents_to_count(self, run: seqkit.Run) -> None:
+        with pytest.raises(SourceError, match='data.documents="apart"'):
+            run.copies(5)
+
+    def test_the_seeds_of_a_run_see_one_split(self, names: seqkit.Recipe) -> None:
+        first = seqkit.train(names, "a").provenance["data"]
+        second = seqkit.train(names.override(["train.seed=5"]), "b").provenance["data"]
+        assert first["splits"] == second["splits"]
+        other = seqkit.train(names.override(["data.seed=5"]), "c").provenance["data"]
+        assert first["splits"] != other["splits"]

@@ -116,7 +116,7 @@ def generate(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))
 @click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
 @json_option
-def memory(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
+def memory(cells: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """What a forward and backward pass takes by each engine, at 100, 400 and 1,600 steps."""
     from seqkit.bench.memory import NAMES, measure
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,13 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
         "sample": run.recipe.sample.prompt + run.generate(),
         "provenance": run.provenance,
     }
+    if run.recipe.data.documents != "joined":
+        copies = run.copies()
+        result["copies"] = asdict(copies)
     if not quiet:
         click.echo(f"\n{progress.summary}\n\n--- a sample ---\n{result['sample']}\n---\n")
+        if "copies" in result:
+            click.echo(f"At temperature 1, {copies}.\n")
         click.echo(
             f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:"
         )
@@ -79,10 +85,11 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
 def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> str:
     program, path = _program(), run.path
     given = "".join(f" -p {plugin}" for plugin in plugins)
+    apart, prompt = run.recipe.data.documents != "joined", '"The " --temperature 0.5'
     has_test = "test" in run.provenance["data"]["splits"]
     steps = [
         (f"{program} run {recipe} --data my.txt{given}", "train on a text of your own"),
-        (f'{program} generate {path} "The " --temperature 0.5{given}', "more text"),
+        (f"{program} generate {path} {'--num 10' if apart else prompt}{given}", "more text"),
         (f"{program} score {path} my.txt{given}", "how surprising a text is"),
         (
             f"{program} evaluate {path}{'' if has_test else ' --split validation'}{given}",

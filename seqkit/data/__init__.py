@@ -2,7 +2,18 @@
 
 from seqkit.data.batches import Batch
 from seqkit.data.corpus import Corpus, TextCounts, build_corpus
+from seqkit.data.documents import DocumentSplits
 from seqkit.data.lanes import Lanes, Windows
-from seqkit.data.split import TextSplits
+from seqkit.data.split import Splits, TextSplits
 
-__all__ = ["Batch", "Corpus", "Lanes", "TextCounts", "TextSplits", "Windows", "build_corpus"]
+__all__ = [
+    "Batch",
+    "Corpus",
+    "DocumentSplits",
+    "Lanes",
+    "Splits",
+    "TextCounts",
+    "TextSplits",
+    "Windows",
+    "build_corpus",
+]

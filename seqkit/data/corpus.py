@@ -24,7 +24,7 @@ import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from seqkit.data.split import TextSplits
+from seqkit.data.split import Splits
 from seqkit.errors import SourceError, UnknownCharacterError
 from seqkit.fingerprint import fingerprint
 from seqkit.tokenizers.base import Ids, Tokenizer
@@ -62,7 +62,7 @@ class Corpus:
         return np.asarray(np.memmap(self.path / f"{split}.bin", dtype=self.dtype, mode="r"))
 
 
-def build_corpus(splits: TextSplits, tokenizer: Tokenizer, cache: Path | None = None) -> Corpus:
+def build_corpus(splits: Splits, tokenizer: Tokenizer, cache: Path | None = None) -> Corpus:
     """The corpus of a text and a tokenizer: from the cache, or tokenised into it.
 
     Args:
@@ -107,11 +107,11 @@ def cache_dir() -> Path:
     return Path(chosen) if chosen else platformdirs.user_cache_path("seqkit", appauthor=False)
 
 
-def _write(splits: TextSplits, tokenizer: Tokenizer, folder: Path) -> None:
+def _write(splits: Splits, tokenizer: Tokenizer, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
     folder.mkdir()
     counts = {
-        split: _write_split(splits, split, tokenizer, folder / f"{split}.bin") for split in splits.parts
+        split: _write_split(splits, split, tokenizer, folder / f"{split}.bin") for split in splits.names
     }
     description: Mapping[str, Any] = {
         "format": FORMAT,
@@ -124,7 +124,7 @@ def _write(splits: TextSplits, tokenizer: Tokenizer, folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _write_split(splits: TextSplits, split: str, tokenizer: Tokenizer, path: Path) -> TextCounts:
+def _write_split(splits: Splits, split: str, tokenizer: Tokenizer, path: Path) -> TextCounts:
     tokens = characters = size = unknown = 0
     with path.open("wb") as file:
         for text, ids in _encoded(splits, split, tokenizer):
@@ -138,8 +138,12 @@ def _write_split(splits: TextSplits, split: str, tokenizer: Tokenizer, path: Pat
     return TextCounts(tokens, characters, size, unknown)
 
 
-def _encoded(splits: TextSplits, split: str, tokenizer: Tokenizer) -> Iterator[tuple[str, Ids]]:
+def _encoded(splits: Splits, split: str, tokenizer: Tokenizer) -> Iterator[tuple[str, Ids]]:
+    end = np.array([tokenizer.end_id], dtype=tokenizer.dtype) if splits.apart else None
     try:
-        yield from tokenizer.encode_stream(splits.texts(split))
+        for document in splits.documents(split):
+            yield from tokenizer.encode_stream(document)
+            if end is not None:
+                yield "\n", end  # it counts as the line end in whose place it stands
     except UnknownCharacterError as error:
         raise UnknownCharacterError(error.character, error.position, f" of the {split} split") from error

@@ -37,6 +37,8 @@ class Windows:
         batch_size: windows a batch; the last batch of an epoch may have fewer.
         seq_len: positions a window.
         start_id: the token before the first one.
+        end_id: a row starts anew at this token, the end of the document before; None where documents
+            are joined.
         shuffle_seed: shuffles the windows anew each epoch; None keeps the order of the text.
         counts: what the ids stand for, for `metrics`.
     """
@@ -48,11 +50,13 @@ class Windows:
         batch_size: int,
         seq_len: int,
         start_id: int,
+        end_id: int | None = None,
         shuffle_seed: int | None = None,
         counts: TextCounts | None = None,
     ) -> None:
         self._ids = _nonempty(ids)
-        self.batch_size, self.seq_len, self.start_id = batch_size, seq_len, start_id
+        self.batch_size, self.seq_len = batch_size, seq_len
+        self.start_id, self.end_id = start_id, end_id
         self._shuffle_seed = shuffle_seed
         self._counts = counts
         self._count = -(-len(ids) // seq_len)
@@ -77,7 +81,8 @@ class Windows:
         chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
         starts = chosen.astype(np.int64) * self.seq_len
         lengths = np.minimum(len(self._ids) - starts, self.seq_len)
-        return _gather(self._ids, starts, lengths, self.seq_len, self.start_id)
+        batch = _gather(self._ids, starts, lengths, self.seq_len, self.start_id)
+        return batch._replace(reset=_resets(batch.inputs, self.end_id))
 
     def metrics(self, loss_nats: float) -> dict[str, float]:
         """The mean loss of an epoch in bits per character and byte."""
@@ -92,6 +97,8 @@ class Lanes:
         lanes: rows of every batch; fewer where the text is shorter than a window a lane.
         seq_len: positions a window; the last window of an epoch may be shorter.
         start_id: the token before the first one.
+        end_id: a row starts anew at this token, the end of the document before; None where documents
+            are joined.
         counts: what the ids stand for, for `metrics`.
     """
 
@@ -102,11 +109,12 @@ class Lanes:
         lanes: int,
         seq_len: int,
         start_id: int,
+        end_id: int | None = None,
         counts: TextCounts | None = None,
     ) -> None:
         self._ids = _nonempty(ids)
         self.lanes = min(lanes, max(1, len(ids) // seq_len))
-        self.seq_len, self.start_id = seq_len, start_id
+        self.seq_len, self.start_id, self.end_id = seq_len, start_id, end_id
         self._counts = counts
         self._lane_length = -(-len(ids) // self.lanes)
         self._lane_starts = np.arange(self.lanes, dtype=np.int64) * self._lane_length
@@ -125,15 +133,23 @@ class Lanes:
         starts = self._lane_starts + start
         lengths = np.clip(len(self._ids) - starts, 0, time)
         batch = _gather(self._ids, starts, lengths, time, self.start_id)
-        if step > 0:
-            return batch
-        reset = torch.zeros(self.lanes, time, dtype=torch.bool)
-        reset[:, 0] = True
+        reset = _resets(batch.inputs, self.end_id)
+        if step == 0:
+            reset = torch.zeros(self.lanes, time, dtype=torch.bool) if reset is None else reset
+            reset[:, 0] = True
         return batch._replace(reset=reset)
 
     def metrics(self, loss_nats: float) -> dict[str, float]:
         """The mean loss of an epoch in bits per character and byte."""
         return {} if self._counts is None else text_metrics(loss_nats, self._counts)
+
+
+def _resets(inputs: torch.Tensor, end_id: int | None) -> torch.Tensor | None:
+    """Where a row starts anew: it reads the end of the document before, as every document is read."""
+    if end_id is None:
+        return None
+    reset = inputs == end_id
+    return reset if reset.any() else None
 
 
 def _nonempty(ids: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ Joined text is cut by characters, in order:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -30,11 +31,48 @@ class Part(NamedTuple):
     stop: int | None
 
 
-class TextSplits:
+class Splits(ABC):
     """The training, validation and test text of a source, each as a stream.
 
-    Splits that the source brings are used as they are. A missing validation split is cut from the
-    end of train; a missing test split is missing, never invented.
+    Splits that the source brings are used as they are. A missing validation split is taken from
+    train; a missing test split is missing, never invented.
+    """
+
+    source: TextSource
+    apart = False
+    """Whether documents are kept apart: then an end token follows each."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The splits that are there."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes when the data or the way it is split changes."""
+
+    @abstractmethod
+    def texts(self, split: str) -> Iterator[str]:
+        """The text of one split, piece by piece; what a tokenizer is trained on."""
+
+    @abstractmethod
+    def documents(self, split: str) -> Iterator[Iterator[str]]:
+        """The same text, each document in pieces of its own, to be read before the next one."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The splits that are not there."""
+        return tuple(split for split in SPLITS if split not in self.names)
+
+    def check(self, split: str) -> None:
+        """Raise SourceError where there is no such split."""
+        if split not in self.names:
+            raise SourceError(f"there is no {split} split; there is {', '.join(self.names)}.")
+
+
+class TextSplits(Splits):
+    """One text, all documents joined, cut in order; a missing validation split is the end of train.
 
     Args:
         source: where the text comes from.
@@ -55,8 +93,7 @@ class TextSplits:
         train, validation, test = self.fractions
         if own == ("all",):
             return self._cut("all", {"train": train, "validation": validation, "test": test})
-        if "train" not in own:
-            raise SourceError(f"the source has no train split; it has {', '.join(own)}.")
+        require_train(own)
         parts = {split: Part(split, 0, None) for split in SPLITS if split in own}
         if "validation" not in own and validation > 0:
             cut = self._cut("train", {"train": 1 - validation, "validation": validation})
@@ -64,14 +101,17 @@ class TextSplits:
         return parts
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """The splits that are not there."""
-        return tuple(split for split in SPLITS if split not in self.parts)
+    def names(self) -> tuple[str, ...]:
+        """The splits that are there."""
+        return tuple(self.parts)
+
+    def documents(self, split: str) -> Iterator[Iterator[str]]:
+        """All of the split as one document."""
+        yield self.texts(split)
 
     def texts(self, split: str) -> Iterator[str]:
         """The text of one split, piece by piece."""
-        if split not in self.parts:
-            raise SourceError(f"there is no {split} split; there is {', '.join(self.parts)}.")
+        self.check(split)
         part = self.parts[split]
         offset = 0
         for piece in self.source.pieces(part.source_split):
@@ -98,6 +138,12 @@ class TextSplits:
             split: Part(source_split, start or 0, stop)
             for split, start, stop in zip(fractions, edges, edges[1:], strict=False)
         }
+
+
+def require_train(own: Sequence[str]) -> None:
+    """Raise SourceError where a source brings splits, but none to train on."""
+    if "train" not in own:
+        raise SourceError(f"the source has no train split; it has {', '.join(own)}.")
 
 
 def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) -> list[int]:

@@ -13,7 +13,12 @@ class DataConfig(Config):
     """`[data]`: how the source is split."""
 
     split: tuple[float, float, float] = Field(default=(0.9, 0.05, 0.05), strict=False)
-    """Fractions of train, validation and test, in characters; not used for splits that the source brings."""
+    """Fractions of train, validation and test, in characters, or in documents where these are kept apart;
+    not used for splits that the source brings."""
+    documents: Literal["joined", "apart", "lines"] = "joined"
+    """Documents are joined to one text, or kept apart with an end token: those of the source, or each line."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Of the hash that assigns documents to splits."""
 
     @field_validator("split")
     @classmethod

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
 from seqkit.plugin import (
     CellConfig,
@@ -63,10 +63,49 @@ class TextConfig(SourceConfig):
 
 
 class SamplesConfig(SourceConfig):
-    """Data that is on every machine already: `python-docs`, the Python language reference."""
+    """Data that is on every machine already."""
 
     name: str = "python-docs"
-    """Which."""
+    """`python-docs`, the Python language reference, or `python-identifiers`, names in its library."""
+
+
+def _path_or_name(value: object, as_path: ValidatorFunctionWrapHandler) -> object:
+    """A path is relative to the recipe's file; a name on the Hub stays as it is."""
+    from seqkit.sources.hub_request import looks_local
+
+    path = as_path(value)
+    return path if looks_local(str(value)) or looks_local_from(path, value) else str(value)
+
+
+def _file_of(value: object, as_path: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+    """A file for a loader is relative to the recipe's file; else it is relative to the dataset."""
+    from seqkit.sources.hub_request import LOADERS
+
+    path = as_path(value)
+    return path if info.data.get("path") in LOADERS and "://" not in path else str(value)
+
+
+DatasetPath = Annotated[DataPath, WrapValidator(_path_or_name)]
+DatasetFile = Annotated[DataPath, WrapValidator(_file_of)]
+
+
+class HubConfig(SourceConfig):
+    """Hugging Face datasets: from the Hub, from files, from a folder, or saved by `save_to_disk`."""
+
+    path: DatasetPath
+    """A name on the Hub (`owner/name`), a file, a glob, a folder, or a loader (`json`) with `data_files`."""
+    name: str | None = None
+    """The configuration, where the dataset has several."""
+    split: dict[Literal["train", "validation", "test", "all"], str] | None = None
+    """Which of its splits is what: `{train = "train[:90%]", validation = "dev"}`; `{all = "train"}` is one text to cut."""
+    column: str | None = None
+    """Of the text; found where there is only one."""
+    data_files: DatasetFile | list[DatasetFile] | dict[str, DatasetFile | list[DatasetFile]] | None = None
+    """Which files of the folder or of the dataset on the Hub; or those for the loader."""
+    streaming: bool = False
+    """Read from where the data is, without a copy in the cache of `datasets`."""
+    revision: str | None = None
+    """A branch, tag or commit on the Hub."""
 
 
 @hookimpl
@@ -86,10 +125,11 @@ def seqkit_tokenizers() -> list[TokenizerPlugin]:
 
 @hookimpl
 def seqkit_sources() -> list[SourcePlugin]:
-    """Text files and samples."""
+    """Text files, samples and Hugging Face datasets."""
     return [
         SourcePlugin("text", TextConfig, "seqkit.sources:TextFiles"),
         SourcePlugin("samples", SamplesConfig, "seqkit.sources.samples:open_sample"),
+        SourcePlugin("hf", HubConfig, "seqkit.sources.hub:HubDataset"),
     ]
 
 

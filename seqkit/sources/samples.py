@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import sysconfig
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 
 from seqkit.errors import SourceError, UnknownNameError
 from seqkit.fingerprint import fingerprint
@@ -42,7 +46,34 @@ class PythonDocs(TextSource):
         )
 
 
-SAMPLES = {"python-docs": PythonDocs}
+class PythonIdentifiers(TextSource):
+    """The names that CPython's standard library gives to functions, classes, variables and attributes.
+
+    Each name is a document of one line, without underscores around it, and is there once: some 18,000.
+    They differ a little between Python versions.
+
+    Raises:
+        SourceError: the sources of the standard library are not on this machine.
+    """
+
+    def pieces(self, split: str = "all") -> Iterator[Piece]:
+        """The names in alphabetical order."""
+        if split != "all":
+            raise SourceError(f"there is no split {split!r}; the source has all.")
+        for name in self._names:
+            yield Piece(name + "\n", True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the names themselves, since they differ between Python versions."""
+        return fingerprint(["python-identifiers", self._names])
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return read_identifiers()
+
+
+SAMPLES: dict[str, type[TextSource]] = {"python-docs": PythonDocs, "python-identifiers": PythonIdentifiers}
 
 
 def open_sample(name: str) -> TextSource:
@@ -62,6 +93,34 @@ def read_topics() -> dict[str, str]:
             "  Give a text file instead: seqkit run quickstart --data my.txt"
         ) from None
     return dict(topics)
+
+
+_DEFINITION = re.compile(
+    r"""^[ \t]*(?:
+        (?:async[ \t]+)?(?:def|class)[ \t]+(\w+)            # a function or a class
+        | (?:self\.)?([A-Za-z_]\w*)[ \t]*(?::[^=\n]+)?=[^=]  # a variable or an attribute
+    )""",
+    re.MULTILINE | re.ASCII | re.VERBOSE,
+)
+
+
+def read_identifiers() -> list[str]:
+    """The names that the standard library's modules define, without its tests; sorted, each once."""
+    library = Path(sysconfig.get_path("stdlib"))
+    names: set[str] = set()
+    for module in sorted(sys.stdlib_module_names - {"test", "idlelib", "lib2to3"}):
+        files = [library / f"{module}.py", *(library / module).rglob("*.py")]
+        for file in files:
+            if file.is_file() and not {"test", "tests"} & set(file.parts[len(library.parts) :]):
+                found = _DEFINITION.findall(file.read_text("utf-8", "replace"))
+                names.update((defined or assigned).strip("_") for defined, assigned in found)
+    names.discard("")
+    if not names:
+        raise SourceError(
+            f"the sources of Python's standard library, for the sample 'python-identifiers', are not in "
+            f"{library}.\n  Give a file with one name a line instead: seqkit run names --data my.txt"
+        )
+    return sorted(names)
 
 
 def drop_repeated_paragraphs(text: str) -> str:

@@ -1,0 +1,155 @@
+"""Documents that are kept apart, each assigned to a split by a hash of its text.
+
+    document ──► blake2b(seed, text) as a number from 0 to 1      0            0.9    0.95   1
+                                                                  |── train ───|─ val ─|─ test ─|
+
+So equal documents fall on one side, and a document stays on its side when others are added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+
+from seqkit.data.split import DEFAULT_FRACTIONS, Splits, require_train
+from seqkit.fingerprint import fingerprint
+from seqkit.sources.base import Piece, TextSource
+from seqkit.sources.text import SPLITS
+
+
+class DocumentSplits(Splits):
+    """The documents of a source, kept apart.
+
+    The line end that closes a document is no part of it: the end token stands in its place. Documents
+    without text are left out.
+
+    Args:
+        source: where the documents come from.
+        fractions: of train, validation and test, in documents; they sum to 1. None assigns nothing:
+            the splits are those of the source.
+        lines: every line is a document; else documents are what the source says.
+        seed: of the hash.
+    """
+
+    apart = True
+
+    def __init__(
+        self,
+        source: TextSource,
+        fractions: Sequence[float] | None = DEFAULT_FRACTIONS,
+        *,
+        lines: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.source = source
+        self.fractions = fractions
+        self.lines = lines
+        self.seed = seed
+        self._assigned: dict[str, tuple[tuple[str, ...], bytearray]] = {}
+
+    @cached_property
+    def _homes(self) -> dict[str, tuple[str, dict[str, float] | None]]:
+        """For each split, which of the source's own it is, or is drawn from, and with what fractions."""
+        own = self.source.splits
+        if self.fractions is None:
+            return {split: (split, None) for split in own}
+        shares = {split: share for split, share in zip(SPLITS, self.fractions, strict=True) if share > 0}
+        if own == ("all",):
+            return dict.fromkeys(shares, ("all", shares))
+        require_train(own)
+        homes: dict[str, tuple[str, dict[str, float] | None]] = {
+            split: (split, None) for split in SPLITS if split in own
+        }
+        if "validation" not in own and (share := shares.get("validation")):
+            drawn = {"train": 1 - share, "validation": share}
+            homes = dict.fromkeys(drawn, ("train", drawn)) | {
+                split: home for split, home in homes.items() if split != "train"
+            }
+        return homes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The splits that are there."""
+        return tuple(self._homes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when the data or the way it is split changes."""
+        how = [self.fractions and list(self.fractions), self.lines, self.seed]
+        return fingerprint(["documents", self.source.fingerprint, how])
+
+    def texts(self, split: str) -> Iterator[str]:
+        """The documents piece by piece; a line end after each keeps words of two documents apart."""
+        for document in self.documents(split):
+            yield from document
+            yield "\n"
+
+    def documents(self, split: str) -> Iterator[Iterator[str]]:
+        """Each document in pieces."""
+        self.check(split)
+        source_split, shares = self._homes[split]
+        if shares is None:
+            yield from one_by_one(self._pieces(source_split))
+            return
+        if source_split not in self._assigned:
+            self._assigned[source_split] = tuple(shares), self._assign(source_split, shares)
+        order, assigned = self._assigned[source_split]
+        wanted = order.index(split)
+        for document, choice in zip(one_by_one(self._pieces(source_split)), assigned, strict=True):
+            if choice == wanted:
+                yield document
+            else:
+                for _ in document:
+                    pass
+
+    def _assign(self, source_split: str, shares: dict[str, float]) -> bytearray:
+        """For each document the number of its split: one byte each, whatever its length."""
+        *edges, _ = accumulate(shares.values())
+        assigned = bytearray()
+        for document in one_by_one(self._pieces(source_split)):
+            digest = hashlib.blake2b(str(self.seed).encode("ascii") + b":", digest_size=8)
+            for text in document:
+                digest.update(text.encode("utf-8", "surrogatepass"))
+            place = int.from_bytes(digest.digest()) / 2**64
+            assigned.append(sum(place >= edge for edge in edges))
+        return assigned
+
+    def _pieces(self, source_split: str) -> Iterator[Piece]:
+        pieces: Iterable[Piece] = self.source.pieces(source_split)
+        return without_line_ends(lines_of(pieces) if self.lines else pieces)
+
+
+def lines_of(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same text, each line a document."""
+    for piece in pieces:
+        *lines, rest = piece.text.split("\n")
+        for line in lines:
+            yield Piece(line + "\n", True)
+        if rest or piece.ends_document:
+            yield Piece(rest, piece.ends_document)
+
+
+def without_line_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same documents without the line end that closes each; those without text are left out."""
+    begun = False
+    for piece in pieces:
+        text = piece.text.removesuffix("\n") if piece.ends_document else piece.text
+        if text or begun:
+            yield Piece(text, piece.ends_document)
+        begun = not piece.ends_document and bool(text or begun)
+
+
+def one_by_one(pieces: Iterable[Piece]) -> Iterator[Iterator[str]]:
+    """The texts of each document; one has to be read before the next is asked for."""
+    waiting = iter(pieces)
+    for piece in waiting:
+        yield _rest_of_document(piece, waiting)
+
+
+def _rest_of_document(piece: Piece, waiting: Iterator[Piece]) -> Iterator[str]:
+    yield piece.text
+    while not piece.ends_document:
+        piece = next(waiting)
+        yield piece.text
