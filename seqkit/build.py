@@ -124,6 +124,7 @@ def make_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
         head=model.head,
         vocab_size=vocab_size,
         dropout=model.dropout,
+        encoder_dropout=model.encoder_dropout,
         engine=model.engine,
     )
 

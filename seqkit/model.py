@@ -31,6 +31,7 @@ class SequenceModel(nn.Module):
         output_size: features of the prediction; by default `vocab_size`, or the cell's with `"none"`.
         dropout: probability with which a feature is zeroed after the encoder (not of one-hot rows),
             between layers and before the head.
+        encoder_dropout: the same after the encoder; by default as `dropout`.
         engine: see `unroll`.
 
     Raises:
@@ -54,6 +55,7 @@ class SequenceModel(nn.Module):
         vocab_size: int | None = None,
         output_size: int | None = None,
         dropout: float = 0.0,
+        encoder_dropout: float | None = None,
         engine: str = "auto",
     ) -> None:
         super().__init__()
@@ -71,6 +73,7 @@ class SequenceModel(nn.Module):
         self.encoder = make_encoder(encoder, vocab_size, cell.input_size)
         self.cell = cell
         self.dropout = nn.Dropout(dropout)
+        self.encoder_dropout = nn.Dropout(dropout if encoder_dropout is None else encoder_dropout)
         self.head = make_head(head, cell.output_size, output_size or 0)
         self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
@@ -100,7 +103,7 @@ class SequenceModel(nn.Module):
         with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
             x = self.encoder(inputs)
             if x.is_floating_point():
-                x = self.dropout(x)
+                x = self.encoder_dropout(x)
             layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
             states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
             after, names = [], set()

@@ -117,3 +117,18 @@ def test_what_does_not_fit_is_told() -> None:
         SequenceModel(RNN(5, 4), encoder="onehot", output_size=3)  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="no engine is called 'fast'"):
         SequenceModel(RNN(5, 4), engine="fast")
+
+
+def test_the_encoder_may_have_a_dropout_of_its_own() -> None:
+    def zeros_before_the_cell(**dropout: float) -> int:
+        torch.manual_seed(0)
+        model = SequenceModel(RNN(50, 4), encoder="embedding", vocab_size=7, **dropout)
+        seen: list[torch.Tensor] = []
+        model.cell.i2h.register_forward_hook(lambda module, given, _: seen.append(given[0]))
+        model.engine = "loop"
+        model(torch.zeros(2, 3, dtype=torch.long))
+        return sum(int((x == 0).sum()) for x in seen)
+
+    assert zeros_before_the_cell(dropout=0.5) > 50
+    assert zeros_before_the_cell(dropout=0.5, encoder_dropout=0.0) == 0
+    assert zeros_before_the_cell(dropout=0.0, encoder_dropout=0.5) > 50

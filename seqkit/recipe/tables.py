@@ -39,6 +39,9 @@ class ModelConfig(Config):
     """Features of the embedding; used with that encoder only."""
     head: Literal["linear", "none"] = "linear"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    """After the encoder (not of one-hot rows), between layers and before the head."""
+    encoder_dropout: float | None = Field(default=None, ge=0, lt=1)
+    """After the encoder, where it should be another one."""
     engine: Literal["auto", "loop", "fused", "compiled"] = "auto"
 
 
