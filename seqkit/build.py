@@ -12,6 +12,8 @@ import torch
 from seqkit.cells import Cell, Stacked
 from seqkit.data import Corpus, DocumentSplits, Lanes, Splits, TextSplits, Windows, build_corpus
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
+from seqkit.data.cache import trained_tokenizer
+from seqkit.data.writing import OnProgress
 from seqkit.errors import ContractError, SourceError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Component, ResolvedRecipe, TrainConfig
@@ -100,14 +102,16 @@ def open_tokenizer(recipe: ResolvedRecipe, saved: dict[str, Any]) -> Tokenizer:
     return tokenizer if recipe.data.documents == "joined" else with_end(tokenizer)
 
 
-def prepare_text(recipe: ResolvedRecipe, tokenizer: Tokenizer | None = None) -> TextData:
+def prepare_text(
+    recipe: ResolvedRecipe, tokenizer: Tokenizer | None = None, on_progress: OnProgress | None = None
+) -> TextData:
     """Split and tokenise the recipe's source; without a tokenizer, one is trained on its training split."""
     splits = split_text(recipe, open_source(recipe.source), recipe.data.split)
     if tokenizer is None:
-        factory: Any = recipe.tokenizer.entry.declaration.load()
-        trained = factory.train(splits.texts("train"), **recipe.tokenizer.options())
+        declared = recipe.tokenizer.entry.declaration.load()
+        trained = trained_tokenizer(splits, declared, recipe.tokenizer.options())
         tokenizer = with_end(trained) if splits.apart else trained
-    return TextData(splits, tokenizer, build_corpus(splits, tokenizer))
+    return TextData(splits, tokenizer, build_corpus(splits, tokenizer, on_progress=on_progress))
 
 
 def make_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seqkit import rundir
 from seqkit.data import Lanes, Windows
+from seqkit.data.writing import OnProgress
 from seqkit.registry import BehaviourHooks
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.history import Meter
@@ -123,3 +124,14 @@ class CallPlugins:
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
         """A split was evaluated."""
         self._hooks.call("seqkit_evaluated", run=self._run, step=step, split=split, metrics=metrics)
+
+
+def tell(callbacks: Sequence[Any]) -> OnProgress:
+    """Hands the progress of tokenising on to the callbacks that want it."""
+    listeners = [method for each in callbacks if (method := getattr(each, "text_tokenised", None))]
+
+    def on_progress(characters: int, total: int | None) -> None:
+        for listener in listeners:
+            listener(characters, total)
+
+    return on_progress

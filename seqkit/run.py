@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from seqkit import build, inference, provenance, rundir
-from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog
+from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
 from seqkit.data import build_corpus
 from seqkit.errors import SourceError
 from seqkit.model import SequenceModel
@@ -143,7 +143,8 @@ def train(
         plugins: besides the installed ones: files (`"./mycell.py"`), modules, or declarations such
             as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
         strict_plugins: an exception in a behaviour hook stops training; else it is logged once.
-        callbacks: see `Trainer`.
+        callbacks: see `Trainer`; one with a method `text_tokenised(characters, total)` is told how far
+            the text is tokenised before training begins.
     Returns:
         The run, with its best weights where there was validation data, else its last ones.
     Raises:
@@ -161,7 +162,7 @@ def train(
         recipe = recipe.resolve(registry)
     device = build.choose_device(recipe.train.device)
     with _seed_and_threads(recipe.train.seed, recipe.train.threads):
-        data = build.prepare_text(recipe)
+        data = build.prepare_text(recipe, on_progress=tell(callbacks))
         batches = build.training_batches(recipe.train, data)
         validation = build.validation_batches(recipe.train, data)
         model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)

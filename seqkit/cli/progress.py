@@ -6,9 +6,10 @@ import time
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+SHOWN_FROM = 10_000_000  # characters: less is read at once
 LINE_EVERY_S = 10.0  # where there is no validation split to give a line
 
 
@@ -20,10 +21,11 @@ class Progress:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._loss = 0.0
         self.summary = ""
+        self._reading: TaskID | None = None
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.fields[figure]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
@@ -37,6 +39,15 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()  # else an error would leave the terminal without its cursor
 
+    def text_tokenised(self, characters: int, total: int | None) -> None:
+        """Move the bar of tokenising; it is shown where that takes a while."""
+        if self._bar.disable or (self._reading is None and characters < SHOWN_FROM):
+            return
+        if self._reading is None:
+            self._reading = self._bar.add_task("tokenising", total=total, figure="")
+            self._bar.start()
+        self._bar.update(self._reading, completed=characters)
+
     def run_started(self, trainer: Any) -> None:
         """Say what is trained, and show the bar."""
         parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
@@ -45,7 +56,9 @@ class Progress:
             f"training {self._name}: {cell}, {parameters:,} parameters, on {trainer.device}, "
             f"state {trainer.state}"
         )
-        self._task = self._bar.add_task(self._name, total=1.0, loss=float("nan"))
+        if self._reading is not None:
+            self._bar.remove_task(self._reading)
+        self._task = self._bar.add_task(self._name, total=1.0, figure="")
         self._bar.start()
         self._began = self._told = time.perf_counter()
         self._tokens = 0
@@ -56,7 +69,7 @@ class Progress:
         self._loss = metrics["loss"] if first else 0.98 * self._loss + 0.02 * metrics["loss"]
         self._tokens += metrics["tokens"]
         if not self._bar.disable:
-            self._bar.update(self._task, completed=trainer.budget.progress, loss=self._loss)
+            self._bar.update(self._task, completed=trainer.budget.progress, figure=f"loss {self._loss:.3f}")
         if time.perf_counter() - self._told > LINE_EVERY_S:
             self._tell(step, f"train {self._loss:.3f}")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from seqkit.data.corpus import TextCounts
+from seqkit.data.writing import TextCounts
 
 UNKNOWN_CHARACTER_BITS = math.log2(0x110000)
 """What it costs to spell a character that the vocabulary lacks: any of all code points."""

@@ -6,7 +6,8 @@
         validation.bin
         test.bin
 
-A directory is complete or absent: it is written under another name and renamed.
+A directory is complete or absent: it is written under another name and renamed. What a process that was
+stopped left under that name is where the next one goes on.
 """
 
 from __future__ import annotations
@@ -14,34 +15,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from seqkit.data.cache import cache_dir, writing_to
 from seqkit.data.split import Splits
-from seqkit.errors import SourceError, UnknownCharacterError
+from seqkit.data.writing import OnProgress, TextCounts, write_ids
 from seqkit.fingerprint import fingerprint
-from seqkit.tokenizers.base import Ids, Tokenizer
+from seqkit.tokenizers.base import Tokenizer
 
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class TextCounts:
-    """How much text a split holds, as it was read."""
-
-    tokens: int
-    characters: int
-    bytes: int
-    """In UTF-8."""
-    unknown_characters: int
-    """Characters that the vocabulary lacks."""
+FORMAT = 2
 
 
 class Corpus:
@@ -62,30 +51,30 @@ class Corpus:
         return np.asarray(np.memmap(self.path / f"{split}.bin", dtype=self.dtype, mode="r"))
 
 
-def build_corpus(splits: Splits, tokenizer: Tokenizer, cache: Path | None = None) -> Corpus:
+def build_corpus(
+    splits: Splits,
+    tokenizer: Tokenizer,
+    cache: Path | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+) -> Corpus:
     """The corpus of a text and a tokenizer: from the cache, or tokenised into it.
 
     Args:
         splits: the text.
         tokenizer: trained on its training split.
         cache: the folder; by default `SEQKIT_CACHE`, or the user's cache directory.
+        on_progress: is told how many characters were tokenised, and of how many, where that is known.
     """
     key = fingerprint(["corpus", FORMAT, splits.fingerprint, tokenizer.fingerprint])
     folder = (cache or cache_dir()) / "corpora"
     if _is_complete(folder / key):
         return Corpus(folder / key)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{key}.lock"):
-            if not _is_complete(folder / key):  # else another process was faster
-                _write(splits, tokenizer, folder / f"{key}.partial")
-                shutil.rmtree(folder / key, ignore_errors=True)
-                (folder / f"{key}.partial").rename(folder / key)
-    except OSError as error:
-        raise SourceError(
-            f"the cache {folder} cannot be written: {error.strerror or error}.\n"
-            "  Set SEQKIT_CACHE to a folder with room in it."
-        ) from error
+    with writing_to(folder), FileLock(folder / f"{key}.lock"):
+        if not _is_complete(folder / key):  # else another process was faster
+            _write(splits, tokenizer, folder / f"{key}.partial", on_progress)
+            shutil.rmtree(folder / key, ignore_errors=True)
+            (folder / f"{key}.partial").rename(folder / key)
     return Corpus(folder / key)
 
 
@@ -101,18 +90,9 @@ def _is_complete(path: Path) -> bool:
         return False
 
 
-def cache_dir() -> Path:
-    """`SEQKIT_CACHE`, or the user's cache directory; all in it may be deleted at any time."""
-    chosen = os.environ.get("SEQKIT_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("seqkit", appauthor=False)
-
-
-def _write(splits: Splits, tokenizer: Tokenizer, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
-    folder.mkdir()
-    counts = {
-        split: _write_split(splits, split, tokenizer, folder / f"{split}.bin") for split in splits.names
-    }
+def _write(splits: Splits, tokenizer: Tokenizer, folder: Path, on_progress: OnProgress | None) -> None:
+    """Fill a folder of that name; what a process that was stopped left in it is used."""
+    counts = write_ids(splits, tokenizer, folder, on_progress)
     description: Mapping[str, Any] = {
         "format": FORMAT,
         "dtype": tokenizer.dtype.name,
@@ -122,28 +102,3 @@ def _write(splits: Splits, tokenizer: Tokenizer, folder: Path) -> None:
         file.write(json.dumps(description, indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _write_split(splits: Splits, split: str, tokenizer: Tokenizer, path: Path) -> TextCounts:
-    tokens = characters = size = unknown = 0
-    with path.open("wb") as file:
-        for text, ids in _encoded(splits, split, tokenizer):
-            file.write(ids.astype(tokenizer.dtype, copy=False).tobytes())
-            tokens += len(ids)
-            characters += len(text)
-            size += len(text.encode("utf-8", "surrogatepass"))
-            unknown += tokenizer.unknown_characters(text, ids)
-        file.flush()
-        os.fsync(file.fileno())
-    return TextCounts(tokens, characters, size, unknown)
-
-
-def _encoded(splits: Splits, split: str, tokenizer: Tokenizer) -> Iterator[tuple[str, Ids]]:
-    end = np.array([tokenizer.end_id], dtype=tokenizer.dtype) if splits.apart else None
-    try:
-        for document in splits.documents(split):
-            yield from tokenizer.encode_stream(document)
-            if end is not None:
-                yield "\n", end  # it counts as the line end in whose place it stands
-    except UnknownCharacterError as error:
-        raise UnknownCharacterError(error.character, error.position, f" of the {split} split") from error

@@ -47,7 +47,7 @@ class DocumentSplits(Splits):
         self.fractions = fractions
         self.lines = lines
         self.seed = seed
-        self._assigned: dict[str, tuple[tuple[str, ...], bytearray]] = {}
+        self._assigned: dict[str, bytearray] = {}
 
     @cached_property
     def _homes(self) -> dict[str, tuple[str, dict[str, float] | None]]:
@@ -89,31 +89,45 @@ class DocumentSplits(Splits):
     def documents(self, split: str) -> Iterator[Iterator[str]]:
         """Each document in pieces."""
         self.check(split)
-        source_split, shares = self._homes[split]
-        if shares is None:
-            yield from one_by_one(self._pieces(source_split))
-            return
-        if source_split not in self._assigned:
-            self._assigned[source_split] = tuple(shares), self._assign(source_split, shares)
-        order, assigned = self._assigned[source_split]
-        wanted = order.index(split)
-        for document, choice in zip(one_by_one(self._pieces(source_split)), assigned, strict=True):
-            if choice == wanted:
+        for home, document in self._walk(self._homes[split][0]):
+            if home == split:
                 yield document
             else:
                 for _ in document:
                     pass
 
+    def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
+        """Every document and its split, in the order of the source."""
+        for source_split in dict.fromkeys(source_split for source_split, _ in self._homes.values()):
+            yield from self._walk(source_split)
+
+    def _walk(self, source_split: str) -> Iterator[tuple[str, Iterator[str]]]:
+        """The documents of one of the source's own splits."""
+        shares = next(shares for home, shares in self._homes.values() if home == source_split)
+        documents = one_by_one(self._pieces(source_split))
+        if shares is None:
+            yield from ((source_split, document) for document in documents)
+            return
+        order = tuple(shares)
+        if source_split not in self._assigned:
+            self._assigned[source_split] = self._assign(source_split, shares)
+        for document, number in zip(documents, self._assigned[source_split], strict=True):
+            yield order[number], document
+
     def _assign(self, source_split: str, shares: dict[str, float]) -> bytearray:
         """For each document the number of its split: one byte each, whatever its length."""
         *edges, _ = accumulate(shares.values())
         assigned = bytearray()
+        characters = 0
         for document in one_by_one(self._pieces(source_split)):
             digest = hashlib.blake2b(str(self.seed).encode("ascii") + b":", digest_size=8)
             for text in document:
                 digest.update(text.encode("utf-8", "surrogatepass"))
+                characters += len(text)
+            characters += 1  # its end
             place = int.from_bytes(digest.digest()) / 2**64
             assigned.append(sum(place >= edge for edge in edges))
+        self.characters = characters if self.source.splits == ("all",) else None
         return assigned
 
     def _pieces(self, source_split: str) -> Iterator[Piece]:

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from seqkit.data.batches import Batch, text_metrics
-from seqkit.data.corpus import TextCounts
+from seqkit.data.writing import TextCounts
 from seqkit.errors import SourceError
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
-from seqkit.sources.base import TextSource
+from seqkit.sources.base import Piece, TextSource
 from seqkit.sources.text import SPLITS
 
 DEFAULT_FRACTIONS = (0.9, 0.05, 0.05)
@@ -41,6 +41,8 @@ class Splits(ABC):
     source: TextSource
     apart = False
     """Whether documents are kept apart: then an end token follows each."""
+    characters: int | None = None
+    """Of all splits, where that is known."""
 
     @property
     @abstractmethod
@@ -59,6 +61,10 @@ class Splits(ABC):
     @abstractmethod
     def documents(self, split: str) -> Iterator[Iterator[str]]:
         """The same text, each document in pieces of its own, to be read before the next one."""
+
+    @abstractmethod
+    def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
+        """Every split and document in one pass over the source; a document is to be read before the next."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -109,6 +115,13 @@ class TextSplits(Splits):
         """All of the split as one document."""
         yield self.texts(split)
 
+    def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
+        """Every split, in the order of the text."""
+        for source_split, parts in groupby(self.parts.items(), lambda item: item[1].source_split):
+            reader = _Reader(self.source.pieces(source_split))
+            for split, part in parts:
+                yield split, reader.until(part.stop)
+
     def texts(self, split: str) -> Iterator[str]:
         """The text of one split, piece by piece."""
         self.check(split)
@@ -130,14 +143,38 @@ class TextSplits(Splits):
 
     def _cut(self, source_split: str, fractions: dict[str, float]) -> dict[str, Part]:
         fractions = {split: fraction for split, fraction in fractions.items() if fraction > 0}
-        cuts = cut_points(
+        total, cuts = cut_points(
             lambda: (piece.text for piece in self.source.pieces(source_split)), list(fractions.values())
         )
+        self.characters = total if self.source.splits == ("all",) else None
         edges = [0, *cuts, None]
         return {
             split: Part(source_split, start or 0, stop)
             for split, start, stop in zip(fractions, edges, edges[1:], strict=False)
         }
+
+
+class _Reader:
+    """Pieces in order, up to one position after the other."""
+
+    def __init__(self, pieces: Iterator[Piece]) -> None:
+        self._pieces = pieces
+        self._rest = ""
+        self._offset = 0
+
+    def until(self, stop: int | None) -> Iterator[str]:
+        """The text from where the last one ended to this position, or to the end."""
+        while stop is None or self._offset < stop:
+            if not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return
+                self._rest = piece.text
+                continue
+            text = self._rest if stop is None else self._rest[: stop - self._offset]
+            self._rest = self._rest[len(text) :]
+            self._offset += len(text)
+            yield text
 
 
 def require_train(own: Sequence[str]) -> None:
@@ -146,8 +183,8 @@ def require_train(own: Sequence[str]) -> None:
         raise SourceError(f"the source has no train split; it has {', '.join(own)}.")
 
 
-def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) -> list[int]:
-    """Where to cut a text into these fractions, in characters.
+def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) -> tuple[int, list[int]]:
+    """How long a text is, and where to cut it into these fractions, in characters.
 
     Each cut moves to the next line end, unless that would take half of the part behind it: a text
     without line ends is cut where the fractions say.
@@ -176,4 +213,4 @@ def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) ->
         offset += len(text)
         if len(cuts) == len(latest):
             break
-    return cuts + targets[len(cuts) : -1]
+    return total, cuts + targets[len(cuts) : -1]

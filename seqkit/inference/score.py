@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seqkit.cells import State
 from seqkit.data.batches import text_metrics
-from seqkit.data.corpus import TextCounts
+from seqkit.data.writing import TextCounts
 from seqkit.errors import SourceError
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer

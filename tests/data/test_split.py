@@ -47,8 +47,9 @@ def test_where_a_text_is_cut_does_not_depend_on_its_pieces(text: str, sizes: lis
         pieces.append(rest[:size])
         rest = rest[size:]
     fractions = (0.6, 0.2, 0.2)
-    expected = cut_points(lambda: iter([text]), fractions)
-    assert cut_points(lambda: iter([*pieces, rest]), fractions) == expected
+    total, expected = cut_points(lambda: iter([text]), fractions)
+    assert total == len(text)
+    assert cut_points(lambda: iter([*pieces, rest]), fractions) == (total, expected)
     for cut, target, following in zip(expected, (0.6, 0.8), (0.8, 1.0), strict=True):
         target, following = round(len(text) * target), round(len(text) * following)
         assert cut == target or (text[cut - 1] == "\n" and target < cut <= target + (following - target) // 2)

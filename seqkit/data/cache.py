@@ -1,0 +1,84 @@
+"""Where what was computed once is kept: `SEQKIT_CACHE`, or the user's cache directory.
+
+All in it may be deleted at any time; each entry is complete or absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from seqkit.data.split import Splits
+from seqkit.errors import SourceError
+from seqkit.fingerprint import fingerprint
+from seqkit.tokenizers.base import Tokenizer
+
+
+def cache_dir() -> Path:
+    """`SEQKIT_CACHE`, or the user's cache directory."""
+    chosen = os.environ.get("SEQKIT_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("seqkit", appauthor=False)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Make a folder of the cache; what cannot be written in it becomes a SourceError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"the cache {folder} cannot be written: {error.strerror or error}.\n"
+            "  Set SEQKIT_CACHE to a folder with room in it."
+        ) from error
+
+
+def trained_tokenizer(
+    splits: Splits, train: Callable[..., Tokenizer], options: Mapping[str, Any]
+) -> Tokenizer:
+    """A tokenizer for the training split: from the cache, or trained and kept there.
+
+    Another text, other options or a change in the source file of the class train anew.
+
+    Args:
+        splits: the text.
+        train: a tokenizer class.
+        options: the keywords of its `train`.
+    """
+    code = _source_of(train)
+    folder = cache_dir() / "tokenizers"
+    path = (
+        folder / f"{fingerprint(['tokenizer', splits.fingerprint, repr(sorted(options.items())), code])}.json"
+    )
+    tokenizer_class: Any = train
+    if code is not None:
+        try:
+            found: Tokenizer = tokenizer_class.from_json(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError):
+            pass  # not there, or cut short by whoever cleans the cache
+        else:
+            return found
+    tokenizer: Tokenizer = tokenizer_class.train(splits.texts("train"), **options)
+    if code is not None:
+        with writing_to(folder):
+            new = path.with_suffix(f".{os.getpid()}")
+            new.write_text(json.dumps(tokenizer.to_json()), "utf-8")
+            new.replace(path)
+    return tokenizer
+
+
+def _source_of(tokenizer_class: Any) -> str | None:
+    """A hash of the file that the class is in; None where it is in none, as in a notebook."""
+    try:
+        file = inspect.getsourcefile(tokenizer_class)
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    except (OSError, TypeError):
+        return None
