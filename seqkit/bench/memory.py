@@ -6,6 +6,7 @@ import ctypes
 import gc
 import math
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,7 @@ def measure(
     Raises:
         SeqkitError: the system does not tell the peak of a process.
     """
-    if not Path("/proc/self/clear_refs").exists():
-        raise SeqkitError("the peak of a process can be reset on Linux only; this benchmark needs that.")
+    require_linux()
     rows = []
     for name in cells:
         for time in times:
@@ -75,11 +75,22 @@ def _growth(
         F.cross_entropy(logits, targets.t().flatten()).backward()  # type: ignore[no-untyped-call]
 
     train(4 * (checkpoint_every or 1))
+    return peak_growth(lambda: train(time))
+
+
+def require_linux() -> None:
+    """Raise SeqkitError where the system does not tell the peak of a process."""
+    if not Path("/proc/self/clear_refs").exists():
+        raise SeqkitError("the peak of a process can be reset on Linux only; this benchmark needs that.")
+
+
+def peak_growth(work: Callable[[], None]) -> float:
+    """Do the work: by how many megabytes the process's peak exceeds what it held before."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now
-    train(time)
+    work()
     return _status("VmHWM") - before
 
 

@@ -142,18 +142,53 @@ def _known(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @command.command("tokenizer")
-@click.option("--repeats", default=10, show_default=True)
+@click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=1))
 @json_option
 def tokenizer(repeats: int, as_json: bool) -> None:
-    """How fast characters are encoded, on one core."""
+    """How fast text is encoded, on one core, beside Hugging Face's WordLevel."""
     from seqkit.bench.tokenizer import measure
 
-    result = measure(repeats=repeats)
+    rows = measure(repeats=repeats)
     if as_json:
-        print_json(result)
+        print_json(rows)
         return
-    for name, megabytes_per_s in result["megabytes_per_s"].items():
-        click.echo(f"{name:<10} {megabytes_per_s:8,.0f} MB/s of UTF-8")
+    _print_speeds(rows)
+
+
+def _print_speeds(rows: list[dict[str, Any]]) -> None:
+    print_table(
+        ["text", *(f"{name} MB/s" for name in rows[0]["megabytes_per_s"])],
+        [[row["text"], *(f"{speed:,.1f}" for speed in row["megabytes_per_s"].values())] for row in rows],
+    )
+
+
+@command.command("data")
+@click.option("--megabytes", default=200, show_default=True, type=click.IntRange(min=1))
+@json_option
+def data(megabytes: int, as_json: bool) -> None:
+    """How fast a large text becomes a corpus, in how much memory, and how fast it is encoded."""
+    from seqkit.bench import data as files
+    from seqkit.bench import tokenizer as encoding
+
+    speeds, rows = encoding.measure(), files.measure(megabytes)
+    if as_json:
+        print_json({"encoding": speeds, "files": rows})
+        return
+    _print_speeds(speeds)
+    click.echo()
+    print_table(
+        ["tokenizer", "file", "file to corpus", "speed", "peak, with training"],
+        [
+            [
+                row["tokenizer"],
+                f"{row['megabytes']:,} MB",
+                f"{row['seconds']:.1f} s",
+                f"{row['megabytes_per_s']:.1f} MB/s",
+                f"+{row['peak_growth_megabytes']:.0f} MB",
+            ]
+            for row in rows
+        ],
+    )
 
 
 @command.command("cells")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import difflib
 import glob
-import gzip
 import hashlib
 import logging
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Piece, TextSource
+from seqkit.sources.compressed import open_bytes, read_bytes, unreadable
 from seqkit.sources.decoding import TextDecoder
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ CHUNK_BYTES = 1 << 18  # decodes to at most 2**18 characters, so to at most 1 Mi
 
 
 class TextFiles(TextSource):
-    """Documents in text files, one a file; files that end in `.gz` are read through gzip.
+    """Documents in text files, one a file; those that end in `.gz` or `.zst` are decompressed as a stream.
 
     Args:
         path: a path, a list of paths, a glob (`"corpus/*.txt"`, sorted), or
@@ -95,8 +94,8 @@ class TextFiles(TextSource):
     def _read(self, file: Path) -> Iterator[str]:
         decoder = TextDecoder(file, self.encoding, self.newlines, self.on_error)
         empty = True
-        with _open(file) as stream:
-            while chunk := _read_chunk(stream, file):
+        with open_bytes(file) as stream:
+            while chunk := read_bytes(stream, file, CHUNK_BYTES):
                 if text := decoder.decode(chunk):
                     empty = False
                     yield text
@@ -136,7 +135,7 @@ def _checked(path: Path) -> Path:
     except FileNotFoundError:
         pass  # told below, with the nearest name
     except OSError as error:  # a name that is too long, a folder that may not be entered
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if path.is_dir():
         raise SourceError(f"{path} is a folder. Name the files in it, for instance {str(path / '*.txt')!r}.")
     if not path.exists():
@@ -154,30 +153,9 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _open(file: Path) -> IO[bytes]:
-    try:
-        return cast("IO[bytes]", gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb"))
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _read_chunk(stream: IO[bytes], file: Path) -> bytes:
-    try:
-        return stream.read(CHUNK_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(file, error) from error
-
-
 def _digest(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: Exception) -> SourceError:
-    if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
-        return SourceError(f"{file} ends in .gz, but it is not a whole gzip file: {error}.")
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return SourceError(f"{file} cannot be read: {reason}.")
+        raise unreadable(file, error) from error

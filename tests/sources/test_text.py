@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,14 @@ class TestPaths:
     def test_splits_have_names(self) -> None:
         with pytest.raises(SourceError, match="train must be there; got trian"):
             TextFiles({"trian": write("a.txt", "a")})
+
+    def test_zstandard_is_read_through(self) -> None:
+        text = "né\n" * 200_000
+        Path("a.txt.zst").write_bytes(
+            zstd.compress(text.encode()[:400_001]) + zstd.compress(text.encode()[400_001:])
+        )
+        source = TextFiles("a.txt.zst")
+        assert read(source) == read(source) == text
 
     def test_gzip_is_read_through(self) -> None:
         Path("a.txt.gz").write_bytes(gzip.compress("né\n".encode()))
@@ -177,6 +186,11 @@ class TestMistakes:
     def test_a_damaged_gzip_file(self, data: bytes) -> None:
         with pytest.raises(SourceError, match="a.gz ends in .gz, but it is not a whole gzip file"):
             read(TextFiles(write("a.gz", data)))
+
+    @pytest.mark.parametrize("data", [b"no zstd", zstd.compress(b"x" * 9999)[:-5]])
+    def test_a_damaged_zstandard_file(self, data: bytes) -> None:
+        with pytest.raises(SourceError, match="a.zst ends in .zst, but it is not a whole Zstandard file"):
+            read(TextFiles(write("a.zst", data)))
 
 
 class TestFingerprint:

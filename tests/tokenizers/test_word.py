@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqkit.errors import RecipeError, SourceError
 from seqkit.testing import TokenizerCase
-from seqkit.tokenizers import WordTokenizer
+from seqkit.tokenizers import WordTokenizer, word
 from seqkit.tokenizers.word import split
 
 any_text = st.text(st.characters(), min_size=1)  # every code point: NUL and lone surrogates included
@@ -241,3 +242,11 @@ def test_no_text_gives_no_tokenizer() -> None:
 def test_a_wrong_config_says_what_is_right(config: dict[str, Any], says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         TokenizerCase("word", **config).prepare()
+
+
+@given(st.text("ab1 \n\r\té\u0301\u200d’中ぁ\u3099\ufe00\u0600\u00a0😀\x1c", max_size=40))
+def test_the_faster_ways_find_the_same_tokens(text: str) -> None:
+    plain = regex.compile(rf"{word._WORD}|{word._RUNS}|{word._OTHERS}")
+    assert word.split(text) == plain.findall(text)
+    mostly_ascii = "x" * 200 + text + "y" * 200
+    assert word.split(mostly_ascii) == plain.findall(mostly_ascii)

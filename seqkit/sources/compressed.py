@@ -1,0 +1,63 @@
+"""Files as they are, or through the compression that their name says, as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import sys
+import zlib
+from pathlib import Path
+from typing import IO, Any, cast
+
+from seqkit.errors import SourceError
+
+NAMES = {".gz": "gzip", ".zst": "Zstandard"}
+"""The endings of files that are read through a decompression."""
+
+
+def open_bytes(file: Path) -> IO[bytes]:
+    """The bytes of a file, decompressed where its name ends in `.gz` or `.zst`.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    try:
+        if file.suffix == ".gz":
+            return cast("IO[bytes]", gzip.open(file, "rb"))
+        if file.suffix == ".zst":
+            return cast("IO[bytes]", _zstd().open(file, "rb"))
+        return file.open("rb")
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+def read_bytes(stream: IO[bytes], file: Path, size: int) -> bytes:
+    """At most so many of the next bytes.
+
+    Raises:
+        SourceError: they cannot be read, or are not what the file's name says.
+    """
+    try:
+        return stream.read(size)
+    except OSError as error:
+        raise unreadable(file, error) from error
+    except Exception as error:
+        if file.suffix in NAMES:  # each library has errors of its own
+            raise unreadable(file, error) from error
+        raise
+
+
+def _zstd() -> Any:
+    """The module of Zstandard: of the standard library, from Python 3.14 on."""
+    return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+
+
+def unreadable(file: Path, error: Exception) -> SourceError:
+    """What to say of a file that cannot be read."""
+    damaged = not isinstance(error, OSError) or isinstance(error, gzip.BadGzipFile | EOFError | zlib.error)
+    if damaged and file.suffix in NAMES:
+        return SourceError(
+            f"{file} ends in {file.suffix}, but it is not a whole {NAMES[file.suffix]} file: {error}."
+        )
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return SourceError(f"{file} cannot be read: {reason}.")
