@@ -7,7 +7,7 @@ for row in zip(*(c.unbind(0) for c in body.columns(...))):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -168,3 +168,8 @@ def _parts(node: fx.Node) -> list[fx.Node]:
 def _joined_dim(node: fx.Node) -> int:
     dim: Any = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
     return int(dim) % value_of(node).ndim
+
+
+def rows_of(time: int, columns: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """The views of each step."""
+    return zip(*(column.unbind(0) for column in columns), strict=True) if columns else iter([()] * time)

@@ -6,34 +6,27 @@
                                 └─────────┴── finish: gradients of weights, many steps at once
 
 Memory of all steps is one block, time first, and cut into views for each step. A body writes into those
-views. The backward loop goes in chunks of steps, so that what it keeps for `finish` stays small.
+views.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from seqkit.engine.batched import sum_over_time
-from seqkit.engine.body import Body
+from seqkit.engine.backward import run_backward
+from seqkit.engine.body import Body, rows_of
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
-from seqkit.engine.loop import like_rows, reset_leaf
-from seqkit.engine.loops import BackwardLoop, ForwardLoop, nodes_of
+from seqkit.engine.loop import reset_leaf
+from seqkit.engine.loops import Arrays, BackwardLoop, ForwardLoop
 from seqkit.engine.lowering import Lower
 from seqkit.engine.memory import Pool
 from seqkit.errors import ContractError
-
-Arrays = dict[fx.Node, Tensor]
-"""For each node its value at every step, `(time, batch, ...)`."""
-
-CHUNK_BYTES: Final = 4 << 20
-"""What the backward loop keeps at a time: it fits a processor's cache, and has rows enough for a product."""
 
 
 class Core:
@@ -164,7 +157,7 @@ class _Unroll(torch.autograd.Function):
             for node, each in zip(loop.d_new_state, arriving, strict=True)
         ]
         with torch.autocast(value_of(state[0]).device.type, enabled=False):
-            d_given, d_state, d_initial = _backward(core, time, constants, arrays, carry, ctx.reset)
+            d_given, d_state, d_initial = run_backward(core, time, constants, arrays, carry, ctx.reset)
         d_starts = [*_spread(d_state, floats), *(_spread(d_initial, floats) if ctx.has_initial else ())]
         return (None, None, None, *d_given, *d_starts)
 
@@ -197,7 +190,7 @@ def _forward(
     step = body.bind(constants)
     reads = [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)]
     written = [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)]
-    rows = _rows(time, body.columns(reads, written))
+    rows = rows_of(time, body.columns(reads, written))
     if reset is None:
         for row in rows:
             step(*row)
@@ -207,86 +200,6 @@ def _forward(
                 target[t].copy_(reset_leaf(reset[t], start, memory[t]))
             step(*row)
     return arrays, [memory[time].clone() for memory in states]
-
-
-def _backward(
-    core: Core,
-    time: int,
-    constants: Sequence[Tensor],
-    arrays: Arrays,
-    carry: Sequence[Tensor],
-    reset: Tensor | None,
-) -> tuple[list[Tensor | None], Sequence[Tensor], list[Tensor]]:
-    """Run the loop backwards: gradients of inputs and constants, of the first state, of the initial one."""
-    loop = core.backward
-    fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
-    step = core.backward_body.bind([fixed[node] for node in loop.fixed])
-    results: list[Tensor] = []
-    d_inputs = nodes_of(loop.d_inputs)
-    whole = {node: core.memory(time, node) for node in d_inputs}
-    steps = _chunk(time, loop, whole)
-    kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
-    d_initial = [torch.zeros_like(each) for each in carry] if reset is not None else []
-    for stop in range(time, 0, -steps):
-        start = max(0, stop - steps)
-        chunk = {node: array[start:stop] for node, array in arrays.items()}
-        chunk |= {node: memory[: stop - start] for node, memory in kept.items()}
-        chunk |= {node: memory[start:stop] for node, memory in whole.items() if node in loop.kept}
-        reads, written = [chunk[node] for node in loop.columns], [chunk[node] for node in loop.kept]
-        rows = reversed([*_rows(stop - start, core.backward_body.columns(reads, written))])
-        if reset is None:
-            for row in rows:
-                carry = step(*carry, *row)
-        else:
-            for t, row in zip(reversed(range(start, stop)), rows, strict=True):
-                carry = _cut_rows(step(*carry, *row), reset[t], d_initial)
-        found = _finish(loop, chunk, fixed)
-        for node, gradient in zip(d_inputs, found, strict=False):
-            if node not in loop.kept:
-                whole[node][start:stop].copy_(gradient)
-        sums = found[len(d_inputs) :]
-        results = (
-            sums if not results else [total.add_(more) for total, more in zip(results, sums, strict=True)]
-        )
-    found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), results, strict=True))}
-    return (
-        [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]],
-        carry,
-        d_initial,
-    )
-
-
-def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
-    """How many steps the backward loop goes before the gradients are summed up."""
-    values = [value_of(node) for node in loop.kept if node not in whole]
-    bytes_a_step = sum(value.numel() * value.element_size() for value in values)
-    chunks = max(1, math.ceil(time * bytes_a_step / CHUNK_BYTES))
-    return math.ceil(time / chunks)
-
-
-def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> list[Tensor]:
-    """The gradients that go on to the step before; rows that started anew give theirs back."""
-    going_on = []
-    for gradient, total in zip(gradients, d_initial, strict=True):
-        back = like_rows(reset, gradient)
-        total += torch.where(back, gradient, 0)
-        going_on.append(torch.where(back, 0, gradient))
-    return going_on
-
-
-def _finish(loop: BackwardLoop, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
-    """The gradients of inputs, for these steps, and of constants, summed over them."""
-    return sum_over_time(
-        loop.finish.run,
-        [fixed[node] if node in fixed else arrays[node] for node in loop.finish.inputs],
-        [node not in fixed for node in loop.finish.inputs],
-        range(len(nodes_of(loop.d_inputs)), len(loop.finish.outputs)),
-    )
-
-
-def _rows(time: int, columns: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-    """The views of each step."""
-    return zip(*(column.unbind(0) for column in columns), strict=True) if columns else iter([()] * time)
 
 
 def _zeros(time: int, node: fx.Node) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,6 +40,23 @@ _DECOMPOSED = (
     aten.native_group_norm_backward,
 )
 """Derivatives of several results in one operation, some of them a weight's: these must come apart."""
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """The graph of a step and its derivative; a gradient is None where there is none, or none is wanted."""
+
+    graph: fx.Graph
+    inputs: list[fx.Node]
+    constants: list[fx.Node]
+    state: list[fx.Node]
+    new_state: list[fx.Node]
+    emitted: list[fx.Node]
+    d_new_state: list[fx.Node | None]
+    d_emitted: list[fx.Node | None]
+    d_inputs: list[fx.Node | None]
+    d_constants: list[fx.Node | None]
+    d_state: list[fx.Node | None]
 
 
 def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoop, BackwardLoop]:
@@ -84,8 +102,8 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
     # What no gradient reaches is zero.
     d_given = [node if (node := gradients.get(i)) in backwards else None for i in range(len(given))]
     i, c, s = len(core.inputs), len(core.inputs) + len(core.constants), len(core.new_state)
-    return _cut(
-        graph,
+    found = _Joint(
+        graph=graph,
         inputs=placeholders[:i],
         constants=placeholders[i:c],
         state=placeholders[c : len(values)],
@@ -97,6 +115,7 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
         d_constants=d_given[i:c],
         d_state=d_given[c:],
     )
+    return _cut(found)
 
 
 def _tidy(traced: fx.GraphModule) -> fx.Graph:
@@ -107,79 +126,70 @@ def _tidy(traced: fx.GraphModule) -> fx.Graph:
     return without_repetition(traced)
 
 
-def _cut(
-    graph: fx.Graph,
-    *,
-    inputs: list[fx.Node],
-    constants: list[fx.Node],
-    state: list[fx.Node],
-    new_state: list[fx.Node],
-    emitted: list[fx.Node],
-    d_new_state: list[fx.Node | None],
-    d_emitted: list[fx.Node | None],
-    d_inputs: list[fx.Node | None],
-    d_constants: list[fx.Node | None],
-    d_state: list[fx.Node | None],
-) -> tuple[ForwardLoop, BackwardLoop]:
+def _cut(joint: _Joint) -> tuple[ForwardLoop, BackwardLoop]:
     """Cut the joint graph: what is recorded, what the backward loop does, what is left for after it."""
-    arriving = {*nodes_of(d_new_state), *nodes_of(d_emitted)}
+    graph, carried, d_emitted = joint.graph, nodes_of(joint.d_new_state), nodes_of(joint.d_emitted)
     nodes = {node for node in graph.nodes if node.op != "output"}
-    fixed = nodes - dependents(graph, {*inputs, *state, *arriving})
-    backwards = dependents(graph, arriving) & nodes
-    carried = nodes_of(d_new_state)
-    before_step = [_or_zero(graph, d_state[j], d) for j, d in enumerate(d_new_state) if d is not None]
-    results = [*nodes_of(d_inputs), *nodes_of(d_constants)]
+    fixed = nodes - dependents(graph, {*joint.inputs, *joint.state, *carried, *d_emitted})
+    backwards = dependents(graph, {*carried, *d_emitted}) & nodes
+    pairs = zip(joint.d_state, joint.d_new_state, strict=True)
+    before_step = [_or_zero(graph, before, after) for before, after in pairs if after is not None]
+    results = [*nodes_of(joint.d_inputs), *nodes_of(joint.d_constants)]
 
-    in_loop = ancestors(before_step) & (backwards | {*before_step}) | {*carried}
-    # What only joins values of the loop belongs to it, and is written there as one, else it would be copied;
-    # so does each result of an operation that has several.
-    for node in graph.nodes:
-        joins = node.target == aten.cat.default or (node.target is operator.getitem and not is_view(node))
-        if joins and {*node.all_input_nodes} <= in_loop:
-            in_loop.add(node)
+    in_loop = _in_loop(graph, ancestors(before_step) & (backwards | {*before_step}) | {*carried})
     finishing = ancestors(results) & backwards - in_loop
-    kept = [
-        node
-        for node in frontier(results, finishing.__contains__, fixed)
-        if node in in_loop - {*nodes_of(d_emitted)}
-    ]
+    ends = frontier(results, finishing.__contains__, fixed)
+    kept = [node for node in ends if node in in_loop and node not in d_emitted]
 
-    there = {*state, *new_state, *emitted} - fixed
+    there = {*joint.state, *joint.new_state, *joint.emitted} - fixed
     needed = {read for node in in_loop | finishing for read in node.all_input_nodes if read not in backwards}
-    recorded = choose_records(needed, given=there | fixed, lost=inputs)
-
-    def reads(targets: list[fx.Node], ends: set[fx.Node]) -> list[fx.Node]:
-        return frontier(targets, lambda node: node not in ends, ends)
-
-    known = there | {*recorded} | {*nodes_of(d_emitted)}
-    loop_reads = reads([*before_step, *kept], fixed | known | {*carried})
-    finish_reads = reads(results, fixed | known | {*kept})
-    again = [node for node in dict.fromkeys([*loop_reads, *finish_reads]) if node in fixed]
+    recorded = choose_records(needed, given=there | fixed, lost=joint.inputs)
+    known = fixed | there | {*recorded, *d_emitted}
+    loop_reads = _read([*before_step, *kept], known | {*carried})
+    finish_reads = _read(results, known | {*kept})
+    reads = dict.fromkeys([*loop_reads, *finish_reads])
+    again = [node for node in reads if node in fixed]
     columns = [node for node in loop_reads if node not in fixed and node not in carried]
-    saved = [node for node in dict.fromkeys([*columns, *finish_reads]) if node in there or node in recorded]
     forward = forward_loop(
         graph,
-        constants=constants,
-        inputs=inputs,
-        state=state,
-        new_state=new_state,
-        emitted=emitted,
+        constants=joint.constants,
+        inputs=joint.inputs,
+        state=joint.state,
+        new_state=joint.new_state,
+        emitted=joint.emitted,
         recorded=recorded,
     )
     backward = BackwardLoop(
-        constants=extract(graph, constants, again),
+        constants=extract(graph, joint.constants, again),
         fixed=again,
         d_new_state=carried,
-        d_emitted=d_emitted,
-        saved=saved,
+        d_emitted=joint.d_emitted,
+        saved=[node for node in reads if node in there or node in recorded],
         stage=extract(graph, [*again, *carried, *columns], [*before_step, *kept]),
         columns=columns,
         kept=kept,
         finish=extract(graph, finish_reads, results),
-        d_inputs=d_inputs,
-        d_constants=d_constants,
+        d_inputs=joint.d_inputs,
+        d_constants=joint.d_constants,
     )
     return forward, backward
+
+
+def _in_loop(graph: fx.Graph, in_loop: set[fx.Node]) -> set[fx.Node]:
+    """With what only joins values of the loop, which is written there as one, else it would be copied.
+
+    So is each result of an operation that has several.
+    """
+    for node in graph.nodes:
+        joins = node.target == aten.cat.default or (node.target is operator.getitem and not is_view(node))
+        if joins and {*node.all_input_nodes} <= in_loop:
+            in_loop.add(node)
+    return in_loop
+
+
+def _read(targets: list[fx.Node], known: set[fx.Node]) -> list[fx.Node]:
+    """What is read of the known to compute the targets."""
+    return frontier(targets, lambda node: node not in known, known)
 
 
 def _or_zero(graph: fx.Graph, node: fx.Node | None, like: fx.Node) -> fx.Node:

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from seqkit.engine.graphs import Stage, extract, value_of
+
+Arrays = dict[fx.Node, Tensor]
+"""For each node its value at every step, `(time, batch, ...)`."""
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def test_large_products_are_right() -> None:
 
 
 def test_the_backward_loop_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqkit.engine.core.CHUNK_BYTES", 400)
+    monkeypatch.setattr("seqkit.engine.backward.CHUNK_BYTES", 400)
     for seed in range(8):
         cell = random_cell(seed)
         given = inputs_of(cell, seed, time=11)

@@ -1,0 +1,97 @@
+"""The loop backwards, in chunks of steps: what it keeps for the gradients of weights stays small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+
+from seqkit.engine.batched import sum_over_time
+from seqkit.engine.body import rows_of
+from seqkit.engine.graphs import value_of
+from seqkit.engine.loop import like_rows
+from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of
+
+if TYPE_CHECKING:
+    from seqkit.engine.core import Core
+
+CHUNK_BYTES: Final = 4 << 20
+"""What the backward loop keeps at a time: it fits a processor's cache, and has rows enough for a product."""
+
+
+def run_backward(
+    core: Core,
+    time: int,
+    constants: Sequence[Tensor],
+    arrays: Arrays,
+    carry: Sequence[Tensor],
+    reset: Tensor | None,
+) -> tuple[list[Tensor | None], Sequence[Tensor], list[Tensor]]:
+    """Run the loop backwards: gradients of inputs and constants, of the first state, of the initial one."""
+    loop = core.backward
+    fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
+    step = core.backward_body.bind([fixed[node] for node in loop.fixed])
+    results: list[Tensor] = []
+    d_inputs = nodes_of(loop.d_inputs)
+    whole = {node: core.memory(time, node) for node in d_inputs}
+    steps = _chunk(time, loop, whole)
+    kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
+    d_initial = [torch.zeros_like(each) for each in carry] if reset is not None else []
+    for stop in range(time, 0, -steps):
+        start = max(0, stop - steps)
+        chunk = {node: array[start:stop] for node, array in arrays.items()}
+        chunk |= {node: memory[: stop - start] for node, memory in kept.items()}
+        chunk |= {node: memory[start:stop] for node, memory in whole.items() if node in loop.kept}
+        reads, written = [chunk[node] for node in loop.columns], [chunk[node] for node in loop.kept]
+        rows = reversed([*rows_of(stop - start, core.backward_body.columns(reads, written))])
+        if reset is None:
+            for row in rows:
+                carry = step(*carry, *row)
+        else:
+            for t, row in zip(reversed(range(start, stop)), rows, strict=True):
+                carry = _cut_rows(step(*carry, *row), reset[t], d_initial)
+        found = _finish(loop, chunk, fixed)
+        for node, gradient in zip(d_inputs, found, strict=False):
+            if node not in loop.kept:
+                whole[node][start:stop].copy_(gradient)
+        sums = found[len(d_inputs) :]
+        results = (
+            sums if not results else [total.add_(more) for total, more in zip(results, sums, strict=True)]
+        )
+    found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), results, strict=True))}
+    return (
+        [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]],
+        carry,
+        d_initial,
+    )
+
+
+def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
+    """How many steps the backward loop goes before the gradients are summed up."""
+    values = [value_of(node) for node in loop.kept if node not in whole]
+    bytes_a_step = sum(value.numel() * value.element_size() for value in values)
+    chunks = max(1, math.ceil(time * bytes_a_step / CHUNK_BYTES))
+    return math.ceil(time / chunks)
+
+
+def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> list[Tensor]:
+    """The gradients that go on to the step before; rows that started anew give theirs back."""
+    going_on = []
+    for gradient, total in zip(gradients, d_initial, strict=True):
+        back = like_rows(reset, gradient)
+        total += torch.where(back, gradient, 0)
+        going_on.append(torch.where(back, 0, gradient))
+    return going_on
+
+
+def _finish(loop: BackwardLoop, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
+    """The gradients of inputs, for these steps, and of constants, summed over them."""
+    return sum_over_time(
+        loop.finish.run,
+        [fixed[node] if node in fixed else arrays[node] for node in loop.finish.inputs],
+        [node not in fixed for node in loop.finish.inputs],
+        range(len(nodes_of(loop.d_inputs)), len(loop.finish.outputs)),
+    )
