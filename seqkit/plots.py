@@ -64,3 +64,30 @@ def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> Non
         axes.grid(alpha=0.3)
     figure.suptitle(title, parse_math=False)
     figure.savefig(path, dpi=120)
+
+
+def plot_recipes(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+    """Recipes against each other: validation loss over seconds and over tokens seen, a line a seed.
+
+    Args:
+        rows: `recipe`, and `curves`: for each seed points of seconds, tokens and loss.
+        path: of the file.
+        title: what the trainings had in common.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for index, row in enumerate(rows):
+        for seed, curve in enumerate(row["curves"]):
+            seconds, tokens, losses = zip(*curve, strict=True)
+            for axes, at in zip(panels, (seconds, [count / 1e6 for count in tokens]), strict=True):
+                label = row["recipe"] if seed == 0 else None
+                axes.plot(at, losses, color=f"C{index}", linewidth=1, alpha=0.8, label=label)
+    lowest = min(loss for row in rows for curve in row["curves"] for *_, loss in curve)
+    panels[0].set(xlabel="seconds of training", ylabel="validation loss (nats per token)")
+    panels[0].set_ylim(lowest - 0.03, lowest + 0.7)
+    panels[1].set(xlabel="million tokens seen")
+    panels[1].legend()
+    for axes in panels:
+        axes.grid(alpha=0.3)
+    figure.suptitle(title, parse_math=False)
+    figure.savefig(path, dpi=120)

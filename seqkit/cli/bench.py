@@ -245,3 +245,39 @@ def cells(
         )
     print_table(("cell", "size", "parameters", "validation bits/char (95 %)", "tokens/s"), rows)
     click.echo(f"\nThe runs, cells.json and {PICTURE} are in {result['path']}.")
+
+
+@command.command("recipes")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@click.option("--data", help="Train on this text file instead of the recipes' sources.")
+@click.option("--minutes", default=3.0, show_default=True, help="Of each training.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=2))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of all recipes; several times.")
+@click.option("--out", help="The directory of the runs. [default: runs/recipes, then runs/recipes-2, ...]")
+@plugin_option
+@json_option
+def recipes(recipes: tuple[str, ...], plugins: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Compare recipes: same data, same minutes, several seeds."""
+    from contextlib import ExitStack
+
+    from seqkit.bench.recipes import PICTURE, compare
+    from seqkit.cli.progress import Progress
+
+    with ExitStack() as bars:
+        result = compare(
+            recipes,
+            plugins=plugins,
+            callbacks=lambda name, seed: [bars.enter_context(Progress(f"{name}, seed {seed}"))],
+            **options,
+        )
+    if as_json:
+        print_json(result)
+        return
+    rows = []
+    for row in result["recipes"]:
+        low, high = row["loss"]["interval_95"]
+        score = f"{row['loss']['mean']:.4f} ({low:.4f} to {high:.4f})"
+        speed = f"{row['tokens_per_s']:,.0f}"
+        rows.append([row["recipe"], f"{row['parameters']:,}", row["engine"], score, speed])
+    print_table(("recipe", "parameters", "engine", "validation nats/token (95 %)", "tokens/s"), rows)
+    click.echo(f"\nThe runs, recipes.json and {PICTURE} are in {result['path']}.")

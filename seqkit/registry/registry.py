@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[str, type]] = {
 }
 
 FIRST_PARTY = {
-    "seqkit-gated": ("lstm", "gru", "lnlstm", "mingru", "minlstm", "char-lstm", "char-gru"),
+    "seqkit-gated": ("lstm", "gru", "lnlstm", "mingru", "minlstm", "char-lstm", "char-gru", "char-mingru"),
     "seqkit-subword": ("bpe", "byte", "subword"),
     "seqkit-tensorboard": ("quickstart-tensorboard",),
 }

@@ -65,5 +65,5 @@ def seqkit_cells() -> list[CellPlugin]:
 
 @hookimpl
 def seqkit_recipes() -> list[RecipePlugin]:
-    """`char-lstm` and `char-gru`."""
+    """`char-lstm`, `char-gru` and `char-mingru`."""
     return [RecipePlugin(path.stem, path) for path in sorted(RECIPES.glob("*.toml"))]

@@ -102,7 +102,7 @@ def test_the_candidate_is_positive_and_continuous():
     )
 
 
-@pytest.mark.parametrize("name", ["char-lstm", "char-gru"])
+@pytest.mark.parametrize("name", ["char-lstm", "char-gru", "char-mingru"])
 def test_its_recipes_train(name, tmp_path, monkeypatch):
     monkeypatch.setenv("SEQKIT_CACHE", str(tmp_path / "cache"))
     recipe = seqkit.Recipe.load(name).override(["train.steps=4", "cell.hidden_size=8", "train.seq_len=10"])

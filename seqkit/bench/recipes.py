@@ -1,0 +1,87 @@
+"""Recipes against each other: the same data and the same minutes, several seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from seqkit import rundir
+from seqkit.plots import plot_recipes
+from seqkit.recipe import Recipe
+from seqkit.registry import registry_with
+from seqkit.seeds import train_seeds
+
+PICTURE = "recipes.png"
+RESULT = "recipes.json"
+
+
+def compare(
+    recipes: Sequence[str],
+    *,
+    data: str | None = None,
+    minutes: float = 3.0,
+    seeds: int = 3,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    plugins: Sequence[Any] = (),
+    callbacks: Callable[[str, int], Sequence[object]] = lambda recipe, seed: (),
+) -> dict[str, Any]:
+    """Train every recipe with every seed, and write a table and a picture of the curves.
+
+    Args:
+        recipes: by name.
+        data: a text file in place of the recipes' sources.
+        minutes: of each training.
+        seeds: of each recipe, two at least.
+        overrides: of all of them.
+        out: the directory of the runs; by default `runs/recipes`, then `runs/recipes-2`, ...
+        plugins: besides the installed ones.
+        callbacks: of the training of this recipe and seed; see `Trainer`.
+    """
+    registry = registry_with(plugins)
+    changed = [_changed(Recipe.load(name, registry), data, minutes, overrides) for name in recipes]
+    path = rundir.claim(out, "recipes")
+    rows = []
+    for recipe in changed:
+        folder = path / recipe.name
+        summary = train_seeds(
+            recipe, seeds, folder, plugins=plugins, callbacks=partial(callbacks, recipe.name)
+        )
+        runs = [rundir.read_metrics(folder / f"seed-{seed}") for seed in range(seeds)]
+        described = rundir.read_json(folder / "seed-0" / rundir.PROVENANCE)
+        resolved = recipe.resolve(registry)
+        a_step = resolved.train.batch_size * resolved.train.seq_len
+        rows.append(
+            {
+                "recipe": recipe.name,
+                "parameters": described["parameters"],
+                "engine": described["engine"],
+                "loss": summary["loss"],
+                "bits_per_char": summary["bits_per_char"],
+                "tokens_per_s": statistics.median(
+                    row["tokens_per_s"] for run in runs for row in run if row["split"] == "train"
+                ),
+                "curves": [_curve(run, a_step) for run in runs],
+            }
+        )
+    result = {"path": str(path), "split": "validation", "minutes": minutes, "seeds": seeds, "recipes": rows}
+    rundir.write_json(path / RESULT, result)
+    plot_recipes(rows, path / PICTURE, f"{minutes:g} minutes, {seeds} seeds")
+    return result
+
+
+def _changed(recipe: Recipe, data: str | None, minutes: float, overrides: Sequence[str]) -> Recipe:
+    recipe = recipe if data is None else recipe.with_data(data)
+    return recipe.override([f"train.minutes={minutes}", *overrides])
+
+
+def _curve(run: Sequence[dict[str, Any]], tokens_a_step: int) -> list[tuple[float, int, float]]:
+    """Seconds, tokens seen and validation loss of each evaluation."""
+    return [
+        (row["elapsed_s"], row["step"] * tokens_a_step, row["loss"])
+        for row in run
+        if row["split"] == "validation"
+    ]
