@@ -47,7 +47,7 @@ class DocumentSplits(Splits):
         self.fractions = fractions
         self.lines = lines
         self.seed = seed
-        self._assigned: dict[str, bytearray] = {}
+        self._found: dict[str, tuple[bytearray, int]] = {}
 
     @cached_property
     def _homes(self) -> dict[str, tuple[str, dict[str, float] | None]]:
@@ -109,13 +109,25 @@ class DocumentSplits(Splits):
             yield from ((source_split, document) for document in documents)
             return
         order = tuple(shares)
-        if source_split not in self._assigned:
-            self._assigned[source_split] = self._assign(source_split, shares)
-        for document, number in zip(documents, self._assigned[source_split], strict=True):
+        assigned, _ = self._assigned(source_split)
+        for document, number in zip(documents, assigned, strict=True):
             yield order[number], document
 
-    def _assign(self, source_split: str, shares: dict[str, float]) -> bytearray:
-        """For each document the number of its split: one byte each, whatever its length."""
+    @property
+    def characters(self) -> int | None:
+        """Of all splits, their ends counted, where that is known."""
+        if self.source.splits != ("all",) or self.fractions is None:
+            return None
+        return self._assigned("all")[1]
+
+    def _assigned(self, source_split: str) -> tuple[bytearray, int]:
+        """For each document the number of its split, one byte each, and all characters; found once."""
+        if source_split not in self._found:
+            shares = next(shares for home, shares in self._homes.values() if home == source_split)
+            self._found[source_split] = self._assign(source_split, shares or {})
+        return self._found[source_split]
+
+    def _assign(self, source_split: str, shares: dict[str, float]) -> tuple[bytearray, int]:
         *edges, _ = accumulate(shares.values())
         assigned = bytearray()
         characters = 0
@@ -127,8 +139,7 @@ class DocumentSplits(Splits):
             characters += 1  # its end
             place = int.from_bytes(digest.digest()) / 2**64
             assigned.append(sum(place >= edge for edge in edges))
-        self.characters = characters if self.source.splits == ("all",) else None
-        return assigned
+        return assigned, characters
 
     def _pieces(self, source_split: str) -> Iterator[Piece]:
         pieces: Iterable[Piece] = self.source.pieces(source_split)

@@ -41,8 +41,6 @@ class Splits(ABC):
     source: TextSource
     apart = False
     """Whether documents are kept apart: then an end token follows each."""
-    characters: int | None = None
-    """Of all splits, where that is known."""
 
     @property
     @abstractmethod
@@ -67,6 +65,11 @@ class Splits(ABC):
         """Every split and document in one pass over the source; a document is to be read before the next."""
 
     @property
+    def characters(self) -> int | None:
+        """Of all splits, where that is known."""
+        return None
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The splits that are not there."""
         return tuple(split for split in SPLITS if split not in self.names)
@@ -89,6 +92,7 @@ class TextSplits(Splits):
     def __init__(self, source: TextSource, fractions: Sequence[float] | None = DEFAULT_FRACTIONS) -> None:
         self.source = source
         self.fractions = fractions
+        self._total: int | None = None
 
     @cached_property
     def parts(self) -> dict[str, Part]:
@@ -110,6 +114,11 @@ class TextSplits(Splits):
     def names(self) -> tuple[str, ...]:
         """The splits that are there."""
         return tuple(self.parts)
+
+    @property
+    def characters(self) -> int | None:
+        """Of all splits, where that is known."""
+        return self._total if self.parts else None
 
     def documents(self, split: str) -> Iterator[Iterator[str]]:
         """All of the split as one document."""
@@ -146,7 +155,7 @@ class TextSplits(Splits):
         total, cuts = cut_points(
             lambda: (piece.text for piece in self.source.pieces(source_split)), list(fractions.values())
         )
-        self.characters = total if self.source.splits == ("all",) else None
+        self._total = total if self.source.splits == ("all",) else None
         edges = [0, *cuts, None]
         return {
             split: Part(source_split, start or 0, stop)

@@ -1,7 +1,7 @@
 """Text to ids on disk, in one pass over the source and in bounded memory.
 
-    splits.walk() ─► texts, cut where it is safe ─► encoded ─► appended to <split>.bin
-                                                                     └─► progress.json, now and then
+    splits.walk() ─► texts, cut where it is safe ─► batches ─► encoded, in order ─► <split>.bin
+                                                                                 └─► progress.json
 
 Whoever is stopped, by Ctrl-C, a full disk or a lost connection, goes on at the last progress.json: the
 text before it is read again, and not encoded again.
@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from seqkit.data.parallel import map_in_order, processes_here
 from seqkit.data.split import Splits
 from seqkit.errors import UnknownCharacterError
 from seqkit.tokenizers.base import Ids, Tokenizer, safe_pieces
@@ -29,6 +32,10 @@ OnProgress: TypeAlias = Callable[[int, int | None], None]
 PROGRESS = "progress.json"
 SAVE_EVERY = 32_000_000
 """Characters between two records of the progress."""
+BATCH = 1 << 18
+"""Characters that are encoded at one go."""
+PARALLEL_FROM = 32_000_000
+"""Characters of a text from which on a slow tokenizer has several processes."""
 
 
 @dataclass
@@ -59,76 +66,120 @@ def write_ids(
         splits: the text.
         tokenizer: trained on it.
         folder: is made, or holds what another process had written when it was stopped.
-        on_progress: is called after every text.
+        on_progress: is called after every batch.
     Raises:
         UnknownCharacterError: with its position in its split.
     """
     folder.mkdir(exist_ok=True)
     done, counts = _read_progress(folder, splits)
-    characters = sum(count.characters for count in counts.values())
-    saved = characters
+    end = np.array([tokenizer.end_id or 0], tokenizer.dtype).tobytes()
+    characters = saved = sum(count.characters for count in counts.values())
     with ExitStack() as stack:
         files = {split: stack.enter_context((folder / f"{split}.bin").open("ab")) for split in counts}
         for split, file in files.items():
             file.truncate(counts[split].tokens * tokenizer.dtype.itemsize)
-        for index, (split, text, ends) in enumerate(_texts(splits, tokenizer)):
-            if index < done:
-                continue
-            ids = _encode(tokenizer, split, text, counts[split].characters)
-            files[split].write(ids.tobytes())
-            counts[split].add(len(ids), text, tokenizer.unknown_characters(text, ids))
-            characters += len(text)
-            if ends:
-                # An end token counts as the line end in whose place it stands.
-                files[split].write(np.array([tokenizer.end_id], tokenizer.dtype).tobytes())
-                counts[split].add(1, "\n", 0)
-                characters += 1
+        batches = islice(_batches(_texts(splits, tokenizer)), done, None)
+        encoded = map_in_order(partial(_encode, tokenizer), batches, _processes(splits, tokenizer))
+        for number, (batch, results) in enumerate(encoded, start=done + 1):
+            for (split, text, ends), result in zip(batch, results, strict=True):
+                if isinstance(result, _Unknown):
+                    position = counts[split].characters + result.position
+                    raise UnknownCharacterError(result.character, position, f" of the {split} split")
+                ids, unknown = result
+                files[split].write(ids.tobytes())
+                counts[split].add(len(ids), text, unknown)
+                if ends:
+                    # An end token counts as the line end in whose place it stands.
+                    files[split].write(end)
+                    counts[split].add(1, "\n", 0)
+                characters += len(text) + ends
             if on_progress is not None:
                 on_progress(characters, splits.characters)
             if characters - saved >= SAVE_EVERY:
                 saved = characters
-                _save_progress(folder, index + 1, counts, files)
+                _save_progress(folder, number, counts, files)
         for file in files.values():
             _to_disk(file)
     (folder / PROGRESS).unlink(missing_ok=True)
     return counts
 
 
-def _texts(splits: Splits, tokenizer: Tokenizer) -> Iterator[tuple[str, str, bool]]:
-    """Split, text, and whether an end token follows: the texts of a document are cut where it is safe."""
+class _Text(NamedTuple):
+    """A text of a split that can be encoded by itself, and whether an end token follows."""
+
+    split: str
+    text: str
+    ends: bool
+
+
+class _Unknown(NamedTuple):
+    """A strict tokenizer met a character that it lacks."""
+
+    character: str
+    position: int
+
+
+def _texts(splits: Splits, tokenizer: Tokenizer) -> Iterator[_Text]:
+    """The texts of all documents, cut where it is safe."""
     for split, document in splits.walk():
         waiting = None
         for text in safe_pieces(document, tokenizer.safe_cut):
             if waiting is not None:
-                yield split, waiting, False
+                yield _Text(split, waiting, False)
             waiting = text
         if waiting is not None:
-            yield split, waiting, splits.apart
+            yield _Text(split, waiting, splits.apart)
 
 
-def _encode(tokenizer: Tokenizer, split: str, text: str, offset: int) -> Ids:
-    try:
-        return tokenizer.encode(text).astype(tokenizer.dtype, copy=False)
-    except UnknownCharacterError as error:
-        where = f" of the {split} split"
-        raise UnknownCharacterError(error.character, offset + error.position, where) from error
+def _batches(texts: Iterator[_Text]) -> Iterator[list[_Text]]:
+    """Texts that are encoded at one go: short documents together."""
+    batch: list[_Text] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text.text) + 1
+        if characters >= BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _processes(splits: Splits, tokenizer: Tokenizer) -> int:
+    large = splits.characters is not None and splits.characters >= PARALLEL_FROM
+    return processes_here() if large and tokenizer.is_slow else 1
+
+
+def _encode(tokenizer: Tokenizer, batch: Sequence[_Text]) -> list[tuple[Ids, int] | _Unknown]:
+    """For each text its ids, and how many of its characters are unknown."""
+    results: list[tuple[Ids, int] | _Unknown] = []
+    for _, text, _ in batch:
+        try:
+            ids = tokenizer.encode(text).astype(tokenizer.dtype, copy=False)
+        except UnknownCharacterError as error:
+            return [*results, *[_Unknown(error.character, error.position)] * (len(batch) - len(results))]
+        results.append((ids, tokenizer.unknown_characters(text, ids)))
+    return results
 
 
 def _read_progress(folder: Path, splits: Splits) -> tuple[int, dict[str, TextCounts]]:
-    """How many texts are written already, and what they hold."""
+    """How many batches are written already, and what they hold."""
     try:
         saved = json.loads((folder / PROGRESS).read_text("utf-8"))
-        return saved["texts"], {split: TextCounts(**saved["splits"][split]) for split in splits.names}
+        return saved["batches"], {split: TextCounts(**saved["splits"][split]) for split in splits.names}
     except (OSError, ValueError, KeyError, TypeError):
         return 0, {split: TextCounts() for split in splits.names}
 
 
 def _save_progress(
-    folder: Path, texts: int, counts: Mapping[str, TextCounts], files: Mapping[str, IO[bytes]]
+    folder: Path, batches: int, counts: Mapping[str, TextCounts], files: Mapping[str, IO[bytes]]
 ) -> None:
     for file in files.values():
         _to_disk(file)
-    described: dict[str, Any] = {"texts": texts, "splits": {split: asdict(c) for split, c in counts.items()}}
+    described: dict[str, Any] = {
+        "batches": batches,
+        "splits": {split: asdict(c) for split, c in counts.items()},
+    }
     with (folder / f"{PROGRESS}.new").open("w", encoding="utf-8") as new:
         json.dump(described, new)
         _to_disk(new)

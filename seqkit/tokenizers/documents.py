@@ -31,6 +31,7 @@ class EndToken(Tokenizer):
         self.vocab_size = tokenizer.vocab_size + 1
         self.unknown_id = tokenizer.unknown_id
         self.frequent_id = tokenizer.frequent_id
+        self.is_slow = tokenizer.is_slow
 
     def __repr__(self) -> str:
         return f"EndToken({self.tokenizer!r})"

@@ -44,6 +44,7 @@ class WordTokenizer(Tokenizer):
     """
 
     unknown_id = UNKNOWN_ID
+    is_slow = True
 
     def __init__(
         self,

@@ -5,9 +5,9 @@ import pytest
 
 from seqkit.data import DocumentSplits, TextSplits, build_corpus
 from seqkit.data.split import Splits
-from seqkit.errors import SourceError
+from seqkit.errors import SourceError, UnknownCharacterError
 from seqkit.sources import Piece, TextSource
-from seqkit.tokenizers import CharTokenizer
+from seqkit.tokenizers import CharTokenizer, WordTokenizer
 from seqkit.tokenizers.base import Ids
 from seqkit.tokenizers.documents import with_end
 
@@ -38,6 +38,7 @@ class Counting(CharTokenizer):
 @pytest.mark.parametrize("apart", [False, True])
 def test_what_was_stopped_goes_on_where_it_was(apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqkit.data.writing.SAVE_EVERY", 1000)
+    monkeypatch.setattr("seqkit.data.writing.BATCH", 100)
     source = Failing()
 
     def splits() -> Splits:
@@ -71,3 +72,29 @@ def test_the_progress_is_told(text_file: Path) -> None:
     apart = DocumentSplits(Failing(), lines=True)
     build_corpus(apart, with_end(CharTokenizer.train([TEXT])), on_progress=lambda *p: told.append(p))
     assert told[-1] == (len(TEXT), len(TEXT))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_several_processes_write_the_same(apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ids_of(folder: str) -> dict[str, list[int]]:
+        splits = DocumentSplits(Failing(), lines=True) if apart else TextSplits(Failing())
+        corpus = build_corpus(splits, tokenizer, Path(folder))
+        return {split: corpus.ids(split).tolist() for split in corpus.counts}
+
+    word = WordTokenizer.train([TEXT], min_count=5)
+    tokenizer = with_end(word) if apart else word
+    monkeypatch.setattr("seqkit.data.writing.BATCH", 500)
+    expected = ids_of("one")
+    used = []
+    monkeypatch.setattr("seqkit.data.writing.PARALLEL_FROM", 1000)
+    monkeypatch.setattr("seqkit.data.writing.processes_here", lambda: used.append(2) or 2)
+    assert ids_of("two") == expected
+    assert used == [2]
+
+
+def test_an_unknown_character_is_told_with_its_place_in_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqkit.data.writing.BATCH", 50)
+    tokenizer = CharTokenizer(TEXT.replace("9", ""), errors="strict")
+    place = TEXT.index("9")
+    with pytest.raises(UnknownCharacterError, match=rf"'9' .* at position {place} of the train split"):
+        build_corpus(TextSplits(Failing(), (1.0, 0.0, 0.0)), tokenizer)
