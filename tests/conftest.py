@@ -34,6 +34,9 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEQKIT_CACHE", str(tmp_path / "cache"))
+    # Read when `datasets` is first imported: its cache is not the user's, and the Hub is not asked.
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "100")
     # Threads that spin make a busy machine crawl, and these models are too small to need two.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

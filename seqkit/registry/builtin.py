@@ -53,7 +53,7 @@ class TextConfig(SourceConfig):
     """Text files: a path, a list, a glob, or one of these a split."""
 
     path: DataPath | list[DataPath] | dict[str, DataPath | list[DataPath]]
-    """A `.txt` or `.gz` file, a list, a glob, or `{train = ..., validation = ..., test = ...}`."""
+    """A `.txt`, `.gz` or `.zst` file, a list, a glob, or `{train = ..., validation = ..., test = ...}`."""
     encoding: str = "utf-8"
     """Any of Python's; UTF-8 with or without byte order mark by default."""
     newlines: Literal["lf", "keep"] = "lf"
@@ -74,7 +74,7 @@ def _path_or_name(value: object, as_path: ValidatorFunctionWrapHandler) -> objec
     from seqkit.sources.hub_request import looks_local
 
     path = as_path(value)
-    return path if looks_local(str(value)) or looks_local_from(path, value) else str(value)
+    return path if looks_local(str(value), there=path) else str(value)
 
 
 def _file_of(value: object, as_path: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
@@ -82,7 +82,7 @@ def _file_of(value: object, as_path: ValidatorFunctionWrapHandler, info: Validat
     from seqkit.sources.hub_request import LOADERS
 
     path = as_path(value)
-    return path if info.data.get("path") in LOADERS and "://" not in path else str(value)
+    return path if info.data.get("path") in LOADERS and "://" not in str(value) else str(value)
 
 
 DatasetPath = Annotated[DataPath, WrapValidator(_path_or_name)]
@@ -97,7 +97,8 @@ class HubConfig(SourceConfig):
     name: str | None = None
     """The configuration, where the dataset has several."""
     split: dict[Literal["train", "validation", "test", "all"], str] | None = None
-    """Which of its splits is what: `{train = "train[:90%]", validation = "dev"}`; `{all = "train"}` is one text to cut."""
+    """Which of its splits is what, as in `{train = "train[:90%]", validation = "dev"}`; `{all = "train"}` is
+    one text for `[data] split` to cut."""
     column: str | None = None
     """Of the text; found where there is only one."""
     data_files: DatasetFile | list[DatasetFile] | dict[str, DatasetFile | list[DatasetFile]] | None = None

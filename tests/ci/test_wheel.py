@@ -18,6 +18,7 @@ def test_the_wheel_holds_all_that_a_run_needs(workdir: Path) -> None:
     (wheel,) = Path("dist").glob("seqkit-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "seqkit/recipes/quickstart.toml" in names
+    assert "seqkit/recipes/data/seqkit-docs/train.jsonl" in names
     assert "seqkit/scaffold/cell/component.py.txt" in names
     assert "seqkit/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "docs", "plugins"))]

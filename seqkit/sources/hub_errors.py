@@ -1,0 +1,246 @@
+"""Calls of `datasets`: what it prints goes where it belongs, and its errors become ours, with a remedy."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+
+from seqkit.errors import SeqkitError, SourceError
+from seqkit.sources.hub_request import LOADER_OF, Request
+
+logger = logging.getLogger(__name__)
+
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@contextmanager
+def calling_datasets(request: Request) -> Iterator[None]:
+    """Around every call of `datasets`.
+
+    Standard output stays clean, progress bars are for terminals, warnings go to seqkit's log.
+
+    Raises:
+        SourceError: for whatever `datasets` raises.
+    """
+    with ExitStack() as stack:
+        _quiet(stack, request)
+        try:
+            yield
+        except SeqkitError:
+            raise
+        except Exception as error:  # whatever a library of that size raises
+            raise explain(error, request) from error
+
+
+def explain(error: Exception, request: Request) -> SourceError:
+    """The error in the user's words: what is wrong with which dataset, and what to do."""
+    chain = _chain(error)
+    message = (
+        _of_the_hub(chain, request)
+        or _of_a_script(chain, request)
+        or _of_the_configuration(error, request)
+        or _of_the_files(chain, request)
+        or f"{request.what} cannot be read: {type(_cause(chain)).__name__}: {_first_line(_cause(chain))}"
+    )
+    return SourceError(message)
+
+
+def _of_the_hub(chain: list[BaseException], request: Request) -> str | None:
+    import datasets
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub import errors as hub
+
+    path = request.path
+    text = " ".join(str(error) for error in chain)
+
+    def raised(*classes: type[BaseException]) -> bool:
+        return any(isinstance(error, classes) for error in chain)
+
+    if raised(hub.GatedRepoError) or (raised(DatasetNotFoundError) and "gated" in text):
+        return (
+            f"{request.what} is gated: its owner has to let you in.\n"
+            f"  Ask for access at https://huggingface.co/datasets/{path}, then {LOG_IN}."
+        )
+    if raised(hub.RevisionNotFoundError) or (raised(DatasetNotFoundError) and "Revision" in text):
+        return (
+            f"{request.what} has no revision {request.revision!r}.\n"
+            f"  A revision is a branch, a tag or a commit: https://huggingface.co/datasets/{path}/commits/main"
+        )
+    if raised(hub.RepositoryNotFoundError, DatasetNotFoundError):
+        return (
+            f"the Hugging Face Hub has no dataset {path!r}, or it is private and you may not see it; "
+            f"there is no file or folder {path} either.\n"
+            f"  Look for its name at https://huggingface.co/datasets. If it is private, {LOG_IN}."
+        )
+    if request.kind == "hub" and raised(
+        ConnectionError, hub.OfflineModeIsEnabled, hub.LocalEntryNotFoundError
+    ):
+        if datasets.config.HF_HUB_OFFLINE:
+            return (
+                f"{request.what} is not on this machine, and the Hugging Face Hub is not asked: "
+                "HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) is set.\n"
+                f'  Unset it to download the dataset. A folder of yours is written path = "./{path}".'
+            )
+        return (
+            f"{request.what} is not on this machine, and the Hugging Face Hub cannot be reached: "
+            f"{_first_line(chain[0])}\n"
+            f'  Check the network and the proxy. A folder of yours is written path = "./{path}".'
+        )
+    return None
+
+
+def _of_a_script(chain: list[BaseException], request: Request) -> str | None:
+    if not any("scripts are no longer supported" in str(error) for error in chain):
+        return None
+    copy = (
+        'The Hub may have made Parquet files of it: revision = "refs/convert/parquet". Else convert'
+        if request.kind == "hub"
+        else "Convert"
+    )
+    return (
+        f"{request.what} is made by a script, and datasets runs none: {_first_line(chain[0])}.\n"
+        f"  {copy} it to files (Parquet, JSON lines) once, and give these."
+    )
+
+
+def _of_the_configuration(error: Exception, request: Request) -> str | None:
+    """Where the dataset has configurations, and the one that was named is none of them, or none was named."""
+    if not isinstance(error, ValueError) or request.kind not in ("hub", "folder"):
+        return None
+    import datasets
+
+    try:
+        names = datasets.get_dataset_config_names(request.loader, revision=request.revision)
+    except Exception:  # then it is not the configuration that is wrong
+        return None
+    if request.name in names or (request.name is None and len(names) < 2):
+        return None
+    said = "several configurations" if request.name is None else f"no configuration {request.name!r}"
+    return (
+        f"{request.what} has {said}; there is {', '.join(names)}.\n"
+        f"  Say which: name = {names[0]!r} in [source], or source.name={names[0]}"
+        + ("; or leave it out: ~source.name." if len(names) == 1 else ".")
+    )
+
+
+def _of_the_files(chain: list[BaseException], request: Request) -> str | None:
+    from datasets.arrow_writer import SchemaInferenceError
+    from datasets.table import CastError
+
+    file = _file_being_read(chain)
+    for error in chain:
+        if isinstance(error, CastError) or "Schema at index" in str(error):
+            return columns_differ(request, file)
+        if isinstance(error, StopIteration | SchemaInferenceError):
+            return f"{request.what} is empty: there is no row in it."
+        if isinstance(error, OSError) and (error.errno in NO_ROOM or _is_in_the_cache(error.filename)):
+            return (
+                f"datasets cannot keep {request.what}: {error}.\n"
+                "  Set HF_HOME to a folder that you may write to, with room in it; streaming = true reads "
+                "without a copy."
+            )
+        if isinstance(error, PermissionError):
+            return f"{error.filename or request.what} may not be read by you: {error.strerror}."
+    if file:
+        return (
+            f"{file} cannot be read: {_first_line(_cause(chain))}.\n"
+            "  It is damaged, or not in the format or encoding that its name says (UTF-8; a .jsonl file "
+            "has one JSON object a line)."
+        )
+    if any(isinstance(error, FileNotFoundError) for error in chain):
+        pattern = "; it takes [, ], * and ? in the name of a folder for a pattern"
+        return (
+            f"there are no data files for {request.what}: {_first_line(chain[0])}.\n"
+            f"  datasets reads {', '.join(LOADER_OF)}{pattern if glob.has_magic(request.path) else ''}."
+        )
+    return None
+
+
+def columns_differ(request: Request, file: str | None = None) -> str:
+    """The message where files do not belong together; `file` is one that differs."""
+    which = f": {file} has others" if file else ""
+    return (
+        f"the files of {request.what} do not all have the same columns{which}.\n"
+        "  Name those that belong together: data_files = [...] in [source]."
+    )
+
+
+def _is_in_the_cache(file: object) -> bool:
+    import datasets
+
+    return isinstance(file, str) and file.startswith(str(datasets.config.HF_DATASETS_CACHE))
+
+
+def _file_being_read(chain: list[BaseException]) -> str | None:
+    """The file that a loader of `datasets` was reading: its messages do not say, its variables do."""
+    for error in reversed(chain):
+        for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+            file = frame.f_locals.get("file")
+            if frame.f_globals.get("__name__", "").startswith("datasets.packaged_modules.") and file:
+                return str(file).rpartition("::")[2]
+    return None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, then what it came from."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return chain
+
+
+def _cause(chain: list[BaseException]) -> BaseException:
+    """The first error that says more than that there was one."""
+    from datasets.exceptions import DatasetGenerationError
+
+    return next((error for error in chain if not isinstance(error, DatasetGenerationError)), chain[0])
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    said = lines[0].partition(" with any supported extension")[0] if lines else type(error).__name__
+    return said.rstrip(".")
+
+
+class _ToOurLog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:  # an error is raised as well, and told once
+            logger.warning("datasets: %s", record.getMessage())
+
+
+def _quiet(stack: ExitStack, request: Request) -> None:
+    import datasets
+    from huggingface_hub import constants
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    stack.enter_context(redirect_stdout(sys.stderr))
+    log = logging.getLogger("datasets")
+    stack.callback(log.handlers.__setitem__, slice(None), log.handlers[:])
+    log.handlers[:] = [_ToOurLog()]
+    # Not even a download counter is told of files on this machine.
+    counted = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+    stack.callback(setattr, datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", counted)
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counted and request.kind == "hub"
+    if sys.stderr.isatty():
+        return
+    if (
+        datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None
+        and not datasets.are_progress_bars_disabled()
+    ):
+        datasets.disable_progress_bars()
+        stack.callback(datasets.enable_progress_bars)
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled():
+        disable_progress_bars()
+        stack.callback(enable_progress_bars)

@@ -1,0 +1,179 @@
+"""What the `path` of a Hugging Face dataset is: a file, a folder, a loader with files, or a name on the Hub.
+
+It is looked at first, for `datasets` answers a missing file with a failure to reach the Hub.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from seqkit.errors import SourceError
+
+DataFiles: TypeAlias = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+Kind: TypeAlias = Literal["file", "folder", "saved", "loader", "hub"]
+
+LOADER_OF = {
+    ".arrow": "arrow",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+    ".tsv": "csv",
+    ".txt": "text",
+}
+LOADERS = tuple(dict.fromkeys(LOADER_OF.values()))
+COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
+SAVED = ("dataset_dict.json", "state.json")
+"""The files by which a folder that `save_to_disk` wrote is known."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `datasets` is asked for."""
+
+    kind: Kind
+    path: str
+    """As it was given, with `~` expanded."""
+    loader: str
+    """What `datasets` opens it as: the loader of a file's extension, else the path itself."""
+    data_files: DataFiles | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    """More keywords for the loader."""
+    name: str | None = None
+    revision: str | None = None
+    streaming: bool = False
+
+    @property
+    def what(self) -> str:
+        """For messages."""
+        return f"the dataset {self.path!r}"
+
+
+def looks_local(path: str, there: str | None = None) -> bool:
+    """Whether a path is a file or a folder, and not a name on the Hub, such as `owner/name`.
+
+    Args:
+        path: as it is written.
+        there: where it would be on this machine, if that is not seen from the working directory.
+    """
+    if "://" in path or path in LOADERS:
+        return False
+    written_so = path.startswith(("./", "../", "/", "~")) or path in (".", "..") or path.count("/") > 1
+    return written_so or bool(_extension(path)) or glob.has_magic(path) or os.path.exists(there or path)
+
+
+def make_request(
+    path: str,
+    *,
+    name: str | None = None,
+    data_files: DataFiles | None = None,
+    revision: str | None = None,
+    streaming: bool = False,
+) -> Request:
+    """Look at the path, and say what it is.
+
+    Raises:
+        SourceError: a file or folder that is missing, or an option that this kind of dataset has not.
+    """
+    if path in LOADERS:
+        if data_files is None:
+            raise SourceError(
+                f"path = {path!r} is the loader of datasets by that name, and needs the files: "
+                f'data_files = "my.{path}".\n  A folder by that name is path = "./{path}".'
+            )
+        request = Request("loader", path, path, _existing(data_files))
+    elif looks_local(path):
+        request = _local(os.path.expanduser(path), data_files)
+    else:
+        request = Request("hub", path, path, data_files)
+    if request.kind != "hub" and revision is not None:
+        raise SourceError(
+            f"revision = {revision!r} is for datasets on the Hub, and {path} is on this machine."
+        )
+    if request.kind not in ("hub", "folder") and name is not None:
+        raise SourceError(
+            f"name = {name!r} chooses a configuration of a dataset, and {path} has none.\n"
+            "  Leave it out (~source.name where a recipe has it); what is read is chosen by column and split."
+        )
+    return replace(request, name=name, revision=revision, streaming=streaming)
+
+
+def _local(path: str, data_files: DataFiles | None) -> Request:
+    """What there is under a path on this machine."""
+    if Path(path).is_dir():
+        if not any((Path(path) / name).is_file() for name in SAVED):
+            return Request("folder", path, path, data_files and _existing(data_files, path))
+        if data_files is not None:
+            raise SourceError(f"{path} was saved by save_to_disk and is read whole: leave data_files out.")
+        return Request("saved", path, path)
+    if _extension(path) == ".py":
+        raise SourceError(
+            f"{path} is a dataset script, and datasets runs none.\n"
+            "  Convert the dataset to files (Parquet, JSON lines) once, and give these."
+        )
+    files = _files(path)
+    if data_files is not None:
+        raise SourceError(
+            f"path = {path!r} is a file already: leave data_files out.\n"
+            "  data_files names files of a folder, of a dataset on the Hub, or of a loader (path = 'text')."
+        )
+    extensions = {_extension(file) for file in files}
+    loaders = {LOADER_OF.get(extension, "") for extension in extensions}
+    if len(loaders) > 1 or "" in loaders or len(extensions & {".csv", ".tsv"}) > 1:
+        raise SourceError(
+            f"the extension of a file says how to read it, and {path!r} has none that datasets knows, or "
+            f"several: {', '.join(LOADER_OF)}.\n"
+            '  To say it instead: path = "text" (or json, csv, parquet, arrow) and data_files = "my.file".'
+        )
+    options = {"sep": "\t"} if ".tsv" in extensions else {}
+    return Request("file", path, loaders.pop(), _existing(files), options)
+
+
+def _existing(data_files: DataFiles, folder: str = "") -> DataFiles:
+    """The files as patterns, for that is how `datasets` reads names; a glob stays one.
+
+    A file whose name has brackets would else be taken for a pattern, and another file read in its place.
+    """
+    if isinstance(data_files, Mapping):
+        return {split: _existing(files, folder) for split, files in data_files.items()}  # type: ignore[misc]
+    if not isinstance(data_files, str):
+        return [str(_existing(file, folder)) for file in data_files]
+    if "://" in data_files:
+        return data_files
+    full = os.path.join(folder, os.path.expanduser(data_files))
+    if not glob.has_magic(full):
+        _files(full)
+    return glob.escape(os.path.abspath(full)) if Path(full).is_file() else data_files
+
+
+def _files(path: str) -> list[str]:
+    """The file, or those that a glob matches, sorted."""
+    if Path(path).is_file():
+        return [path]
+    if glob.has_magic(path) and not os.path.exists(path):
+        files = [match for match in sorted(glob.glob(path, recursive=True)) if Path(match).is_file()]
+        if not files:
+            raise SourceError(f"no file matches {path!r}.")
+        return files
+    message = f"no such file or folder: {path}"
+    parent = Path(path).parent
+    if not parent.is_dir():
+        message += f" (there is no folder {parent} either)"
+    elif near := difflib.get_close_matches(Path(path).name, [p.name for p in parent.iterdir()], n=1):
+        message += f". Did you mean {str(Path(path).with_name(near[0]))!r}?"
+    raise SourceError(f'{message}\n  A dataset on the Hugging Face Hub is written path = "owner/name".')
+
+
+def _extension(path: str) -> str:
+    """The extension that says how to read a file, or an empty string: the Hub has names with dots as well."""
+    name = Path(path)
+    if name.suffix in COMPRESSED:
+        name = name.with_suffix("")
+    return name.suffix if name.suffix in (*LOADER_OF, ".py") else ""

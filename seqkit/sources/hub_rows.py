@@ -1,0 +1,229 @@
+"""A dataset that `datasets` has opened: its splits, its rows, and the column of text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import regex
+
+from seqkit.errors import SourceError, did_you_mean
+from seqkit.sources.hub_errors import calling_datasets, columns_differ
+from seqkit.sources.hub_request import Request
+
+if TYPE_CHECKING:
+    import datasets
+
+    Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
+
+TEXT_TYPES = ("string", "large_string", "string_view")
+LOCAL_OPTIONS: dict[str, dict[str, Any]] = {
+    "text": {"encoding": "utf-8-sig"},  # a byte order mark is no text
+    # Else the words None, NA, null and nan would be read as missing; an empty cell is missing.
+    "csv": {"keep_default_na": False, "na_values": [""]},
+}
+NAMES_A_SPLIT = regex.compile(r"(?:^|[-._ 0-9/])train(?:ing)?(?:[-._ 0-9/]|$)")
+"""Where datasets finds the name of the training split in that of a file or folder."""
+ROWS_AT_ONCE = 1000
+CHARACTERS_AT_ONCE = 1 << 20
+ROWS_LOOKED_AT = 100
+"""A stream may not say the types of its columns; then they are those of its first rows."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A dataset, before its rows are read."""
+
+    request: Request
+    split_names: tuple[str, ...]
+    """As the dataset calls them; `train` where it has one that nobody named."""
+    has_own_splits: bool
+    """Whether somebody said which rows are for training; one file says nothing."""
+    identity: Callable[[], Any]
+    """Changes with the data: the bytes of files on this machine, or the commit of a dataset on the Hub."""
+    read: Callable[[], Mapping[str, Rows]]
+    """The rows of each split."""
+    rows_are_lines: bool
+    """A text file has a row a line, and an empty row is an empty line."""
+
+
+def open_dataset(request: Request) -> Opened:
+    """The dataset that was asked for.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    with calling_datasets(request):
+        return _open_saved(request) if request.kind == "saved" else _open_built(request)
+
+
+def _open_saved(request: Request) -> Opened:
+    import datasets
+
+    saved = datasets.load_from_disk(request.path)
+    tables = dict(saved) if isinstance(saved, datasets.DatasetDict) else {"train": saved}
+
+    def identity() -> Any:
+        return {
+            split: [_digest(file["filename"]) for file in table.cache_files]
+            for split, table in tables.items()
+        }
+
+    return Opened(
+        request,
+        split_names=tuple(tables),
+        has_own_splits=isinstance(saved, datasets.DatasetDict),
+        identity=identity,
+        read=lambda: tables,
+        rows_are_lines=any(table.info.builder_name == "text" for table in tables.values()),
+    )
+
+
+def _open_built(request: Request) -> Opened:
+    builder = _builder(request)
+    files: Mapping[Any, Any] = builder.config.data_files or {}
+
+    def identity() -> Any:
+        if request.kind == "hub":
+            return [request.path, builder.config.name, builder.hash, request.data_files]
+        digests = {
+            str(split): [_digest(file) for file in files[split]] + _tags(files[split]) for split in files
+        }
+        return [builder.name, builder.config.name, digests]
+
+    def read() -> Mapping[str, Rows]:
+        if request.streaming:
+            return {str(split): rows for split, rows in builder.as_streaming_dataset().items()}
+        builder.download_and_prepare()
+        return {str(split): rows for split, rows in builder.as_dataset().items()}
+
+    names = tuple(str(split) for split in files or builder.info.splits or ()) or tuple(read())
+    return Opened(
+        request,
+        split_names=names,
+        has_own_splits=names != ("train",) or _says_train(request, files),
+        identity=identity,
+        read=read,
+        rows_are_lines=builder.info.builder_name == "text",
+    )
+
+
+def _builder(request: Request) -> Any:
+    import datasets
+
+    options = {
+        "name": request.name,
+        "data_files": request.data_files,
+        "revision": request.revision,
+        **request.options,
+    }
+    builder = datasets.load_dataset_builder(request.loader, **options)
+    extra = LOCAL_OPTIONS.get(builder.name, {})
+    # What the dataset itself declares is right; what the Hub has is found in the cache by its plain name.
+    if not extra or request.kind == "hub" or builder.info.features is not None:
+        return builder
+    if request.kind == "folder":
+        options["name"] = builder.config.name
+    return datasets.load_dataset_builder(request.loader, **options, **extra)
+
+
+def _says_train(request: Request, files: Mapping[Any, Any]) -> bool:
+    """Whether the one split of a dataset was called train by somebody, and not for want of another name."""
+    if isinstance(request.data_files, Mapping):
+        return True
+    if request.kind == "folder" and request.data_files is None:
+        folder = str(Path(request.path).resolve()) + "/"
+        return any(NAMES_A_SPLIT.search(str(file).removeprefix(folder)) for file in files["train"])
+    return request.kind == "hub" and request.data_files is None
+
+
+def _digest(file: str) -> str:
+    if "://" in file:
+        return file
+    with Path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _tags(files: Any) -> list[Any]:
+    """What tells versions of files elsewhere apart."""
+    elsewhere = [file for file in files if "://" in file]
+    return [list(tag) for tag in files.origin_metadata] if elsewhere else []
+
+
+def text_column(rows: Rows, column: str | None, request: Request) -> str:
+    """The column to read: the one that was named, or the only one with text in it.
+
+    Raises:
+        SourceError: with the columns that there are.
+    """
+    types = _column_types(rows)
+    if not types:
+        raise SourceError(f"{request.what} is empty: there is no row in it.")
+    texts = [name for name, type_name in types.items() if type_name in TEXT_TYPES]
+    has = ", ".join(f"{name} ({type_name})" for name, type_name in types.items())
+    if column is None:
+        if len(texts) == 1:
+            return texts[0]
+        if not texts:
+            raise SourceError(f"{request.what} has no column of text; it has {has}.")
+        raise SourceError(
+            f"{request.what} has {len(texts)} columns of text: {', '.join(texts)}.\n"
+            f"  Say which: column = {texts[0]!r} in [source], or source.column={texts[0]}."
+        )
+    if column not in types:
+        raise SourceError(
+            f"{request.what} has no column {column!r}.{did_you_mean(column, types)}\n  It has {has}."
+        )
+    if column not in texts:
+        raise SourceError(
+            f"the column {column!r} of {request.what} holds {types[column]}, not text.\n"
+            f"  Columns of text: {', '.join(texts) or 'none'}."
+        )
+    return column
+
+
+def _column_types(rows: Rows) -> dict[str, str]:
+    import datasets
+
+    if rows.features is not None:
+        return {
+            name: feature.dtype if isinstance(feature, datasets.Value) else type(feature).__name__
+            for name, feature in rows.features.items()
+        }
+    types: dict[str, str] = {}
+    for row in rows.take(ROWS_LOOKED_AT):
+        for name, value in row.items():
+            if types.get(name, "null") == "null":
+                said = "string" if isinstance(value, str) else type(value).__name__
+                types[name] = "null" if value is None else said
+    return types
+
+
+def values(rows: Rows, column: str, request: Request) -> Iterator[Any]:
+    """The column, row by row; about a thousand rows or a million characters are in memory."""
+    import datasets
+
+    if rows.features is not None:  # else files may differ, and the check below says so
+        rows = rows.select_columns([column])
+    if not isinstance(rows, datasets.IterableDataset):
+        for batch in rows.iter(batch_size=ROWS_AT_ONCE // 10):
+            yield from batch[column]
+        return
+    stream = iter(rows)
+    while True:
+        chunk = []
+        characters = 0
+        with calling_datasets(request):
+            for row in stream:
+                if column not in row:
+                    raise SourceError(columns_differ(request))
+                chunk.append(row[column])
+                characters += len(row[column] or "") if isinstance(row[column], str) else 0
+                if len(chunk) == ROWS_AT_ONCE or characters >= CHARACTERS_AT_ONCE:
+                    break
+        if not chunk:
+            return
+        yield from chunk
