@@ -13,11 +13,10 @@ LINES = {
     "Cyrillic": "Съешь же ещё этих мягких французских булок.\n",
     "Chinese": "床前明月光,疑是地上霜。\n",
 }
-MEGABYTES = 16
 
 
-def measure(*, repeats: int = 5) -> list[dict[str, Any]]:
-    """Megabytes of UTF-8 a second, the best of several passes over 16 MB, for each script and tokenizer.
+def measure(megabytes: int = 16, *, repeats: int = 5) -> list[dict[str, Any]]:
+    """Megabytes of UTF-8 a second, the best of several passes over so many megabytes, for each script and tokenizer.
 
     Beside them, where it is installed, stands `WordLevel` of Hugging Face's `tokenizers` with its
     `Whitespace`, which drops white space; it is measured on the same text in the same process.
@@ -25,8 +24,8 @@ def measure(*, repeats: int = 5) -> list[dict[str, Any]]:
     texts = {"English": "".join(piece.text for piece in open_sample("python-docs").pieces()), **LINES}
     rows = []
     for name, text in texts.items():
-        text *= MEGABYTES * 1_000_000 // len(text.encode()) + 1
-        megabytes = len(text.encode()) / 1e6
+        text *= megabytes * 1_000_000 // len(text.encode()) + 1
+        size = len(text.encode()) / 1e6
         encoders: dict[str, Callable[[str], Any]] = {
             "char": CharTokenizer.train([text]).encode,
             "word": WordTokenizer.train([text]).encode,
@@ -40,7 +39,7 @@ def measure(*, repeats: int = 5) -> list[dict[str, Any]]:
                 began = time.perf_counter()
                 encode(text)
                 seconds[encoder].append(time.perf_counter() - began)
-        speeds = {encoder: megabytes / min(found) for encoder, found in seconds.items()}
+        speeds = {encoder: size / min(found) for encoder, found in seconds.items()}
         rows.append({"text": name, "repeats": repeats, "megabytes_per_s": speeds})
     return rows
 
@@ -55,5 +54,5 @@ def _word_level(text: str) -> Callable[[str], Sequence[int]] | None:
     tokenizer.train_from_iterator(
         [text], trainers.WordLevelTrainer(special_tokens=["<unk>"], show_progress=False)
     )
-    lines = text.splitlines()  # it is far slower on one text of 16 MB
+    lines = text.splitlines()  # it is far slower on one long text
     return lambda _: [index for line in tokenizer.encode_batch(lines) for index in line.ids]

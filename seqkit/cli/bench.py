@@ -6,12 +6,16 @@ from typing import Any
 
 import click
 
+from seqkit.cli import bench_words
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 
 @click.group("bench")
 def command() -> None:
     """Measure seqkit itself; keep the machine idle meanwhile."""
+
+
+command.add_command(bench_words.command)
 
 
 @command.command("trainer")
@@ -142,13 +146,14 @@ def _known(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @command.command("tokenizer")
+@click.option("--megabytes", default=16, show_default=True, type=click.IntRange(min=1))
 @click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=1))
 @json_option
-def tokenizer(repeats: int, as_json: bool) -> None:
+def tokenizer(megabytes: int, repeats: int, as_json: bool) -> None:
     """How fast text is encoded, on one core, beside Hugging Face's WordLevel."""
     from seqkit.bench.tokenizer import measure
 
-    rows = measure(repeats=repeats)
+    rows = measure(megabytes, repeats=repeats)
     if as_json:
         print_json(rows)
         return

@@ -143,10 +143,10 @@ class TestVerbs:
         assert "ratio" in invoke(
             "bench", "trainer", "--batch-size", "2", "--seq-len", "3", "--hidden-size", "4", "--repeats", "2"
         )
-        rows = json.loads(invoke("bench", "tokenizer", "--repeats", "1", "--json"))
+        rows = json.loads(invoke("bench", "tokenizer", "--megabytes", "1", "--repeats", "1", "--json"))
         assert [row["text"] for row in rows] == ["English", "Cyrillic", "Chinese"]
         assert {"char", "word"} <= set(rows[0]["megabytes_per_s"])
-        assert "MB/s" in invoke("bench", "tokenizer", "--repeats", "1")
+        assert "MB/s" in invoke("bench", "tokenizer", "--megabytes", "1", "--repeats", "1")
 
 
 class TestMistakes:
