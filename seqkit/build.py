@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +19,8 @@ from seqkit.data.cache import trained_tokenizer
 from seqkit.data.writing import OnProgress
 from seqkit.errors import ContractError, SourceError
 from seqkit.model import SequenceModel
-from seqkit.recipe import Component, ResolvedRecipe, TrainConfig
+from seqkit.recipe import Component, Recipe, ResolvedRecipe, TrainConfig
+from seqkit.registry import Registry
 from seqkit.sources import TextFiles, TextSource
 from seqkit.sources.text import Paths
 from seqkit.tokenizers import Tokenizer
@@ -55,6 +59,18 @@ class TextData:
                     split,
                     UNKNOWN_CHARACTER_BITS,
                 )
+
+
+def resolved(recipe: Recipe | ResolvedRecipe | str | Path, registry: Registry) -> ResolvedRecipe:
+    """A recipe, or that by a name or a path, resolved.
+
+    Raises:
+        UnknownNameError: no recipe has that name.
+        RecipeError: with every fault of the recipe.
+    """
+    if isinstance(recipe, str | Path):
+        recipe = Recipe.load(recipe, registry)
+    return recipe.resolve(registry) if isinstance(recipe, Recipe) else recipe
 
 
 def open_source(component: Component) -> TextSource:
@@ -114,6 +130,12 @@ def prepare_text(
     return TextData(splits, tokenizer, build_corpus(splits, tokenizer, on_progress=on_progress))
 
 
+def outline_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
+    """The model that the recipe describes without numbers in it: its parameters can be counted."""
+    with torch.device("meta"):
+        return make_model(recipe, vocab_size)
+
+
 def make_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
     """The model that the recipe describes, with fresh weights."""
     model = recipe.model
@@ -143,7 +165,8 @@ def training_batches(train: TrainConfig, data: TextData) -> Windows | Lanes:
     if counts.tokens < train.seq_len:
         raise SourceError(
             f"the training split has {counts.tokens} tokens, less than one window of train.seq_len = "
-            f"{train.seq_len}.\n  Give more text, or a smaller train.seq_len."
+            f"{train.seq_len}.\n"
+            f"  Give more text, or a smaller window: train.seq_len={max(1, counts.tokens // 2)}."
         )
     ids, read = data.corpus.ids("train"), data.reading("train")
     if train.state == "reset":
@@ -154,14 +177,7 @@ def training_batches(train: TrainConfig, data: TextData) -> Windows | Lanes:
             shuffle_seed=train.seed,
             **read,
         )
-    lanes = Lanes(ids, lanes=train.batch_size, seq_len=train.seq_len, **read)
-    if lanes.lanes < train.batch_size:
-        logger.warning(
-            "the training split has room for %d lanes of one window, not for train.batch_size = %d",
-            lanes.lanes,
-            train.batch_size,
-        )
-    return lanes
+    return Lanes(ids, lanes=train.batch_size, seq_len=train.seq_len, **read)
 
 
 def evaluation_batches(train: TrainConfig, data: TextData, split: str) -> Windows | Lanes:
@@ -173,12 +189,25 @@ def evaluation_batches(train: TrainConfig, data: TextData, split: str) -> Window
 
 
 def validation_batches(train: TrainConfig, data: TextData) -> Windows | Lanes | None:
-    """The validation split; None, with a warning, where there is none."""
+    """The validation split; None where there is none."""
     counts = data.corpus.counts.get("validation")
     if counts is None or not counts.tokens:
-        logger.warning("there is no validation split: the last weights are kept, not the best")
         return None
     return evaluation_batches(train, data, "validation")
+
+
+def warn_of_short_splits(
+    train: TrainConfig, batches: Windows | Lanes, validation: Windows | Lanes | None
+) -> None:
+    """Log where the training split gives fewer lanes than asked for, and where nothing is validated."""
+    if isinstance(batches, Lanes) and batches.lanes < train.batch_size:
+        logger.warning(
+            "the training split has room for %d lanes of one window, not for train.batch_size = %d",
+            batches.lanes,
+            train.batch_size,
+        )
+    if validation is None:
+        logger.warning("there is no validation split: the last weights are kept, not the best")
 
 
 def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
@@ -199,6 +228,20 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
         "loss_over_time": train.loss_over_time,
         "precision": train.precision,
     }
+
+
+@contextmanager
+def seed_and_threads(seed: int, threads: int) -> Iterator[None]:
+    """Torch's random stream and thread count are the run's inside, and afterwards as they were."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def choose_device(name: str) -> torch.device:

@@ -80,6 +80,10 @@ class SamplingError(SeqkitError):
     """A sampling option is out of its range."""
 
 
+class OutOfRangeError(SeqkitError):
+    """A unit, a layer or a length that there is not, or a text that is too long for what is asked."""
+
+
 class RunError(SeqkitError):
     """A run directory is missing, incomplete, or holds another run."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seqkit.cells import Cell, State
     from seqkit.engine.scan import linear_scan
     from seqkit.run import Run
-    from seqkit.sources import Piece, Source, TextSource
+    from seqkit.sources import Piece, Series, SeriesSource, Source, TextSource
     from seqkit.sources.base import cut_document
     from seqkit.tokenizers import Tokenizer
 
@@ -36,6 +36,8 @@ __all__ = [
     "Piece",
     "RecipePlugin",
     "Run",
+    "Series",
+    "SeriesSource",
     "Source",
     "SourceConfig",
     "SourceError",
@@ -163,6 +165,8 @@ _CONTRACTS = {
     "cut_document": "seqkit.sources.base",
     "linear_scan": "seqkit.engine.scan",
     "Run": "seqkit.run",
+    "Series": "seqkit.sources",
+    "SeriesSource": "seqkit.sources",
     "Source": "seqkit.sources",
     "State": "seqkit.cells",
     "TextSource": "seqkit.sources",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from seqkit import build, inference, provenance, rundir
 from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
@@ -22,6 +19,7 @@ from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.tokenizers import Tokenizer
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.evaluation import evaluate
+from seqkit.training.intervals import LossSlices
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +39,11 @@ class Run:
         return (
             f"Run({str(self.path)!r}, cell={self.recipe.cell.use!r}, tokenizer={self.recipe.tokenizer.use!r})"
         )
+
+    @property
+    def _lines(self) -> bool:
+        """Whether a text that is read is a set of documents, one a line."""
+        return self.recipe.data.documents == "lines"
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -90,9 +93,46 @@ class Run:
         texts = [self.generate(seed=seed + index, **options) for index in range(count)]
         return inference.count_copies(texts, ("".join(document) for document in splits.documents("train")))
 
-    def score(self, text: str) -> inference.Score:
-        """What a text costs under the model; see `seqkit.score`."""
-        return inference.score(self.model, self.tokenizer, text)
+    def novelty(self, text: str, *, shortest: int = 20) -> inference.Novelty:
+        """The spans of a generated text that stand in the training split word for word.
+
+        Args:
+            text: without the prompt, which the model did not write.
+            shortest: characters that a span has at least.
+        Raises:
+            SourceError: the recipe's source cannot be read.
+        """
+        (found,) = inference.measure_novelty([text], self.training_text(), shortest)
+        return found
+
+    def training_text(self) -> Iterator[str]:
+        """The text of the training split, piece by piece, as the recipe's source gives it today."""
+        splits = build.split_text(self.recipe, build.open_source(self.recipe.source), self.recipe.data.split)
+        self._warn_of_changed_data(splits.source.fingerprint, "train")
+        return splits.texts("train")
+
+    def score(self, text: str | Iterable[str]) -> inference.Score:
+        """What a text, or pieces of one, cost under the model; see `seqkit.score`.
+
+        A run whose documents are lines reads each line as a document.
+        """
+        return inference.score(self.model, self.tokenizer, text, lines=self._lines)
+
+    def score_blocks(self, text: str | Iterable[str]) -> Iterator[inference.ScoredBlock]:
+        """The same block by block, for a text of any length: each part with its ids and their bits."""
+        return inference.score_blocks(self.model, self.tokenizer, text, lines=self._lines)
+
+    def states(self, text: str | Iterable[str], *, layer: int = -1) -> inference.States:
+        """The output of every unit after each token of a text, with `plot` and `save`; see `States`.
+
+        Args:
+            text: a text, or pieces of it.
+            layer: 0 is the one that reads the text, -1 the last.
+        Raises:
+            SourceError: the text is empty.
+            OutOfRangeError: there is no such layer, or the values would take more than 2 GiB.
+        """
+        return inference.read_states(self.model, self.tokenizer, text, layer=layer, lines=self._lines)
 
     def evaluate(self, split: str = "test", data: str | Path | Sequence[str] | None = None) -> dict[str, Any]:
         """The loss on a whole split, by the run's state policy.
@@ -101,7 +141,10 @@ class Run:
             split: of the source that the recipe names.
             data: a text file to read whole, instead.
         Returns:
-            `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`.
+            `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`, and
+            `loss_interval_95, bits_per_char_interval_95`: what another text of the kind and length might
+            give, by 1,000 resamples of blocks of 1,000 positions (a tenth of the split, where that is
+            less), always drawn alike; None for a split that is too short for one.
         Raises:
             SourceError: there is no such split.
         """
@@ -118,13 +161,23 @@ class Run:
                 f"there is no {split} split; there is {', '.join(there)}: try --split {there[-1]}.\n"
                 "  [data] split says how the text is cut; a missing split is never invented."
             )
-        if data is None and text.splits.source.fingerprint != self.provenance["data"]["source"]:
-            logger.warning("the data has changed since the run was trained: this is another %s split", split)
+        if data is None:
+            self._warn_of_changed_data(text.splits.source.fingerprint, split)
         train = self.recipe.train
         batches = build.evaluation_batches(train, text, split)
-        metrics = evaluate(self.model, batches, state=train.state, precision=train.precision)
+        slices = LossSlices(in_lanes=train.state == "carry")
+        metrics = evaluate(self.model, batches, state=train.state, precision=train.precision, slices=slices)
+        ends = slices.interval_95(metrics["loss"])
+        intervals = {
+            "loss_interval_95": ends,
+            "bits_per_char_interval_95": ends and [batches.metrics(end)["bits_per_char"] for end in ends],
+        }
         unknown = {"unknown_characters": counts.unknown_characters}
-        return {"split": split, "state": train.state, **metrics, **unknown}
+        return {"split": split, "state": train.state, **metrics, **intervals, **unknown}
+
+    def _warn_of_changed_data(self, fingerprint: str, split: str) -> None:
+        if fingerprint != self.provenance["data"]["source"]:
+            logger.warning("the data has changed since the run was trained: this is another %s split", split)
 
 
 def train(
@@ -156,15 +209,13 @@ def train(
         KeyboardInterrupt: Ctrl-C; the weights of that moment, and the best ones, are kept in the run.
     """
     registry = registry_with(plugins)
-    if isinstance(recipe, str | Path):
-        recipe = Recipe.load(recipe, registry)
-    if isinstance(recipe, Recipe):
-        recipe = recipe.resolve(registry)
+    recipe = build.resolved(recipe, registry)
     device = build.choose_device(recipe.train.device)
-    with _seed_and_threads(recipe.train.seed, recipe.train.threads):
+    with build.seed_and_threads(recipe.train.seed, recipe.train.threads):
         data = build.prepare_text(recipe, on_progress=tell(callbacks))
         batches = build.training_batches(recipe.train, data)
         validation = build.validation_batches(recipe.train, data)
+        build.warn_of_short_splits(recipe.train, batches, validation)
         model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
         run = Run(rundir.claim(out, recipe.name), recipe, data.tokenizer, model)
         logger.info("the run is in %s", run.path)
@@ -263,17 +314,3 @@ def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) ->
         trainer.history.ended_by = "an interrupt"
         return True
     return False
-
-
-@contextmanager
-def _seed_and_threads(seed: int, threads: int) -> Iterator[None]:
-    """Torch's random stream and thread count are the run's inside, and afterwards as they were."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        if threads:
-            torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)

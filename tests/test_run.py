@@ -330,3 +330,47 @@ class TestDocuments:
         assert first["splits"] == second["splits"]
         other = seqkit.train(names.override(["data.seed=5"]), "c").provenance["data"]
         assert first["splits"] != other["splits"]
+
+
+class TestAnswers:
+    def test_pieces_are_scored_as_the_whole(self, run: seqkit.Run) -> None:
+        whole = run.score("the cat sat on the mat")
+        assert run.score(iter(["the cat ", "sat on", " the mat"])).bits_per_char == whole.bits_per_char
+        (block,) = run.score_blocks("the cat sat on the mat")
+        assert block.bits.tolist() == whole.surprisal.tolist()
+
+    def test_the_interval_of_an_evaluation(self, run: seqkit.Run, text_file: Path) -> None:
+        metrics = run.evaluate(data=text_file)
+        low, high = metrics["loss_interval_95"]
+        assert low < metrics["loss"] < high
+        assert run.evaluate(data=text_file)["loss_interval_95"] == [low, high]
+        # Twenty times the text: the same hard and easy lines, so that the mean is known better.
+        Path("more.txt").write_text(text_file.read_text() * 20)
+        more = run.evaluate(data="more.txt")["loss_interval_95"]
+        assert more[1] - more[0] < (high - low) / 2
+
+    def test_what_is_copied_is_found(self, run: seqkit.Run, text_file: Path) -> None:
+        train = "".join(run.training_text())
+        assert text_file.read_text().startswith(train)
+        found = run.novelty(f"something new, {train[1000:1070]}")
+        assert (found.spans[0].text, found.spans[0].offset) == (
+            train[1000:1070],
+            train.find(train[1000:1070]),
+        )
+        assert run.novelty("something new").copied == 0
+        assert run.novelty(train[1000:1010], shortest=10).copied == 10
+
+    def test_data_that_has_changed_is_told(
+        self, run: seqkit.Run, text_file: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        text_file.write_text(text_file.read_text() + "more\n")
+        run.novelty("the cat")
+        assert "the data has changed since the run was trained: this is another train split" in caplog.text
+
+    def test_states_of_every_layer(self, tiny_recipe: seqkit.Recipe) -> None:
+        run = seqkit.train(tiny_recipe.override(["model.layers=2", "train.steps=2"]), "out")
+        states = run.states("the cat")
+        assert (states.text, states.values.shape, states.layer) == ("the cat", (7, 16), 1)
+        assert run.states("the cat", layer=0).layer == 0
+        states.plot(3, "unit.png")
+        assert Path("unit.png").read_bytes().startswith(b"\x89PNG")

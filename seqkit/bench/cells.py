@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from seqkit import build, rundir
 from seqkit.errors import PluginError
 from seqkit.plots import plot_cells
@@ -97,8 +95,7 @@ def _sized(
         return recipe.override([f"cell.use={cell}", f"cell.{field}={size}"])
 
     def count(size: int) -> int:
-        with torch.device("meta"):
-            model = build.make_model(with_size(size).resolve(registry), vocab_size)
+        model = build.outline_model(with_size(size).resolve(registry), vocab_size)
         return sum(parameter.numel() for parameter in model.parameters())
 
     low, high = 1, 2

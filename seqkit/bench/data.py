@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from seqkit.bench.memory import peak_growth, require_linux
+from seqkit.resources import peak_growth, require_linux
 
 LINE_WORDS = 12
 VOCABULARY = 20_000

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import math
 import multiprocessing
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +13,7 @@ from torch.nn import functional as F
 
 from seqkit import unroll
 from seqkit.bench.steps import CELLS
-from seqkit.errors import SeqkitError
+from seqkit.resources import peak_growth, require_linux
 
 VOCAB_SIZE = 65
 NAMES = ("rnn", "gru", "lstm")
@@ -76,25 +72,3 @@ def _growth(
 
     train(4 * (checkpoint_every or 1))
     return peak_growth(lambda: train(time))
-
-
-def require_linux() -> None:
-    """Raise SeqkitError where the system does not tell the peak of a process."""
-    if not Path("/proc/self/clear_refs").exists():
-        raise SeqkitError("the peak of a process can be reset on Linux only; this benchmark needs that.")
-
-
-def peak_growth(work: Callable[[], None]) -> float:
-    """Do the work: by how many megabytes the process's peak exceeds what it held before."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now
-    work()
-    return _status("VmHWM") - before
-
-
-def _status(key: str) -> float:
-    """What the system says of this process, in megabytes."""
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(key))) * 1024 / 1e6

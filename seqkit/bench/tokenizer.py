@@ -16,7 +16,7 @@ LINES = {
 
 
 def measure(megabytes: int = 16, *, repeats: int = 5) -> list[dict[str, Any]]:
-    """Megabytes of UTF-8 a second, the best of several passes over so many megabytes, for each script and tokenizer.
+    """Megabytes of UTF-8 a second, the best of several passes over a text, for each script and tokenizer.
 
     Beside them, where it is installed, stands `WordLevel` of Hugging Face's `tokenizers` with its
     `Whitespace`, which drops white space; it is measured on the same text in the same process.

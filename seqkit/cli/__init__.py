@@ -10,7 +10,21 @@ import sys
 import click
 
 import seqkit
-from seqkit.cli import bench, check, evaluate, generate, ls, new, plugins, run, schema, score, show
+from seqkit.cli import (
+    bench,
+    check,
+    evaluate,
+    generate,
+    inspect,
+    ls,
+    new,
+    plugins,
+    run,
+    schema,
+    score,
+    show,
+    states,
+)
 from seqkit.errors import SeqkitError
 
 __all__ = ["cli", "main"]
@@ -51,7 +65,7 @@ def cli() -> None:
     """
 
 
-for module in (run, generate, score, evaluate, ls, show, plugins, new, check, schema, bench):
+for module in (run, generate, score, evaluate, states, inspect, ls, show, plugins, new, check, schema, bench):
     cli.add_command(module.command)
 
 

@@ -14,7 +14,10 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_valu
 @plugin_option
 @json_option
 def command(directory: str, file: str | None, split: str, plugins: tuple[str, ...], as_json: bool) -> None:
-    """Evaluate the run in DIR on a whole split, or on all of FILE."""
+    """Evaluate the run in DIR on a whole split, or on all of FILE.
+
+    The interval says how far another text of the kind might lie: a bootstrap over blocks of the split.
+    """
     import seqkit
 
     metrics = seqkit.load(directory, plugins=plugins).evaluate(split, data=file)

@@ -2,41 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from seqkit.cli.input import read_pieces
 from seqkit.cli.output import json_option, plugin_option, print_json
+
+SPANS_SHOWN = 5
 
 
 @click.command("generate")
 @click.argument("directory", metavar="DIR")
-@click.argument("prompt", required=False)
+@click.argument("prompt", required=False, metavar="[PROMPT|-]")
+@click.option("--prompt-file", metavar="FILE", help="Read the prompt from a file.")
+@click.option("--num", type=click.IntRange(min=1), help="So many texts, with the seeds SEED, SEED+1, ...")
 @click.option("--max-tokens", type=click.IntRange(min=0), help="Draw at most so many tokens.")
 @click.option("--temperature", type=float, help="Divides the logits; 0 takes the likeliest token every time.")
 @click.option("--top-k", type=int, help="Draw from the K likeliest tokens only.")
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens that reach this probability only.")
 @click.option("--stop", multiple=True, help="End before this string; may be given several times.")
 @click.option("--seed", type=int, help="The same seed gives the same text.")
+@click.option("--novelty", is_flag=True, help="Tell what is copied word for word from the training text.")
 @plugin_option
 @json_option
 def command(
-    directory: str, prompt: str | None, plugins: tuple[str, ...], as_json: bool, **given: Any
+    directory: str,
+    prompt: str | None,
+    prompt_file: str | None,
+    num: int | None,
+    novelty: bool,
+    plugins: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Generate the text that follows PROMPT, with the run in DIR.
 
+    The prompt may come from a file, or for `-` from standard input; a line end at its very end is left out.
     What is not given is taken from the [sample] table of the run's recipe.
     """
     import seqkit
 
+    if prompt is not None and prompt_file is not None:
+        raise click.UsageError("give a prompt or --prompt-file, not both.")
     options = {name: value for name, value in given.items() if value not in (None, ())}
     run = seqkit.load(directory, plugins=plugins)
-    prompt = run.recipe.sample.prompt if prompt is None else prompt
+    if prompt_file is not None or prompt == "-":
+        prompt = "".join(read_pieces(run.recipe, prompt_file or "-")).removesuffix("\n")
+    elif prompt is None:
+        prompt = run.recipe.sample.prompt
+    first = options.pop("seed", run.recipe.sample.seed)
+    seeds = range(first, first + (num or 1))
+    # Made before anything is printed: they tell at once what is out of range.
+    streams = [run.stream(prompt, seed=seed, **options) for seed in seeds]
     if as_json:
-        print_json({"prompt": prompt, "text": run.generate(prompt, **options)})
+        texts = ["".join(stream) for stream in streams]
+        results = _results(run, prompt, seeds, texts, novelty)
+        print_json(results[0] if num is None else results)
         return
-    pieces = run.stream(prompt, **options)  # tells what is out of range before anything is printed
-    click.echo(prompt, nl=False)
-    for piece in pieces:
-        click.echo(piece, nl=False)
-    click.echo()
+    lines = run.recipe.data.documents == "lines"  # then a text is a line
+    texts = []
+    for seed, stream in zip(seeds, streams, strict=True):
+        if num is not None and not lines:
+            click.echo(f"--- seed {seed} ---")
+        click.echo(prompt, nl=False)
+        texts.append("")
+        for piece in stream:
+            click.echo(piece, nl=False)
+            texts[-1] += piece
+        click.echo()
+    if novelty:
+        for seed, found in zip(seeds, _measured(run, texts), strict=True):
+            click.echo(f"\n{_told(found, f'the text of seed {seed}' if num else 'the text')}")
+
+
+def _results(
+    run: Any, prompt: str, seeds: Sequence[int], texts: Sequence[str], novelty: bool
+) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = [
+        {"prompt": prompt, "seed": seed, "text": text} for seed, text in zip(seeds, texts, strict=True)
+    ]
+    if novelty:
+        from dataclasses import asdict
+
+        for result, found in zip(results, _measured(run, texts), strict=True):
+            result["novelty"] = {**asdict(found), "copied_share": found.copied_share}
+    return results
+
+
+def _measured(run: Any, texts: Sequence[str]) -> Any:
+    from seqkit.inference import measure_novelty
+
+    return measure_novelty(texts, run.training_text())
+
+
+def _told(found: Any, text: str) -> str:
+    """In words, with the longest spans."""
+    if not found.spans:
+        return f"No {found.shortest} characters in a row of {text} stand in the training text."
+    counts = f"{found.copied:,} of {found.characters:,} characters"
+    spans = f"in spans of {found.shortest} characters or more"
+    lines = [f"{found.copied_share:.1%} of {text} ({counts}) stand in the training text, {spans}:"]
+    for span in found.spans[:SPANS_SHOWN]:
+        lines.append(f"  {len(span.text):>5,} characters, there at {span.offset:,}: {span.text!r}")
+    if (more := len(found.spans) - SPANS_SHOWN) > 0:
+        lines.append(f"  and {more} more")
+    return "\n".join(lines)

@@ -32,6 +32,8 @@ LABELS = {
     "unknown_characters": "unknown characters",
 }
 
+INTERVAL = "_interval_95"
+
 
 def print_json(value: Any) -> None:
     """One JSON document."""
@@ -39,12 +41,16 @@ def print_json(value: Any) -> None:
 
 
 def print_values(values: Mapping[str, Any]) -> None:
-    """One value a line, under the names that people know them by."""
-    width = max(len(LABELS.get(name, name)) for name in values)
+    """One value a line, under the names that people know them by; its interval beside it."""
+    width = max(len(LABELS.get(name, name)) for name in values if not name.endswith(INTERVAL))
     for name, value in values.items():
+        if name.endswith(INTERVAL):
+            continue
         shown = (
             f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
         )
+        if ends := values.get(name + INTERVAL):
+            shown += "  (95 %: {:.4f} to {:.4f})".format(*ends)
         click.echo(f"{LABELS.get(name, name):<{width}}  {shown}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from seqkit.cli.output import json_option, plugin_option, print_json
+from seqkit.cli.plan import show_plan
 
 
 @click.command("run")
@@ -21,6 +22,7 @@ from seqkit.cli.output import json_option, plugin_option, print_json
 @click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
 @click.option("--strict-plugins", is_flag=True, help="An exception in a plugin's hook stops training.")
 @click.option("--seeds", type=click.IntRange(min=2), help="Train so many times, and summarise.")
+@click.option("--plan", is_flag=True, help="Time a few steps, tell what all would take, and train nothing.")
 @plugin_option
 @json_option
 def command(
@@ -28,6 +30,7 @@ def command(
     overrides: tuple[str, ...],
     data: str | None,
     seeds: int | None,
+    plan: bool,
     as_json: bool,
     plugins: tuple[str, ...],
     **options: Any,
@@ -43,6 +46,9 @@ def command(
     if data is not None:
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
+    if plan:
+        show_plan(chosen, plugins, seeds, as_json)
+        return
     options["plugins"] = plugins
     try:
         if seeds is None:

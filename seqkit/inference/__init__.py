@@ -1,7 +1,23 @@
-"""What a trained model is for: generating and scoring."""
+"""What a trained model is for: generating, scoring, and looking into it."""
 
 from seqkit.inference.copies import Copies, count_copies
 from seqkit.inference.generate import generate, stream
-from seqkit.inference.score import Score, score
+from seqkit.inference.novelty import CopiedSpan, Novelty, measure_novelty
+from seqkit.inference.score import Score, ScoredBlock, score, score_blocks
+from seqkit.inference.states import States, read_states
 
-__all__ = ["Copies", "Score", "count_copies", "generate", "score", "stream"]
+__all__ = [
+    "CopiedSpan",
+    "Copies",
+    "Novelty",
+    "Score",
+    "ScoredBlock",
+    "States",
+    "count_copies",
+    "generate",
+    "measure_novelty",
+    "read_states",
+    "score",
+    "score_blocks",
+    "stream",
+]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from seqkit.cells import State
 from seqkit.data.batches import text_metrics
 from seqkit.data.writing import TextCounts
 from seqkit.errors import SourceError
+from seqkit.inference.reading import CHUNK, read_blocks, restarts
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
-
-CHUNK = 1024  # tokens a pass: bounds the memory that a long text needs
+from seqkit.tokenizers.base import Ids
 
 
 @dataclass(frozen=True)
@@ -30,38 +34,84 @@ class Score:
     tokens: int
     unknown: int
     """Characters that the vocabulary lacks; each costs log2(1,114,112) bits more."""
-    surprisal: NDArray[np.float64] = field(repr=False)
+    surprisal: NDArray[np.float32] = field(repr=False)
     """Bits of each token, in order."""
 
 
-def score(model: SequenceModel, tokenizer: Tokenizer, text: str) -> Score:
+class ScoredBlock(NamedTuple):
+    """A part of a text that was scored."""
+
+    text: str
+    ids: Ids
+    unknown: int
+    """Characters that the vocabulary lacks."""
+    bits: NDArray[np.float32]
+    """Of each id."""
+
+
+def score(
+    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str], *, lines: bool = False
+) -> Score:
     """Read a text once, from its start to its end with the state carried; every token counts.
 
     Args:
         model: gives the logits of the next token.
         tokenizer: of the text that the model was trained on.
-        text: any text; its first token is read after a start token.
+        text: any text, or pieces of it that need not fit in memory together: four bytes a token are
+            kept. Its first token is read after a start token.
+        lines: each line is a document: its end token counts, and the next one starts anew.
     Raises:
         SourceError: the text is empty.
     """
-    ids = tokenizer.encode(text)
-    if not len(ids):
-        raise SourceError("there is no text to score: it is empty.")
+    total, surprisal = Total(), array("f")
+    for block in score_blocks(model, tokenizer, text, lines=lines):
+        total.add(block)
+        surprisal.frombytes(block.bits.tobytes())
+    metrics = total.metrics()
+    return Score(**metrics, surprisal=np.frombuffer(surprisal, np.float32))
+
+
+def score_blocks(
+    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str], *, lines: bool = False
+) -> Iterator[ScoredBlock]:
+    """The same, block by block as it is read: nothing is kept."""
     device = device_of(model)
-    targets = torch.from_numpy(ids.astype(np.int64)).to(device)
-    inputs = torch.cat([targets.new_tensor([tokenizer.start_id]), targets[:-1]])
     state: State = None
-    nats = []
-    with evaluating(model.modules()), torch.inference_mode():
-        for read, expected in zip(torch.split(inputs, CHUNK), torch.split(targets, CHUNK), strict=True):
-            outputs, state = model(read[None], state)
-            nats.append(model.head.loss(outputs[0], expected))
-    surprisal = torch.cat(nats).cpu().double().numpy() / math.log(2)
-    counts = TextCounts(
-        tokens=len(ids),
-        characters=len(text),
-        bytes=len(text.encode("utf-8", "surrogatepass")),
-        unknown_characters=tokenizer.unknown_characters(text, ids),
-    )
-    metrics = text_metrics(float(surprisal.mean()) * math.log(2), counts)
-    return Score(tokens=len(ids), unknown=counts.unknown_characters, surprisal=surprisal, **metrics)
+    last = torch.tensor([tokenizer.start_id], device=device)
+    for block in read_blocks(tokenizer, text, lines=lines):
+        targets = torch.from_numpy(block.ids.astype(np.int64)).to(device)
+        inputs = torch.cat([last, targets])
+        last = inputs[-1:]
+        nats: list[Tensor] = []
+        with evaluating(model.modules()), torch.inference_mode():
+            for read, expected in zip(
+                torch.split(inputs[:-1], CHUNK), torch.split(targets, CHUNK), strict=True
+            ):
+                outputs, state = model(read[None], state, restarts(tokenizer, read))
+                nats.append(model.head.loss(outputs[0], expected))
+        yield ScoredBlock(*block, (torch.cat(nats).float() / math.log(2)).cpu().numpy())
+
+
+class Total:
+    """The sum over blocks that were scored."""
+
+    def __init__(self) -> None:
+        self._counts = TextCounts()
+        self._bits = 0.0
+
+    def add(self, block: ScoredBlock) -> None:
+        """One more."""
+        self._counts.add(len(block.ids), block.text, block.unknown)
+        self._bits += float(block.bits.sum(dtype=np.float64))
+
+    def metrics(self) -> dict[str, Any]:
+        """`bits_per_char, bits_per_byte, perplexity, tokens, unknown`.
+
+        Raises:
+            SourceError: there was no text.
+        """
+        counts = self._counts
+        if not counts.tokens:
+            raise SourceError("there is no text to score: it is empty.")
+        units = text_metrics(self._bits / counts.tokens * math.log(2), counts)
+        return {**units, "tokens": counts.tokens, "unknown": counts.unknown_characters}

@@ -16,7 +16,7 @@ class DataConfig(Config):
     """Fractions of train, validation and test, in characters, or in documents where these are kept apart;
     not used for splits that the source brings."""
     documents: Literal["joined", "apart", "lines"] = "joined"
-    """Documents are joined to one text, or kept apart with an end token: those of the source, or each line."""
+    """Joined to one text, or kept apart with an end token: those of the source, or each line."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the hash that assigns documents to splits."""
 

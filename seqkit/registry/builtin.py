@@ -69,6 +69,29 @@ class SamplesConfig(SourceConfig):
     """`python-docs`, the Python language reference, or `python-identifiers`, names in its library."""
 
 
+class PricesConfig(SourceConfig):
+    """Prices from a CSV file, whichever broker wrote it."""
+
+    path: DataPath
+    """The file, also `.gz` or `.zst`; `seqkit inspect FILE` shows what is found in it."""
+    symbol: str | list[str] | None = None
+    """One symbol of the file, or several; needed where it has several, but for `panel`."""
+    panel: bool = False
+    """All symbols of the file."""
+    price: str | None = None
+    """The column of the price; else the adjusted close, else the close."""
+    date_format: str | None = None
+    """As in Python's `strptime`, for instance `%d/%m/%Y`; found where nothing is said."""
+    date: str | None = None
+    """The column of the dates, where it is not found."""
+    symbol_column: str | None = None
+    """The column of the symbols, where it is not found."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal mark, where it is not found."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """Between cells, where it is not found."""
+
+
 def _path_or_name(value: object, as_path: ValidatorFunctionWrapHandler) -> object:
     """A path is relative to the recipe's file; a name on the Hub stays as it is."""
     from seqkit.sources.hub_request import looks_local
@@ -126,9 +149,10 @@ def seqkit_tokenizers() -> list[TokenizerPlugin]:
 
 @hookimpl
 def seqkit_sources() -> list[SourcePlugin]:
-    """Text files, samples and Hugging Face datasets."""
+    """Text files, prices, samples and Hugging Face datasets."""
     return [
         SourcePlugin("text", TextConfig, "seqkit.sources:TextFiles"),
+        SourcePlugin("prices", PricesConfig, "seqkit.sources.prices:Prices"),
         SourcePlugin("samples", SamplesConfig, "seqkit.sources.samples:open_sample"),
         SourcePlugin("hf", HubConfig, "seqkit.sources.hub:HubDataset"),
     ]

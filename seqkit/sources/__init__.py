@@ -1,8 +1,39 @@
-"""Sources: the contract, text files, Hugging Face datasets, and samples that are on every machine."""
+"""Sources: the contract, text files, prices, Hugging Face datasets, and samples that are on every machine.
 
-from seqkit.sources.base import Piece, Source, TextSource
+What reads prices is loaded when it is first used, since it imports pyarrow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seqkit.sources.base import Piece, Series, SeriesSource, Source, TextSource
 from seqkit.sources.hub import HubDataset
 from seqkit.sources.samples import PythonDocs
 from seqkit.sources.text import TextFiles
 
-__all__ = ["HubDataset", "Piece", "PythonDocs", "Source", "TextFiles", "TextSource"]
+if TYPE_CHECKING:
+    from seqkit.sources.prices import Finding, Prices, PriceTable, read_prices
+
+__all__ = [
+    "Finding",
+    "HubDataset",
+    "Piece",
+    "PriceTable",
+    "Prices",
+    "PythonDocs",
+    "Series",
+    "SeriesSource",
+    "Source",
+    "TextFiles",
+    "TextSource",
+    "read_prices",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Finding", "PriceTable", "Prices", "read_prices"):
+        from seqkit.sources import prices
+
+        return getattr(prices, name)
+    raise AttributeError(f"module 'seqkit.sources' has no attribute {name!r}")

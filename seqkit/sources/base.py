@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_PIECE_BYTES = 1 << 20
 """A piece of text is at most this long in UTF-8, so that memory stays bounded whatever the source."""
@@ -15,6 +19,18 @@ class Piece(NamedTuple):
 
     text: str
     ends_document: bool
+
+
+class Series(NamedTuple):
+    """Numbers with dates: a row is a moment at which the source has something, such as a trading day."""
+
+    name: str
+    dates: NDArray[np.datetime64]
+    """`(time,)`, ascending, none twice; nothing is filled in between."""
+    values: NDArray[np.float64]
+    """`(time, features)`; the first feature is the series itself, finite in every row. Others can be NaN."""
+    columns: tuple[str, ...]
+    """The names of the features, none twice."""
 
 
 class Source(ABC):
@@ -46,6 +62,14 @@ class TextSource(Source):
                 parts.clear()
         if parts:
             yield "".join(parts)
+
+
+class SeriesSource(Source):
+    """A source of series."""
+
+    @abstractmethod
+    def series(self, split: str = "all") -> Iterator[Series]:
+        """The series of a split, each with a name of its own."""
 
 
 def cut_document(text: str) -> Iterator[Piece]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from seqkit.errors import ContractError, RecipeError
 from seqkit.plugin import ComponentPlugin
 from seqkit.recipe.validation import ConfigFaultsError, validate_config
 from seqkit.registry import registry_with
-from seqkit.sources import TextSource
+from seqkit.sources import SeriesSource, Source, TextSource
 from seqkit.testing.kit import CheckFailedError
 from seqkit.tokenizers import Tokenizer
 
@@ -161,7 +161,7 @@ class TokenizerCase(_ComponentCase):
 
 
 class SourceCase(_ComponentCase):
-    """A source of text, for instance `SourceCase("text", path="a.txt", missing={"path": "nowhere.txt"})`.
+    """A source, for instance `SourceCase("text", path="a.txt", missing={"path": "nowhere.txt"})`.
 
     Args:
         component: its name in a recipe, or the class.
@@ -183,11 +183,26 @@ class SourceCase(_ComponentCase):
         super().__init__(component, **options)
         self._missing, self._change = missing, change
 
-    def open(self) -> TextSource:
-        """The source."""
+    @cached_property
+    def is_series(self) -> bool:
+        """Whether it is one of series; else it is one of text."""
+        if isinstance(self.target, type):
+            return issubclass(self.target, SeriesSource)
+        return isinstance(self.open(), SeriesSource)
+
+    def open(self) -> Any:
+        """The source: a `TextSource` or a `SeriesSource`."""
         return self._checked(self.target(**self.config))
 
-    def open_missing(self) -> TextSource:
+    def read(self, source: Any, split: str) -> Iterator[Any]:
+        """What a split gives, one by one, in a form that can be compared."""
+        if isinstance(source, SeriesSource):
+            for name, dates, values, columns in source.series(split):
+                yield name, dates.dtype, dates.tobytes(), values.dtype, values.tobytes(), columns
+        else:
+            yield from source.pieces(split)
+
+    def open_missing(self) -> Any:
         """The source of data that is not there."""
         if self._missing is None:
             raise CheckFailedError(
@@ -203,7 +218,7 @@ class SourceCase(_ComponentCase):
             )
         self._change()
 
-    def _checked(self, source: object) -> TextSource:
-        if not isinstance(source, TextSource):
-            raise ContractError(f"{self.name} is no TextSource: {type(source).__name__}.")
+    def _checked(self, source: object) -> Source:
+        if not isinstance(source, TextSource | SeriesSource):
+            raise ContractError(f"{self.name} is no TextSource or SeriesSource: {type(source).__name__}.")
         return source

@@ -13,7 +13,8 @@ from seqkit.cells.base import State, state_rows
 from seqkit.data.batches import Batch
 from seqkit.errors import BudgetError, ContractError
 from seqkit.model import SequenceModel, device_of, evaluating
-from seqkit.training.losses import batch_loss
+from seqkit.training.intervals import LossSlices
+from seqkit.training.losses import batch_loss, position_losses
 
 Data: TypeAlias = Iterable[Batch | tuple[Tensor, Tensor]]
 """Batches that can be read again from the start: `Windows`, `Lanes`, a DataLoader, a list."""
@@ -29,11 +30,15 @@ def evaluate(
     loss_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
     state: Policy = "reset",
     precision: Precision = "float32",
+    slices: LossSlices | None = None,
 ) -> dict[str, Any]:
     """The mean loss over all counted positions of the data, whole, and what the data makes of it.
 
     It leaves the model's mode, the state of training and the random stream as they were.
 
+    Args:
+        model, data, loss_fn, state, precision: see `Trainer`.
+        slices: are handed the loss at every position, by the model's head, for an interval.
     Returns:
         `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
     Raises:
@@ -46,8 +51,14 @@ def evaluate(
         for item in data:
             batch = to_device(item, device)
             outputs, carried = run_model(model, batch, carried, state, precision)
-            mean, tokens = batch_loss(model, loss_fn, outputs, batch)
-            total += mean.double() * tokens
+            if slices is None:
+                mean, tokens = batch_loss(model, loss_fn, outputs, batch)
+                total += mean.double() * tokens
+            else:
+                losses, counted = position_losses(model, outputs, batch)
+                slices.add(losses, counted)
+                total += losses.sum(dtype=torch.float64)
+                tokens = int(counted.sum())
             count += tokens
     if not count:
         raise BudgetError("there is nothing to evaluate: the data is empty.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from seqkit.data.batches import Batch
@@ -28,6 +29,30 @@ def batch_loss(
     Raises:
         ContractError: the targets have another batch size or length.
     """
+    flat_outputs, flat_targets = _counted(outputs, batch)
+    if not len(flat_targets):
+        return flat_outputs.sum() * 0, 0  # nothing counts, and the mean of nothing is not a number
+    if loss_fn is not None:
+        return loss_fn(full_precision(flat_outputs), flat_targets), len(flat_targets)
+    return model.head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)
+
+
+def position_losses(model: SequenceModel, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The loss at every position by the model's head, and which positions count: both `(batch, time)`.
+
+    Where a position does not count, its loss is 0.
+    """
+    flat_outputs, flat_targets = _counted(outputs, batch)
+    losses = model.head.loss(flat_outputs, flat_targets)
+    counted = batch.mask
+    if counted is None:
+        counted = torch.ones(outputs.shape[:2], dtype=torch.bool, device=outputs.device)
+    spread = losses.new_zeros(counted.t().shape).masked_scatter_(counted.t(), losses)
+    return spread.t(), counted
+
+
+def _counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Outputs and targets of the positions that count, flattened."""
     if outputs.shape[:2] != batch.targets.shape[:2]:
         raise ContractError(
             f"a prediction has {tuple(outputs.shape[:2])} positions (batch, time), "
@@ -39,8 +64,4 @@ def batch_loss(
     if batch.mask is not None:
         counted = batch.mask.transpose(0, 1).flatten()
         flat_outputs, flat_targets = flat_outputs[counted], flat_targets[counted]
-    if not len(flat_targets):
-        return flat_outputs.sum() * 0, 0  # nothing counts, and the mean of nothing is not a number
-    if loss_fn is not None:
-        return loss_fn(full_precision(flat_outputs), flat_targets), len(flat_targets)
-    return model.head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)
+    return flat_outputs, flat_targets

@@ -64,6 +64,8 @@ def run_line(words: list[str], line: str, environment: Environment) -> None:
             words += REDUCED
         if words[:3] == ["seqkit", "bench", "cells"]:
             words += ["--steps", "6", "--seeds", "2", "--parameters", "20000"]
+        if words[:3] == ["seqkit", "bench", "words"]:
+            words += REDUCED
         if words[:3] == ["seqkit", "bench", "engine"]:
             words += ["rnn", "--shape", "8x6x16", "--repeats", "2"]
         done = environment.run(*words)

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -7,7 +8,9 @@ import torch
 from seqkit import SequenceModel, score
 from seqkit.cells import RNN
 from seqkit.errors import SourceError
+from seqkit.inference import reading, score_blocks
 from seqkit.tokenizers import CharTokenizer
+from seqkit.tokenizers.documents import with_end
 
 TOKENIZER = CharTokenizer("abcж\n")
 
@@ -43,3 +46,37 @@ def test_one_character_is_enough_and_none_is_told(model: SequenceModel) -> None:
     assert score(model, TOKENIZER, "a").tokens == 1
     with pytest.raises(SourceError, match="no text to score"):
         score(model, TOKENIZER, "")
+
+
+def test_pieces_cost_what_the_whole_costs(model: SequenceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BLOCK", 1500)
+    text = "abжc\nab☃c" * 500
+    whole = score(model, TOKENIZER, text)
+    pieces = score(model, TOKENIZER, (text[i : i + 701] for i in range(0, len(text), 701)))
+    np.testing.assert_array_equal(pieces.surprisal, whole.surprisal)
+    assert pieces.surprisal.dtype == np.float32
+    assert (pieces.tokens, pieces.unknown) == (whole.tokens, whole.unknown) == (4500, 500)
+    assert pieces.bits_per_byte == whole.bits_per_byte
+    with pytest.raises(SourceError, match="no text to score"):
+        score(model, TOKENIZER, iter(["", ""]))
+
+
+def test_blocks_are_scored_one_after_the_other(model: SequenceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BLOCK", 1500)
+    endless = ("abc\n" * 1000 for _ in itertools.count())
+    first, second = itertools.islice(score_blocks(model, TOKENIZER, endless), 2)
+    assert len(first.text) == len(first.ids) == len(first.bits) == len(second.bits)
+    found = score(model, TOKENIZER, first.text + second.text).surprisal
+    np.testing.assert_array_equal(found, np.concatenate([first.bits, second.bits]))
+
+
+def test_documents_on_lines_are_read_each_from_the_start() -> None:
+    tokenizer = with_end(CharTokenizer("abc"))
+    torch.manual_seed(1)
+    model = SequenceModel(RNN(tokenizer.vocab_size, 16), vocab_size=tokenizer.vocab_size)
+    lines = score(model, tokenizer, "ab\ncab\nab", lines=True)
+    alone = [score(model, tokenizer, line, lines=True).surprisal for line in ("ab", "cab\n", "ab\n")]
+    np.testing.assert_allclose(lines.surprisal, np.concatenate(alone), atol=1e-5)
+    assert lines.tokens == 10  # with three ends
+    within = score(model, tokenizer, "ab").surprisal
+    np.testing.assert_allclose(alone[0][:2], within, atol=1e-6)

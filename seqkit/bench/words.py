@@ -1,0 +1,109 @@
+"""A recipe beside counts: the same split, the same tokenizer, the same ids, the same positions."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqkit import build, rundir
+from seqkit.bench.ngram import NGram
+from seqkit.data.batches import text_metrics
+from seqkit.errors import SourceError
+from seqkit.recipe import Recipe
+from seqkit.registry import registry_with
+from seqkit.run import Run, train
+from seqkit.seeds import mean_and_interval
+
+ORDERS = {"trigram": 3, "5-gram": 5}
+"""White space is a token of the tokenizer `word`, so it is the 5-gram that sees two words before."""
+RESULT = "words.json"
+
+
+def measure(
+    recipe: Recipe,
+    *,
+    seeds: int = 1,
+    out: str | Path | None = None,
+    plugins: Sequence[Any] = (),
+    callbacks: Callable[[int], Sequence[object]] = lambda seed: (),
+) -> dict[str, Any]:
+    """Count the training split, train the recipe on it, and give the perplexity of both on the others.
+
+    Args:
+        recipe: of text; its own seed is not used.
+        seeds: trains with the seeds 0 to `seeds - 1`.
+        out: the directory of the runs, `seed-0/` and so on; by default `runs/bench-<recipe>`, then
+            `runs/bench-<recipe>-2`, ...
+        plugins: besides the installed ones.
+        callbacks: of the training with this seed; see `Trainer`.
+    Returns:
+        What `words.json` holds: for each split but train, the loss in nats, the perplexity per token and
+        the bits per character of each n-gram and of the recipe (the mean of the seeds' losses, with each
+        seed's), and the ratio of the recipe's perplexity to that of each n-gram.
+    Raises:
+        SourceError: there is nothing but a training split.
+    """
+    registry = registry_with(plugins)
+    text = build.prepare_text(recipe.resolve(registry))
+    splits = [name for name, counts in text.corpus.counts.items() if name != "train" and counts.tokens]
+    if not splits:
+        raise SourceError("there is no validation or test split to compare on.\n  See [data] split.")
+    ngrams = {name: _count(text, order) for name, order in ORDERS.items()}
+    path = rundir.claim(out, f"bench-{recipe.name}")
+    runs = [
+        train(
+            recipe.override([f"train.seed={seed}"]),
+            path / f"seed-{seed}",
+            plugins=plugins,
+            callbacks=callbacks(seed),
+        )
+        for seed in range(seeds)
+    ]
+    first = runs[0]
+    result = {
+        "path": str(path),
+        "recipe": recipe.name,
+        "cell": first.recipe.cell.use,
+        "vocab_size": first.tokenizer.vocab_size,
+        "seeds": seeds,
+        "steps": [run.provenance["steps"] for run in runs],
+        "training_s": [run.provenance["training_s"] for run in runs],
+        "splits": {split: _compared(text, split, ngrams, runs) for split in splits},
+    }
+    rundir.write_json(path / RESULT, result)
+    return result
+
+
+def _count(text: build.TextData, order: int) -> NGram:
+    """The n-gram model of the training split."""
+    tokenizer = text.tokenizer
+    return NGram(
+        text.corpus.ids("train"),
+        tokenizer.vocab_size,
+        order=order,
+        start_id=tokenizer.start_id,
+        end_id=tokenizer.end_id if text.splits.apart else None,
+    )
+
+
+def _compared(
+    text: build.TextData, split: str, ngrams: Mapping[str, NGram], runs: Sequence[Run]
+) -> dict[str, Any]:
+    """What each model makes of a split, token by token."""
+    ids, counts = text.corpus.ids(split), text.corpus.counts[split]
+
+    def units(loss_nats: float) -> dict[str, Any]:
+        return {"loss": loss_nats, **text_metrics(loss_nats, counts)}
+
+    losses = [float(run.evaluate(split)["loss"]) for run in runs]
+    trained = {**units(statistics.fmean(losses)), "losses": losses}
+    if len(losses) > 1:
+        trained["perplexity_interval_95"] = [
+            math.exp(loss) for loss in mean_and_interval(losses)["interval_95"]
+        ]
+    counted = {name: units(float(ngram.nats(ids).mean())) for name, ngram in ngrams.items()}
+    ratios = {name: trained["perplexity"] / values["perplexity"] for name, values in counted.items()}
+    return {"tokens": counts.tokens, "ngrams": counted, "recipe": trained, "ratios": ratios}

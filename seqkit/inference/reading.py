@@ -1,0 +1,85 @@
+"""A text as a model reads it: once, from its start to its end, in bounded memory.
+
+text, or pieces of it ─► blocks of one size ─► ids ─► chunks ─► model, with its state carried
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from seqkit.errors import UnknownCharacterError
+from seqkit.tokenizers import Tokenizer
+from seqkit.tokenizers.base import Ids, safe_pieces
+
+BLOCK = 1 << 16
+"""Characters that are tokenised at once."""
+CHUNK = 1024
+"""Tokens that the model reads at once."""
+
+
+class Block(NamedTuple):
+    """A part of a text."""
+
+    text: str
+    ids: Ids
+    unknown: int
+    """Characters that the vocabulary lacks."""
+
+
+def read_blocks(tokenizer: Tokenizer, text: str | Iterable[str], *, lines: bool = False) -> Iterator[Block]:
+    """A text in blocks.
+
+    Args:
+        tokenizer: of the text that the model was trained on.
+        text: a text, or pieces of it, of any length.
+        lines: each line is a document: the end token stands in the place of its line end.
+    Raises:
+        UnknownCharacterError: with its position in the whole text.
+    """
+    pieces = blocks([text] if isinstance(text, str) else text, BLOCK)
+    if lines:
+        yield from _read_lines(tokenizer, pieces)
+    else:
+        for part, ids in tokenizer.encode_stream(pieces):
+            yield Block(part, ids, tokenizer.unknown_characters(part, ids))
+
+
+def blocks(pieces: Iterable[str], size: int) -> Iterator[str]:
+    """The same text, in pieces of one size: only the last one is shorter."""
+    waiting: list[str] = []
+    length = 0
+    for piece in pieces:
+        start = 0
+        while length + len(piece) - start >= size:
+            stop = start + size - length
+            yield "".join([*waiting, piece[start:stop]])
+            waiting, length, start = [], 0, stop
+        if start < len(piece):
+            waiting.append(piece[start:])
+            length += len(piece) - start
+    if waiting:
+        yield "".join(waiting)
+
+
+def restarts(tokenizer: Tokenizer, ids: Tensor) -> Tensor | None:
+    """Where reading starts anew, bool `(1, time)`, for ids `(time,)`: at the end of a document."""
+    return None if tokenizer.end_id is None else (ids == tokenizer.end_id)[None]
+
+
+def _read_lines(tokenizer: Tokenizer, pieces: Iterable[str]) -> Iterator[Block]:
+    offset = 0
+    for part in safe_pieces(pieces, lambda text: text.rfind("\n") + 1):
+        encoded, unknown = [], 0
+        for line in part.removesuffix("\n").split("\n"):
+            try:
+                ids = tokenizer.encode(line)
+            except UnknownCharacterError as error:
+                raise UnknownCharacterError(error.character, offset + error.position) from error
+            unknown += tokenizer.unknown_characters(line, ids)
+            encoded += [ids, np.array([tokenizer.end_id], tokenizer.dtype)]
+            offset += len(line) + 1
+        yield Block(part, np.concatenate(encoded), unknown)

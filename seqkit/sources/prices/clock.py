@@ -1,0 +1,68 @@
+"""What stands behind a date: the time of the day, and how far the exchange's clocks are from UTC."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from seqkit.sources.prices.records import Texts
+
+_TIME = re.compile(
+    r"""[T\s,]*
+    (?:(?P<hour>\d{1,2}):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?
+       \s*(?P<half>[AP]\.?M\.?)?)?
+    \s*(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?\s*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+class Times(NamedTuple):
+    """Times of the day."""
+
+    since_midnight: NDArray[np.timedelta64]
+    """`(rows,)`, in microseconds; NaT where the text is no time."""
+    offset_s: NDArray[np.float64]
+    """`(rows,)`, what the clocks are ahead of UTC, in seconds; NaN where it is not said."""
+
+
+def read_times(texts: Texts) -> Times:
+    """Times such as `09:30`, `T09:30:00.5Z`, ` 4:00 PM`, `093000`, ` 00:00:00-05:00`; midnight for none."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.chunked_array(texts.chunks, pa.string()).combine_chunks()
+    coded = texts.fill_null("").dictionary_encode()
+    # A day has few distinct times, so that these can be read one by one.
+    parsed = [read_time(text) for text in coded.dictionary.to_pylist()]
+    microseconds = [np.timedelta64("NaT") if time is None else time[0] for time in parsed]
+    offsets = [np.nan if time is None or time[1] is None else time[1] for time in parsed]
+    which = coded.indices.to_numpy()
+    return Times(np.array(microseconds, "timedelta64[us]")[which], np.array(offsets, np.float64)[which])
+
+
+def read_time(text: str) -> tuple[int, int | None] | None:
+    """Microseconds since midnight, and the offset in seconds or None; None where the text is no time."""
+    found = _TIME.fullmatch(text)
+    if not found:
+        return None
+    hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
+    if half := (found["half"] or "").upper():
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * half.startswith("P")
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    fraction = int((found["fraction"] or "0").ljust(6, "0")[:6])
+    return ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction, _offset(found["zone"])
+
+
+def _offset(zone: str | None) -> int | None:
+    if not zone:
+        return None
+    if zone[0] not in "+-":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = (int(digits[:2]) * 60 + int(digits[2:])) * 60
+    return -seconds if zone[0] == "-" else seconds

@@ -1,0 +1,140 @@
+"""A column of dates, in whatever form a broker writes them, as times of the exchange's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from seqkit.sources.prices import calendar
+from seqkit.sources.prices.clock import read_times
+from seqkit.sources.prices.records import Texts
+
+
+class Stamps(NamedTuple):
+    """A column of dates, by row."""
+
+    local: NDArray[np.datetime64]
+    """`(rows,)`, in days or finer, as the exchange's clocks show; NaT where the date is missing or bad."""
+    utc: NDArray[np.datetime64] | None
+    """The same in UTC, where the file gives offsets."""
+    bad: NDArray[np.intp]
+    """The rows whose cells are neither a date nor empty."""
+    undecided: int | None = None
+    """The first row of which nothing in the file says whether the day or the month stands first."""
+
+
+def read_dates(texts: Texts, times: Texts | None = None, date_format: str | None = None) -> Stamps:
+    """The dates of a column.
+
+    Args:
+        texts: its cells.
+        times: those of a column with the time of the day, where there is one.
+        date_format: as in `datetime.strptime`; without it, the form is found.
+
+    Raises:
+        ValueError: the date format is none.
+    """
+    local = _plain(texts, timed=times is None) if date_format is None else None
+    if local is not None:
+        stamps = Stamps(local, None, np.empty(0, np.intp))
+    else:
+        stamps = _of_distinct(pc.utf8_trim_whitespace(texts), date_format)
+    return stamps if times is None else _with_times(stamps, times)
+
+
+def _plain(texts: Texts, timed: bool) -> NDArray[np.datetime64] | None:
+    """Of cells that are all `2021-05-14`, or all `2021-05-14 09:30:00`, as pyarrow reads them."""
+    for kind in (pa.date32(), pa.timestamp("s"), pa.timestamp("us")) if timed else (pa.date32(),):
+        try:
+            dates = texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        if dates.null_count == 0:
+            return np.asarray(dates.to_numpy())
+    return None
+
+
+def _of_distinct(texts: Texts, date_format: str | None) -> Stamps:
+    """Each distinct cell is read once: a panel has the same dates for every symbol."""
+    coded = pa.chunked_array(texts.chunks, pa.string()).combine_chunks().dictionary_encode()
+    values, which = coded.dictionary, coded.indices.to_numpy()
+    undecided = None
+    if date_format is not None:
+        local, offset_s = _by_format(values, date_format)
+    else:
+        local, offset_s, first = _by_form(values)
+        undecided = None if first is None else int(np.argmax(which == first))
+    bad = np.isnat(local) & (pc.utf8_length(values).to_numpy() > 0)
+    utc = None
+    if not np.all(np.isnan(offset_s)):
+        utc = local - np.nan_to_num(offset_s).astype("timedelta64[s]")
+    return Stamps(local[which], None if utc is None else utc[which], np.flatnonzero(bad[which]), undecided)
+
+
+def _by_form(values: Any) -> tuple[NDArray[np.datetime64], NDArray[np.float64], int | None]:
+    """The local times and offsets of distinct cells, and which of them has an undecided day and month."""
+    local = np.full(len(values), np.datetime64("NaT", "us"))
+    offset_s = np.full(len(values), np.nan)
+    undecided = None
+    left = np.arange(len(values))
+    for form in calendar.likely_first(values):
+        if not left.size:
+            break
+        found = calendar.match(form, values.take(pa.array(left)))
+        times = read_times(found.rest)
+        matched = left[found.places]
+        local[matched] = found.days.astype("datetime64[us]") + times.since_midnight
+        offset_s[matched] = times.offset_s
+        if found.undecided is not None:
+            undecided = int(matched[found.undecided])
+        left = np.delete(left, found.places)
+    return local, offset_s, undecided
+
+
+def _by_format(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    import pandas as pd
+
+    zoned = "%z" in date_format
+    read = pd.to_datetime(values.to_pandas(), format=date_format, errors="coerce", utc=zoned)
+    local = read.dt.tz_localize(None).to_numpy("datetime64[us]")
+    if not zoned:
+        return local, np.full(len(values), np.nan)
+    zones = pc.struct_field(pc.extract_regex(values, r"(?P<zone>Z|[+-]\d{2}:?\d{2})$"), "zone")
+    offset_s = read_times(zones).offset_s
+    return local + np.nan_to_num(offset_s).astype("timedelta64[s]"), offset_s
+
+
+def _with_times(stamps: Stamps, texts: Texts) -> Stamps:
+    times = read_times(pc.utf8_trim_whitespace(texts))
+    local = stamps.local + times.since_midnight
+    bad = np.union1d(stamps.bad, np.flatnonzero(np.isnat(local) & ~np.isnat(stamps.local)))
+    utc = stamps.utc
+    if not np.all(np.isnan(times.offset_s)):
+        utc = local - np.nan_to_num(times.offset_s).astype("timedelta64[s]")
+    elif utc is not None:
+        utc = utc + times.since_midnight
+    return Stamps(local, utc, bad, stamps.undecided)
+
+
+def finest_unit(stamps: Sequence[NDArray[np.datetime64]]) -> str:
+    """`"D"` where all stamps are midnights, else `"s"`, else `"us"`: NumPy's names of units."""
+    for unit in ("D", "s"):
+        if all(_are_whole(when[:100], unit) for when in stamps) and all(
+            _are_whole(when, unit) for when in stamps
+        ):
+            return unit
+    return "us"
+
+
+def _are_whole(when: NDArray[np.datetime64], unit: str) -> bool:
+    return bool(np.all(when == when.astype(f"datetime64[{unit}]")))
+
+
+def shown(stamp: np.datetime64) -> str:
+    """A stamp in ISO 8601: a day, with the time of the day where it is not midnight."""
+    return str(stamp.astype(f"datetime64[{finest_unit([np.array([stamp])])}]"))

@@ -1,0 +1,126 @@
+"""Findings while they are made: rows become lines, and each row that is left out is counted once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.sources.prices.findings import Finding, Severity, at_lines, count, shown_cell
+from seqkit.sources.prices.records import Records, Rejected
+
+Rows = NDArray[np.intp]
+NO_ROWS: Rows = np.empty(0, np.intp)
+
+_SEVERITIES: list[Severity] = ["error", "warning", "info"]
+
+
+class Notes:
+    """Collects findings about the rows of a file."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._notes: list[tuple[Finding, Rows]] = []
+
+    def tell(
+        self, severity: Severity, kind: str, message: str, remedy: str = "", lines: tuple[int, ...] = ()
+    ) -> None:
+        """Something about the whole file, or about lines that are not of its rows."""
+        self._notes.append((Finding(severity, kind, message, lines, remedy=remedy), NO_ROWS))
+
+    def tell_of_rows(
+        self,
+        severity: Severity,
+        kind: str,
+        rows: Rows,
+        message: str,
+        remedy: str = "",
+        with_lines: bool = True,
+    ) -> None:
+        """Something about rows, whose lines are put behind the message; nothing where there are none.
+
+        `{rows}` in the message becomes `1 row`, `2 rows`, ...
+        """
+        if rows.size:
+            lines = self._records.lines(rows) if with_lines else ()
+            message = message.replace("{rows}", count(rows.size, "row"))
+            message += f" ({at_lines(lines)})" if lines else ""
+            self._notes.append((Finding(severity, kind, message, lines, remedy=remedy), rows))
+
+    def tell_of_cells(
+        self, severity: Severity, kind: str, rows: Rows, column: int, name: str, says: str, remedy: str = ""
+    ) -> None:
+        """Something about cells of a column; `says` has `{}` for what the first of them holds."""
+        if rows.size:
+            lines = self._records.lines(rows)
+            cell = shown_cell(self._records.columns[column][int(rows[0])].as_py())
+            message = f"line {lines[0]}, column {name!r}: {says.replace('{}', cell)}{_same_in(lines)}"
+            self._notes.append((Finding(severity, kind, message, lines, remedy=remedy), rows))
+
+    def tell_of_rejected(self, width: int) -> int:
+        """Rows that do not have the header's number of cells; how many they are, blank lines apart."""
+        rejected = [row for row in self._records.rejected if row.text.strip()]
+        total = self._records.size + len(self._records.rejected)
+        footers = _places_at_the_end(self._records.rejected, total)
+        kinds: dict[str, list[Rejected]] = {"comment": [], "footer": [], "wrong-width": []}
+        for row in rejected:
+            is_footer = row.place in footers and row.cells == 1 and not row.text[0].isdigit()
+            kind = "comment" if row.text.startswith("#") else "footer" if is_footer else "wrong-width"
+            kinds[kind].append(row)
+        for kind, rows in kinds.items():
+            if rows:
+                self._tell_of_rejected(kind, rows, width)
+        return len(rejected)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything is wrong so far."""
+        return any(finding.severity == "error" for finding, _ in self._notes)
+
+    def finish(self, kept: NDArray[np.bool_]) -> tuple[Finding, ...]:
+        """The findings, errors first; a row that is not kept is counted by the first that names it."""
+        left_out = ~kept
+        findings: dict[Finding, int] = {}
+        for finding, rows in self._notes:
+            counted = rows[left_out[rows]]
+            left_out[counted] = False
+            # In a wide file each symbol can have the same to tell of the same lines.
+            findings[finding] = findings.get(finding, finding.rows) + len(counted)
+        assert not left_out.any(), "a row was left out, and no finding says why"
+        return tuple(
+            sorted(
+                (replace(finding, rows=rows) for finding, rows in findings.items()),
+                key=lambda found: (_SEVERITIES.index(found.severity), found.line or sys.maxsize),
+            )
+        )
+
+    def _tell_of_rejected(self, kind: str, rows: Sequence[Rejected], width: int) -> None:
+        lines = tuple(self._records.line_of_rejected(row) for row in rows)
+        text = shown_cell(rows[0].text)
+        severity: Severity = "info" if kind == "comment" else "warning" if kind == "footer" else "error"
+        message = {
+            "comment": f"line {lines[0]} is a comment: {text!r}",
+            "footer": f"line {lines[0]} is no row of the table: {text!r}",
+            "wrong-width": f"line {lines[0]} has {count(rows[0].cells, 'cell')}, and the header has {width} "
+            f"names: {text!r}",
+        }[kind]
+        remedy = "Correct the line, or remove it." if kind == "wrong-width" else ""
+        message += _same_in(lines)
+        self._notes.append((Finding(severity, kind, message, lines, len(lines), remedy), NO_ROWS))
+
+
+def _same_in(lines: Sequence[int]) -> str:
+    return f"; the same in {at_lines(lines[1:])}" if lines[1:] else ""
+
+
+def _places_at_the_end(rejected: Sequence[Rejected], total: int) -> set[int]:
+    """The places behind the last row that was read."""
+    places: set[int] = set()
+    for row in reversed(rejected):
+        if row.place != total - 1 - len(places):
+            break
+        places.add(row.place)
+    return places

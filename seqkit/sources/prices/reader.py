@@ -1,0 +1,182 @@
+"""`read_prices`: from a file to a table, or to an error that says what to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seqkit.errors import SourceError
+from seqkit.sources.prices.blocks import Block, BlockMaker
+from seqkit.sources.prices.calendar import both_readings
+from seqkit.sources.prices.checks import (
+    tell_of_dialect,
+    tell_of_gap,
+    tell_of_missing,
+    tell_of_price,
+    tell_of_short,
+    tell_of_splits,
+)
+from seqkit.sources.prices.content import Content, read_content
+from seqkit.sources.prices.dates import Stamps, finest_unit, read_dates
+from seqkit.sources.prices.dialect import HEAD_BYTES, Dialect, find_dialect
+from seqkit.sources.prices.findings import raise_errors
+from seqkit.sources.prices.forms import Layout, find_layout
+from seqkit.sources.prices.notes import Notes
+from seqkit.sources.prices.numbers import Decimal
+from seqkit.sources.prices.options import Options
+from seqkit.sources.prices.records import Records
+from seqkit.sources.prices.selection import choose_clock, dated_rows, select
+from seqkit.sources.prices.table import Form, PriceTable, SymbolPrices
+
+
+def read_prices(
+    path: str | os.PathLike[str],
+    symbol: str | Sequence[str] | None = None,
+    price: str | None = None,
+    date_format: str | None = None,
+    *,
+    date: str | None = None,
+    symbol_column: str | None = None,
+    decimal: Decimal | None = None,
+    delimiter: str | None = None,
+    min_rows: int = 1,
+) -> PriceTable:
+    """Read the prices of a CSV file, whichever broker wrote it.
+
+    Nothing is invented: a row is a trading day that the file has, and no day is filled in. A row that has no
+    price is left out and told in the findings.
+
+    Args:
+        path: of the file; `.gz` and `.zst` are decompressed.
+        symbol: one symbol or several; all of them without it. In a file that names no symbol, the name of
+            its one.
+        price: the column of the price; without it, the adjusted close, else the close.
+        date_format: as in `datetime.strptime`, for instance `"%d/%m/%Y"`; without it, the form is found.
+        date: the column of the dates.
+        symbol_column: the column that names the symbol of each row.
+        decimal: the decimal mark of the file, `"."` or `","`.
+        delimiter: between the cells of the file.
+        min_rows: fewer rows of a symbol are an error.
+
+    Returns:
+        The table: by symbol, dates that ascend and positive prices.
+    Raises:
+        SourceError: the file is none of prices, or a line of it cannot be right.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("aapl.csv").write_text("Date,Close\\n2021-05-17,126.27\\n2021-05-14,127.45\\n")
+        >>> read_prices("aapl.csv").prices()
+        array([127.45, 126.27])
+    """
+    options = Options(symbol, price, date_format, date, symbol_column, decimal, delimiter, min_rows)
+    return read_table(Path(path), options)
+
+
+def read_table(path: Path, options: Options) -> PriceTable:
+    """The same, with the options as an object."""
+    table = examine(path, options)
+    raise_errors(path, table.findings)
+    return table
+
+
+def examine(path: Path, options: Options, gaps: bool = False) -> PriceTable:
+    """The table, with what is wrong among its findings, as far as one can be made.
+
+    Args:
+        gaps: look for the longest gap as well.
+
+    Raises:
+        SourceError: none can be made.
+    """
+    content = read_content(path)
+    dialect = find_dialect(path, _head(content), options.delimiter, options.decimal)
+    layout = find_layout(path, dialect, options)
+    records = _records(path, content, dialect)
+    notes = Notes(records)
+    rows_read = records.size + notes.tell_of_rejected(len(layout.names))
+    tell_of_dialect(content, dialect, layout, notes)
+    stamps = _stamps(path, records, layout, options)
+    selections = select(path, records, layout, options.symbols, notes)
+    rows = dated_rows(records, layout, stamps, selections[0], options.date_format, notes)
+    maker = BlockMaker(records, layout, dialect.decimal, choose_clock(stamps, rows, notes), notes)
+    blocks = [maker.make(selection, rows) for selection in selections]
+    unit = finest_unit([block.when for block in blocks])
+    tell_of_price(layout, notes)
+    tell_of_missing(blocks, notes)
+    for block in blocks:
+        tell_of_splits(block, layout, notes)
+    if gaps:
+        tell_of_gap(blocks, notes)
+    series = {symbol: prices for block in blocks for symbol, prices in _by_symbol(block, unit)}
+    tell_of_short(
+        selections, {symbol: len(prices.dates) for symbol, prices in series.items()}, options, notes
+    )
+    kept = np.zeros(records.size, bool)
+    for block in blocks:
+        kept[block.rows] = True
+    return PriceTable(
+        path=path,
+        series=series,
+        findings=notes.finish(kept),
+        rows=int(np.count_nonzero(kept)),
+        rows_read=rows_read,
+        form=_form(layout, len(series)),
+        order=blocks[0].order,
+        date_column=layout.names[layout.date],
+        price_column=layout.names[selections[0].group.price],
+        delimiter=dialect.delimiter,
+        decimal=dialect.decimal,
+        encoding=content.encoding,
+    )
+
+
+def _head(content: Content) -> str:
+    head = content.data[:HEAD_BYTES]
+    if len(content.data) > HEAD_BYTES:
+        head = head[: head.rfind(b"\n") + 1] or head
+    return head.decode("utf-8", "replace")
+
+
+def _records(path: Path, content: Content, dialect: Dialect) -> Records:
+    data = content.data
+    spaced = f'{dialect.delimiter} "'.encode()
+    if spaced in data[:HEAD_BYTES]:
+        # pyarrow takes a quotation mark for one only at the very start of a cell.
+        data = data.replace(spaced, spaced.replace(b" ", b""))
+    return Records(path, data, dialect.first_line, len(dialect.header[0]), dialect.delimiter)
+
+
+def _stamps(path: Path, records: Records, layout: Layout, options: Options) -> Stamps:
+    texts = records.columns[layout.date]
+    times = None if layout.time is None else records.columns[layout.time]
+    try:
+        stamps = read_dates(texts, times, options.date_format)
+    except ValueError as error:
+        raise SourceError(
+            f"date_format={options.date_format!r} is no date format: {error}.\n"
+            '  It is as in datetime.strptime: "%d/%m/%Y" for 31/12/2021.'
+        ) from error
+    if stamps.undecided is not None:
+        (line,) = records.lines(np.array([stamps.undecided]))
+        name = layout.names[layout.date]
+        raise SourceError(
+            f"{path}: line {line}, column {name!r}: {both_readings(texts[stamps.undecided].as_py())}"
+        )
+    return stamps
+
+
+def _by_symbol(block: Block, unit: str) -> Iterator[tuple[str, SymbolPrices]]:
+    when = block.when.astype(f"datetime64[{unit}]", copy=False)
+    for symbol, rows in block.slices():
+        columns = {name: column[rows] for name, column in block.columns.items()}
+        yield symbol, SymbolPrices(when[rows], block.prices[rows], columns)
+
+
+def _form(layout: Layout, symbols: int) -> Form:
+    if symbols < 2:
+        return "single"
+    return "wide" if layout.symbol is None else "long"

@@ -1,0 +1,154 @@
+"""Which rows of a file are read: those of the wanted symbols that have a date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from seqkit.errors import SourceError
+from seqkit.sources.prices.dates import Stamps, finest_unit
+from seqkit.sources.prices.findings import and_more
+from seqkit.sources.prices.forms import Group, Layout
+from seqkit.sources.prices.notes import Notes, Rows
+from seqkit.sources.prices.records import Records
+from seqkit.sources.prices.table import no_such_symbol
+
+
+class Selection(NamedTuple):
+    """A group of columns of a file, and the symbols in it that are wanted."""
+
+    group: Group
+    symbols: tuple[str, ...]
+    """In the order of the file."""
+    codes: NDArray[np.int32] | None = None
+    """In a long file, which symbol each row is of, `(rows of the file,)`; -1 for none that is wanted."""
+
+
+def select(
+    path: Path, records: Records, layout: Layout, wanted: tuple[str, ...], notes: Notes
+) -> list[Selection]:
+    """The wanted symbols, all where none is named: one selection, in a wide file one a symbol.
+
+    Raises:
+        SourceError: a symbol is wanted that is not in the file.
+    """
+    if layout.symbol is not None:
+        return [_of_long(path, records, layout, wanted, notes)]
+    known = tuple(group.symbol for group in layout.groups)
+    if len(known) == 1 and len(wanted) > 1:
+        raise SourceError(
+            f"{path} holds one series and names no symbol: {and_more(wanted)} cannot be picked.\n"
+            '  If one of its columns holds symbols, name it: symbol_column="...".'
+        )
+    _check(path, wanted, known)
+    return [
+        Selection(group, (group.symbol,)) for group in layout.groups if not wanted or group.symbol in wanted
+    ]
+
+
+def dated_rows(
+    records: Records,
+    layout: Layout,
+    stamps: Stamps,
+    selection: Selection,
+    date_format: str | None,
+    notes: Notes,
+) -> Rows:
+    """The selected rows that have a date; the others are noted."""
+    codes = selection.codes
+    rows = records.every_row
+    if codes is not None and np.any(codes < 0):
+        rows = np.flatnonzero(codes >= 0)
+    undated = np.isnat(stamps.local if rows is records.every_row else stamps.local[rows])
+    if not undated.any():
+        return rows
+    bad = np.intersect1d(rows[undated], stamps.bad)
+    name = layout.names[layout.date]
+    notes.tell_of_cells(
+        "error",
+        "bad-date",
+        bad,
+        layout.date,
+        name,
+        ("'{}' is no date" if date_format is None else f"'{{}}' is not written as {date_format!r}")
+        + ("" if layout.time is None else ", or the time beside it is none"),
+        'Correct the line; or say how dates are written, as in date_format="%d/%m/%Y".',
+    )
+    without = np.setdiff1d(rows[undated], bad)
+    blank = _are_blank(records, without)
+    notes.tell_of_rows("warning", "empty-row", without[blank], "{rows} without a single value: left out")
+    notes.tell_of_rows(
+        "error",
+        "no-date",
+        without[~blank],
+        f"{{rows}} without a date in column {name!r}",
+        "Fill it in, or remove the lines.",
+    )
+    return rows[~undated]
+
+
+def choose_clock(stamps: Stamps, rows: Rows, notes: Notes) -> NDArray[np.datetime64]:
+    """The exchange's own time; UTC where clocks that were set back would make it stand twice."""
+    if stamps.utc is None or finest_unit([stamps.local[rows]]) == "D":
+        return stamps.local
+    if np.unique(stamps.local[rows]).size == np.unique(stamps.utc[rows]).size:
+        return stamps.local
+    notes.tell("info", "utc", "times are in UTC, since some local ones stand for several moments")
+    return stamps.utc
+
+
+def _of_long(
+    path: Path, records: Records, layout: Layout, wanted: tuple[str, ...], notes: Notes
+) -> Selection:
+    assert layout.symbol is not None
+    texts = records.columns[layout.symbol]
+    coded = pa.chunked_array(texts.chunks, pa.string()).combine_chunks().dictionary_encode()
+    raw: list[str] = coded.dictionary.to_pylist()
+    codes = coded.indices.to_numpy()
+    found = [name.strip() for name in raw]
+    known = [name for name in dict.fromkeys(found) if name]
+    _check(path, wanted, known)
+    kept = [name for name in known if not wanted or name in wanted]
+    if kept == raw:
+        return Selection(layout.groups[0], tuple(kept), codes)
+    code_of = {name: code for code, name in enumerate(kept)}
+    chosen = np.array([code_of.get(name, -1) for name in found], np.int32)[codes]
+    if not wanted:
+        name = layout.names[layout.symbol]
+        notes.tell_of_rows(
+            "error",
+            "no-symbol",
+            np.flatnonzero(chosen < 0),
+            f"{{rows}} without a symbol in column {name!r}",
+            "Fill it in, or remove the lines.",
+        )
+    else:
+        others = and_more([name for name in known if name not in kept] or ["no symbol"])
+        notes.tell_of_rows(
+            "info",
+            "other-symbols",
+            np.flatnonzero(chosen < 0),
+            f"{{rows}} of {others}: left out, since others were asked for",
+            with_lines=False,  # most of a large file
+        )
+    return Selection(layout.groups[0], tuple(kept), chosen)
+
+
+def _check(path: Path, wanted: Sequence[str], known: Sequence[str]) -> None:
+    for symbol in wanted:
+        if symbol not in known:
+            raise no_such_symbol(path, symbol, tuple(known))
+
+
+def _are_blank(records: Records, rows: Rows) -> NDArray[np.bool_]:
+    blank = np.ones(len(rows), bool)
+    for texts in records.columns:
+        cells = pc.utf8_trim_whitespace(texts.take(pa.array(rows)))
+        blank &= pc.equal(pc.utf8_length(cells), 0).to_numpy()
+    return blank

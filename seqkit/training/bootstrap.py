@@ -1,0 +1,60 @@
+"""How far a mean can be trusted where neighbouring values depend on each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from seqkit.errors import OutOfRangeError
+
+DRAWS = 1 << 20
+"""Blocks that are drawn at once: bounds the memory."""
+
+
+def block_bootstrap_mean(
+    values: ArrayLike, block: int, *, resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """An interval for the mean of a stationary sequence, by the moving-block bootstrap.
+
+    A resample is made of blocks of consecutive values, each drawn from all that there are, until it is as
+    long as the sequence: within a block, neighbours depend on each other as they do in the data. The
+    interval lies between percentiles of the means of the resamples.
+
+    Args:
+        values: the sequence, 1-D, in order.
+        block: values a block: longer than the dependence reaches, and much shorter than the sequence.
+        resamples: how many.
+        seed: of the draws.
+        level: how much of the resamples the interval holds.
+    Returns:
+        Its two ends.
+    Raises:
+        OutOfRangeError: there are no values, or the block is longer than the sequence.
+
+    Example:
+        >>> low, high = block_bootstrap_mean([1.0, 2.0, 3.0, 4.0] * 50, block=4)
+        >>> low <= 2.5 <= high
+        True
+
+    Source: Künsch (1989), "The jackknife and the bootstrap for general stationary observations".
+    """
+    sequence = np.asarray(values, dtype=np.float64)
+    size = len(sequence)
+    if not 1 <= block <= size:
+        raise OutOfRangeError(
+            f"a block must have from 1 to {size} values, as many as there are; got {block}."
+        )
+    sums = np.concatenate([[0.0], sequence.cumsum()])
+    starts = size - block + 1
+    whole, rest = divmod(size, block)
+    generator = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    at_once = max(1, DRAWS // (whole + 1))
+    for first in range(0, resamples, at_once):
+        count = min(at_once, resamples - first)
+        drawn = generator.integers(starts, size=(count, whole))
+        total = (sums[drawn + block] - sums[drawn]).sum(1)
+        drawn = generator.integers(starts, size=count)  # the last block is cut to the length of the sequence
+        means[first : first + count] = (total + sums[drawn + rest] - sums[drawn]) / size
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,238 @@
+"""score, evaluate, generate and states."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import seqkit
+from seqkit.cli import cli
+from seqkit.errors import OutOfRangeError, SamplingError, SourceError
+from tests.cli.test_cli import invoke
+
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture
+def run_dir(tiny_recipe: seqkit.Recipe) -> str:
+    return str(seqkit.train(tiny_recipe, "out").path)
+
+
+@pytest.fixture
+def names_dir(workdir: Path) -> str:
+    names = [f"{a}{b}{c}" for a in ("an", "be", "li", "mo") for b in "aeiou" for c in ("na", "ra", "s")]
+    Path("names.txt").write_text("\n".join(names * 20), "utf-8")
+    recipe = seqkit.Recipe.load("names").with_data("names.txt")
+    options = ["~train.minutes", "train.steps=60", "train.warmup_steps=5", "train.learning_rate=1e-2"]
+    return str(seqkit.train(recipe.override(options), "names").path)
+
+
+def refused(*arguments: str, stdin: str | None = None) -> str:
+    """What the user is told; nothing is printed but that."""
+    result = CliRunner().invoke(cli, arguments, input=stdin)
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    return result.stderr or str(result.exception)
+
+
+class TestScore:
+    def test_colours_leave_the_text_as_it_is(self, run_dir: str) -> None:
+        text = "the cat sat\ton the mat,\n\n  said Zürich\x1b[31m e\u0301.\n"
+        output = invoke("score", run_dir, "-", "--color", stdin=text)
+        legend, _, shown = output.partition("\n\n")
+        assert COLOR.sub("", legend).startswith("bits of a token: 0.0 to 1.")
+        assert "\x1b[7munknown\x1b[0m" in legend
+        assert "\x1b[7mZü\x1b[0m" in shown  # marked, and told as it is
+        assert "\x1b[7me\u0301\x1b[0m" in shown  # with its accent
+        assert "\x1b[31m" not in shown  # what is in a text does nothing to the terminal
+        plain = COLOR.sub("", shown).partition("\n\nbits per character")[0]
+        assert re.sub("[↵→]", "", plain).replace("␛", "\x1b") == text
+
+    def test_what_is_surprising_is_red(self, run_dir: str) -> None:
+        output = invoke("score", run_dir, "-", "--color", stdin="the cat sat on the mat and looked vvvv\n")
+        assert "\x1b[1;38;5;196mv" in output
+        assert "\x1b[1;38;5;196mt" not in output.partition("\n\n")[2]
+
+    def test_a_terminal_gets_colours_and_a_pipe_gets_none(
+        self, run_dir: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert "\x1b" not in invoke("score", run_dir, "my.txt")
+        monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+        assert "\x1b" in invoke("score", run_dir, "my.txt")
+        assert "\x1b" not in invoke("score", run_dir, "my.txt", "--no-color")
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert "\x1b" not in invoke("score", run_dir, "my.txt")
+
+    def test_only_the_beginning_of_a_long_text_is_shown_unasked(
+        self, run_dir: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = Path("my.txt").read_text()
+        monkeypatch.setattr("seqkit.inference.reading.BLOCK", 1000)
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        shown = COLOR.sub("", invoke("score", run_dir, "my.txt")).replace("↵", "")
+        assert text[:1000] in shown
+        assert text[:1001] not in shown
+        assert "... (--color shows all of it)" in shown
+        assert text in COLOR.sub("", invoke("score", run_dir, "my.txt", "--color")).replace("↵", "")
+
+    def test_a_table_of_the_tokens(self, run_dir: str) -> None:
+        text = "the\tcat\n☃ \u2028 é"
+        lines = invoke("score", run_dir, "-", "--tokens", stdin=text).split("\n")
+        assert lines.pop() == ""
+        tokens, bits = zip(*(line.split("\t") for line in lines), strict=True)
+        assert "".join(map(json.loads, tokens)) == text
+        score = seqkit.load(run_dir).score(text)
+        np.testing.assert_allclose(np.array(bits, float), score.surprisal, atol=1e-4)
+        assert "not be" not in refused("score", run_dir, "-", "--tokens", "--json")
+        assert "--json has the bits of the tokens" in refused(
+            "score", run_dir, "my.txt", "--tokens", "--json"
+        )
+
+    def test_standard_input_is_utf_8_whatever_the_terminal_is(self, run_dir: str) -> None:
+        result = CliRunner().invoke(
+            cli, ["score", run_dir, "-", "--json"], input="\ufeffthé cat\r\n".encode()
+        )
+        score = json.loads(result.stdout)
+        assert (score["tokens"], score["unknown"]) == (8, 1)  # without the mark; CRLF is one line end
+        message = refused_bytes("score", run_dir, "-", stdin=b"the cat\n\xff\xfe")
+        assert "standard input is not valid utf-8: byte 0xff at byte offset 8, line 2" in message
+        assert "there is no text to score" in refused("score", run_dir, "-", stdin="")
+
+    def test_lines_that_are_documents_end(self, names_dir: str) -> None:
+        name = json.loads(invoke("score", names_dir, "-", "--json", stdin="anana\n"))
+        assert name["tokens"] == 6
+        assert name["unknown"] == 0
+        assert name["bits_per_char"] < 5
+        two = json.loads(invoke("score", names_dir, "-", "--json", stdin="anana\nanana\n"))
+        np.testing.assert_allclose(two["surprisal"], name["surprisal"] * 2, atol=1e-4)
+        lines = invoke("score", names_dir, "-", "--tokens", stdin="anana\n").splitlines()
+        assert lines[-1].startswith('"\\n"\t')
+
+
+def refused_bytes(*arguments: str, stdin: bytes) -> str:
+    result = CliRunner().invoke(cli, arguments, input=stdin)
+    assert isinstance(result.exception, SourceError)
+    return str(result.exception)
+
+
+class TestEvaluate:
+    def test_the_interval_is_told(self, run_dir: str) -> None:
+        metrics = json.loads(invoke("evaluate", run_dir, "my.txt", "--json"))
+        low, high = metrics["loss_interval_95"]
+        assert low < metrics["loss"] < high
+        output = invoke("evaluate", run_dir, "my.txt")
+        assert f"{metrics['loss']:.4f}  (95 %: {low:.4f} to {high:.4f})" in output
+        assert "interval" not in output
+        bits = metrics["bits_per_char_interval_95"]
+        assert bits == pytest.approx([low / np.log(2), high / np.log(2)])
+
+    def test_a_short_text_has_no_interval(self, run_dir: str) -> None:
+        Path("short.txt").write_text("the cat sat on the mat\n")
+        metrics = json.loads(invoke("evaluate", run_dir, "short.txt", "--json"))
+        assert metrics["loss_interval_95"] is None
+        assert metrics["bits_per_char_interval_95"] is None
+        assert "95 %" not in invoke("evaluate", run_dir, "short.txt")
+
+
+class TestGenerate:
+    def test_the_prompt_comes_from_anywhere(self, run_dir: str) -> None:
+        Path("prompt.txt").write_text("the cat\n\n", "utf-8")
+        short = ("--max-tokens", "12", "--json")
+        given = json.loads(invoke("generate", run_dir, "the cat\n", *short))
+        assert json.loads(invoke("generate", run_dir, "--prompt-file", "prompt.txt", *short)) == given
+        assert json.loads(invoke("generate", run_dir, "-", *short, stdin="the cat\n\n")) == given
+        assert given["prompt"] == "the cat\n"
+        assert "not both" in refused("generate", run_dir, "a", "--prompt-file", "prompt.txt")
+        assert "no such file: nowhere.txt" in refused("generate", run_dir, "--prompt-file", "nowhere.txt")
+
+    def test_each_of_several_texts_comes_again_by_its_seed(self, run_dir: str) -> None:
+        several: list[Any] = json.loads(
+            invoke("generate", run_dir, "the ", "--num", "3", "--seed", "7", "--json")
+        )
+        assert [text["seed"] for text in several] == [7, 8, 9]
+        assert len({text["text"] for text in several}) == 3
+        assert json.loads(invoke("generate", run_dir, "the ", "--seed", "8", "--json")) == several[1]
+        output = invoke("generate", run_dir, "the ", "--num", "3", "--seed", "7")
+        assert output == "".join(f"--- seed {t['seed']} ---\nthe {t['text']}\n" for t in several)
+        assert len(json.loads(invoke("generate", run_dir, "--num", "1", "--json"))) == 1
+        with pytest.raises(SamplingError, match="seed must be from 0"):
+            invoke("generate", run_dir, "--num", "2", "--seed", str(2**63 - 1))
+
+    def test_documents_on_lines_are_printed_one_a_line(self, names_dir: str) -> None:
+        texts = [text["text"] for text in json.loads(invoke("generate", names_dir, "--num", "5", "--json"))]
+        assert invoke("generate", names_dir, "--num", "5").splitlines() == texts
+
+    def test_novelty_is_told_in_words_and_as_data(self, run_dir: str, text_file: Path) -> None:
+        copied = text_file.read_text()[100:160]
+        result = seqkit.load(run_dir).novelty(f"☃{copied}☃")
+        assert result.spans[0].text == copied
+        greedy = ("generate", run_dir, "the cat", "--temperature", "0", "--num", "2", "--novelty")
+        first, second = json.loads(invoke(*greedy, "--json"))
+        assert first["text"] == second["text"]
+        assert first["novelty"] == second["novelty"]
+        assert set(first["novelty"]) == {"characters", "shortest", "copied", "copied_share", "spans"}
+        output = invoke(*greedy)
+        assert "the text of seed 1" in output
+        alone = invoke("generate", run_dir, "the cat", "--temperature", "0", "--novelty")
+        if spans := first["novelty"]["spans"]:
+            assert f"{len(spans[0]['text']):>5,} characters, there at {spans[0]['offset']:,}: " in alone
+        else:
+            assert "No 20 characters in a row of the text stand in the training text." in alone
+
+    def test_novelty_needs_the_training_text(self, run_dir: str, text_file: Path) -> None:
+        text_file.unlink()
+        with pytest.raises(SourceError, match="no such file"):
+            invoke("generate", run_dir, "--novelty", "--json")
+
+
+class TestStates:
+    def test_the_units_that_change_most(self, run_dir: str) -> None:
+        Path("part.txt").write_text("the cat sat on the mat\n")
+        states = seqkit.load(run_dir).states("the cat sat on the mat\n")
+        (unit, deviation), *_ = states.most_variable()
+        result = json.loads(invoke("states", run_dir, "part.txt", "--json"))
+        assert (result["tokens"], result["units"], result["layer"], result["out"]) == (23, 16, 0, None)
+        assert result["ranking"][0] == {"unit": unit, "standard_deviation": deviation}
+        assert len(result["ranking"]) == 10
+        output = invoke("states", run_dir, "-", stdin="the cat sat on the mat\n")
+        assert "23 tokens, 16 units of layer 0" in output
+        assert re.search(rf"^{unit} +{deviation:.4f}", output, re.M)
+
+    def test_a_picture_and_the_data(self, run_dir: str) -> None:
+        Path("part.txt").write_text("the cat sat, said 1.\n" * 5)
+        output = invoke("states", run_dir, "part.txt", "--where", r"\w+", "--out", "a.png")
+        best = re.search(r"^(\d+) +-?0\.", output, re.M)[1]
+        assert f"The text, coloured by unit {best}, is in a.png." in output
+        assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+        result = json.loads(invoke("states", run_dir, "part.txt", "--unit", "3", "--out", "b.png", "--json"))
+        assert (result["unit"], result["out"]) == (3, "b.png")
+        assert Path("b.png").read_bytes() != Path("a.png").read_bytes()
+        assert "The data of all units is in a.csv." in invoke("states", run_dir, "part.txt", "--out", "a.csv")
+        rows = list(csv.reader(Path("a.csv").read_text().splitlines(keepends=True)))
+        assert len(rows) == 106
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--where", "["), "--where '[' is no regular expression"),
+            (("--out", "nowhere/a.png"), "nowhere/a.png cannot be written: No such file or directory."),
+            (("--out", "a.html"), "states are saved as .npz or .csv, and a.html is neither"),
+            (("--out", "a.png", "--unit", "16"), "there is no unit 16: layer 0 has the units 0 to 15"),
+            (("--layer", "1"), "there is no layer 1: the model has 1 layer"),
+            (("--where", "☃"), "a property that every character has, or none"),
+        ],
+    )
+    def test_mistakes_are_told(self, run_dir: str, options: tuple[str, ...], message: str) -> None:
+        assert message in refused("states", run_dir, "-", *options, stdin="the cat\n")
+
+    def test_too_long_a_text_is_told_before_the_model_reads_it(
+        self, run_dir: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("seqkit.model.SequenceModel.hidden", None)
+        with pytest.raises(OutOfRangeError, match="a picture holds 10,000 characters"):
+            invoke("states", run_dir, "my.txt", "--out", "a.png")

@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import pytest
+
+import seqkit
+from seqkit.data.writing import TextCounts
+from seqkit.planning import Plan, plan
+from seqkit.planning.sizes import propose_sizes
+from seqkit.plugin import CellPlugin
+from seqkit.recipe import ResolvedRecipe
+from seqkit.registry import registry_with
+from tests.bench.test_cells import Wide, WideConfig
+
+
+def with_data(found: Plan, *, tokens: int, epochs: float) -> Plan:
+    """The same plan for another amount of data and time."""
+    steps_per_epoch = tokens // 160
+    expected = replace(found.expected, epochs=epochs, steps=round(epochs * steps_per_epoch))
+    splits = {"train": TextCounts(tokens, tokens, tokens)}
+    return replace(found, splits=splits, steps_per_epoch=steps_per_epoch, expected=expected)
+
+
+@pytest.fixture
+def measured(tiny_recipe: seqkit.Recipe) -> tuple[Plan, ResolvedRecipe]:
+    """64 units: some 6,000 parameters of the cell."""
+    recipe = tiny_recipe.override(["cell.hidden_size=64"]).resolve()
+    return plan(recipe), recipe
+
+
+@pytest.mark.parametrize(
+    ("tokens", "epochs", "size", "dropout"),
+    [
+        (100_000, 1, 64, 0.0),  # 16 tokens are read for each parameter
+        (100_000, 40, 128, 0.0),  # 650: sqrt(650 / 20) = 5.7 times the parameters are affordable
+        (1_000_000, 40, 256, 0.0),  # 6,500: 18 times
+        (2_000, 40, 64, 0.25),  # 3 parameters for each token
+        (2_000, 4, 64, 0.0),  # read too few times to be learned by heart
+        (600, 40, 64, 0.5),  # 10 parameters for each token
+        (220, 40, 32, 0.25),  # 28, and 9 with half the units
+    ],
+)
+def test_for_an_amount_of_data_and_of_time(
+    measured: tuple[Plan, ResolvedRecipe], tokens: int, epochs: float, size: int, dropout: float
+) -> None:
+    found, recipe = measured
+    sizes = propose_sizes(with_data(found, tokens=tokens, epochs=epochs), recipe)
+    assert (sizes["cell.hidden_size"], sizes["model.dropout"]) == (size, dropout)
+
+
+def test_a_larger_cell_still_has_at_most_ten_parameters_a_token(
+    measured: tuple[Plan, ResolvedRecipe],
+) -> None:
+    found, recipe = measured
+    sizes = propose_sizes(with_data(found, tokens=1_800, epochs=100_000), recipe)
+    assert sizes["cell.hidden_size"] == 96
+
+
+def test_a_size_that_a_cell_cannot_have_is_not_proposed(tiny_recipe: seqkit.Recipe) -> None:
+    class Odd(Wide):
+        def __init__(self, input_size: int, width: int) -> None:
+            if width == 256:
+                raise ValueError("not that one")
+            super().__init__(input_size, width)
+
+    for cell, width in ((Wide, 256), (Odd, 192)):
+        declared = CellPlugin("sized", WideConfig, cell, size_field="width")
+        recipe = tiny_recipe.override(["cell.use=sized", "cell.width=16"])
+        found = with_data(plan(recipe, plugins=[declared]), tokens=1_000_000, epochs=4)
+        sizes = propose_sizes(found, recipe.resolve(registry_with([declared])))
+        assert sizes["cell.width"] == width

@@ -1,0 +1,9 @@
+from hypothesis import HealthCheck, given, settings
+
+from tests.sources.price_mutations import check_mutation, mutations
+
+
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mutations)
+def test_a_mutated_file_is_read_whole_or_refused_with_a_message(mutation) -> None:  # type: ignore[no-untyped-def]
+    check_mutation(*mutation)
