@@ -176,7 +176,7 @@ def data(megabytes: int, as_json: bool) -> None:
     from seqkit.bench import data as files
     from seqkit.bench import tokenizer as encoding
 
-    speeds, rows = encoding.measure(), files.measure(megabytes)
+    speeds, rows = encoding.measure(min(megabytes, 16)), files.measure(megabytes)
     if as_json:
         print_json({"encoding": speeds, "files": rows})
         return

@@ -24,6 +24,18 @@ from tests.conftest import LINES
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
 REDUCED = ["train.steps=12", "train.evaluate_every=6"]
+SMALLER = {
+    "cells": ["--steps", "6", "--seeds", "2", "--parameters", "20000"],
+    "data": ["--megabytes", "2"],
+    "engine": ["rnn", "--shape", "8x6x16", "--repeats", "2"],
+    "generate": ["rnn", "--tokens", "10", "--repeats", "1"],
+    "memory": ["rnn", "--batch-size", "2", "--hidden-size", "8"],
+    "prices": ["--rows", "20000", "--repeats", "1"],
+    "recipes": ["--minutes", "0.01", "--seeds", "2"],
+    "tokenizer": ["--megabytes", "1", "--repeats", "1"],
+    "words": REDUCED,
+}
+"""What a benchmark is given besides, so that a test of the documentation does not measure for minutes."""
 FENCE = re.compile(r'^```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$', re.M | re.S)
 SHELL_ONLY = {"source .venv/bin/activate"}
 ids = {"argnames": "page", "argvalues": PAGES, "ids": lambda page: str(page.relative_to(ROOT))}
@@ -62,12 +74,8 @@ def run_line(words: list[str], line: str, environment: Environment) -> None:
         assert words[0] in ("seqkit", "pytest"), f"a block tells to type what no test runs: {line}"
         if words[:2] == ["seqkit", "run"]:
             words += REDUCED
-        if words[:3] == ["seqkit", "bench", "cells"]:
-            words += ["--steps", "6", "--seeds", "2", "--parameters", "20000"]
-        if words[:3] == ["seqkit", "bench", "words"]:
-            words += REDUCED
-        if words[:3] == ["seqkit", "bench", "engine"]:
-            words += ["rnn", "--shape", "8x6x16", "--repeats", "2"]
+        if words[:2] == ["seqkit", "bench"]:
+            words += SMALLER.get(words[2], [])
         done = environment.run(*words)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
@@ -86,7 +94,7 @@ def test_every_block_runs(
 ) -> None:
     monkeypatch.setenv("SEQKIT_DISABLE_PLUGINS", "seqkit-tensorboard")
     text = "".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340))
-    for name in ("my.txt", "other.txt", "tinyshakespeare.txt"):
+    for name in ("my.txt", "other.txt", "tinyshakespeare.txt", "names.txt"):
         Path(name).write_text(text, "utf-8")
     document = SYBIL.parse(page)
     document.namespace["environment"] = environment
