@@ -33,7 +33,7 @@ class NGram:
         end_id: no gram reaches back over this token, the end of a document; None where documents are joined.
 
     Source: Chen and Goodman (1999), "An empirical study of smoothing techniques for language modeling",
-    section 3, equations 26 to 28 and appendix A.
+    modified Kneser-Ney smoothing.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class NGram:
         return arrays
 
     def _pair(self, context: Counts, token: NDArray[Any]) -> Counts:
-        return context * self.vocab_size + token
+        pair: Counts = context * self.vocab_size + token
+        return pair
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Level:
 
 
 def discounts(counts: Counts) -> Floats:
-    """What is taken from a count of 0, 1, 2, and 3 or more; formula 26 of Chen and Goodman (1999).
+    """What is taken from a count of 0, 1, 2, and 3 or more, as Chen and Goodman (1999) estimate it.
 
     A text so small that one of the counts 1 to 4 is not there has no such estimate: then half a count
     is taken from each.

@@ -46,11 +46,11 @@ def command(
     if data is not None:
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
-    if plan:
-        show_plan(chosen, plugins, seeds, as_json)
-        return
     options["plugins"] = plugins
     try:
+        if plan:
+            show_plan(chosen, plugins, seeds, as_json)
+            return
         if seeds is None:
             result = _run_once(chosen, recipe, options, as_json)
         else:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from seqkit.build import EVALUATION_LANES, TextData
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.planning.figures import Finding, Plan, duration
-from seqkit.planning.sizes import PARAMETERS_PER_TOKEN, propose_sizes, size_field
+from seqkit.planning.sizes import PARAMETERS_PER_TOKEN, TOKENS_PER_PARAMETER, propose_sizes, size_field
 from seqkit.recipe import ResolvedRecipe
 
 MEMORY_SHARE = 0.8
@@ -78,10 +78,18 @@ def _look_at_data(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
         )
     field = size_field(recipe)
     if field is not None and plan.sizes[f"cell.{field}"] < getattr(recipe.cell.config, field):
-        yield Finding(
-            f"overfitting: {plan.cell_parameters / tokens:,.0f} parameters of the cell for each token of the "
-            f"training text: cell.{field}={plan.sizes[f'cell.{field}']} has at most {PARAMETERS_PER_TOKEN}."
-        )
+        override, per_token = f"cell.{field}={plan.sizes[f'cell.{field}']}", plan.cell_parameters / tokens
+        if per_token > PARAMETERS_PER_TOKEN:
+            yield Finding(
+                f"overfitting: {per_token:,.0f} parameters of the cell for each token of the training text: "
+                f"{override} has at most {PARAMETERS_PER_TOKEN}."
+            )
+        else:
+            read = plan.expected.epochs / per_token
+            yield Finding(
+                f"short budget: {read:.2g} tokens are read for each parameter of the cell, and "
+                f"{TOKENS_PER_PARAMETER} suit it: {override}, or more time."
+            )
     dropout = plan.sizes["model.dropout"]
     if dropout > recipe.model.dropout:
         yield Finding(

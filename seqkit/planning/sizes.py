@@ -17,8 +17,10 @@ LADDER = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 """The sizes of a cell that are proposed."""
 PARAMETERS_PER_TOKEN = 10
 """Of the cell, for each token of the training text: with more, twice the units gain next to nothing."""
-TOKENS_PER_PARAMETER = 20
-"""That the budget reads: with more, a larger cell is better in the same time."""
+TOKENS_PER_PARAMETER = 100
+"""That the budget reads: with many more, a larger cell is better in the same time, else a smaller one."""
+ENOUGH_EPOCHS = 20
+"""A smaller cell reads more in the same time; more than so often is not needed."""
 DROPOUT = ((10, 0.5), (2, 0.25))
 """From so many parameters of the cell for each token on, this much dropout."""
 FEW_EPOCHS = 5
@@ -50,21 +52,32 @@ def size_field(recipe: ResolvedRecipe) -> str | None:
 
 
 def _cell_size(plan: Plan, recipe: ResolvedRecipe, field: str) -> tuple[int, int]:
-    """A size and its parameters: those of the recipe unless the data suits twice, or half, as many."""
-    given = getattr(recipe.cell.config, field), plan.cell_parameters
+    """A size and its parameters: those of the recipe, unless twice or half as many would suit."""
+    given, target = (getattr(recipe.cell.config, field), plan.cell_parameters), _wanted_parameters(plan)
+    if plan.cell_parameters / 2 < target < 2 * plan.cell_parameters:
+        return given
     most = PARAMETERS_PER_TOKEN * plan.splits["train"].tokens
-    # A larger cell reads less in the same time: parameters x tokens stay about the same.
-    read = plan.expected.steps * plan.tokens_per_step
-    affordable = math.sqrt(plan.cell_parameters * read / TOKENS_PER_PARAMETER)
-    target = most if plan.cell_parameters > most else max(plan.cell_parameters, min(most, affordable))
     fitting = [
         (size, parameters)
         for size in LADDER
-        if (parameters := _parameters(plan, recipe, field, size)) is not None and parameters <= target
+        if (parameters := _parameters(plan, recipe, field, size)) and parameters <= most
     ]
-    best = max(fitting, key=lambda pair: pair[1], default=given)
-    fewer, more = sorted((best[1], plan.cell_parameters))
-    return best if more >= 2 * fewer else given
+    return min(fitting, key=lambda pair: abs(math.log(pair[1] / target)), default=given)
+
+
+def _wanted_parameters(plan: Plan) -> float:
+    """Of the cell, for the data and for the time that the budget takes."""
+    parameters, tokens, epochs = plan.cell_parameters, plan.splits["train"].tokens, plan.expected.epochs
+    most = PARAMETERS_PER_TOKEN * tokens
+    if parameters > most:
+        return most
+    if 2 * parameters < plan.parameters:
+        return parameters  # the time goes into head and embedding, and the cell's size says little of it
+    # In the same time, a cell of other size reads the fewer tokens, the more parameters it has.
+    affordable = math.sqrt(parameters * epochs * tokens / TOKENS_PER_PARAMETER)
+    if affordable > parameters:
+        return min(most, affordable)
+    return min(parameters, max(affordable, parameters * epochs / ENOUGH_EPOCHS))
 
 
 def _parameters(plan: Plan, recipe: ResolvedRecipe, field: str, size: int) -> int | None:

@@ -211,6 +211,16 @@ class TestBudget:
         )
         assert "~train.steps train.epochs=1 reads all of it, in " in warning
 
+    def test_a_cell_that_is_too_large_for_the_time(self, tiny_recipe: seqkit.Recipe, large_text: str) -> None:
+        changes = ["~train.steps", "train.epochs=1", "cell.hidden_size=256"]
+        found = plan(tiny_recipe.with_data(large_text).override(changes))
+        read = found.splits["train"].tokens / found.cell_parameters
+        assert only(found, "short budget") == (
+            f"short budget: {read:.2g} tokens are read for each parameter of the cell, and 100 suit it: "
+            "cell.hidden_size=96, or more time."
+        )
+        assert "cell.hidden_size=96" in found.overrides
+
     def test_hundreds_of_epochs(self, tiny_recipe: seqkit.Recipe) -> None:
         long = tiny_recipe.override(["~train.steps", "train.epochs=300"])
         assert only(plan(long), "long budget") == (

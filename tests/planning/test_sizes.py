@@ -30,11 +30,13 @@ def measured(tiny_recipe: seqkit.Recipe) -> tuple[Plan, ResolvedRecipe]:
 @pytest.mark.parametrize(
     ("tokens", "epochs", "size", "dropout"),
     [
-        (100_000, 1, 64, 0.0),  # 16 tokens are read for each parameter
-        (100_000, 40, 128, 0.0),  # 650: sqrt(650 / 20) = 5.7 times the parameters are affordable
-        (1_000_000, 40, 256, 0.0),  # 6,500: 18 times
+        (100_000, 4, 64, 0.0),  # 66 tokens are read for each parameter
+        (100_000, 1, 32, 0.0),  # 16: sqrt(16 / 100) = 0.4 times the parameters suit the time
+        (200_000, 40, 128, 0.0),  # 1,300: 3.6 times
+        (1_000_000, 40, 192, 0.0),  # 6,600: 8.1 times
+        (10_000, 20, 64, 0.0),  # 33, but read often enough
         (2_000, 40, 64, 0.25),  # 3 parameters for each token
-        (2_000, 4, 64, 0.0),  # read too few times to be learned by heart
+        (500, 4, 64, 0.0),  # 12, but read too few times to be learned by heart
         (600, 40, 64, 0.5),  # 10 parameters for each token
         (220, 40, 32, 0.25),  # 28, and 9 with half the units
     ],
@@ -58,11 +60,11 @@ def test_a_larger_cell_still_has_at_most_ten_parameters_a_token(
 def test_a_size_that_a_cell_cannot_have_is_not_proposed(tiny_recipe: seqkit.Recipe) -> None:
     class Odd(Wide):
         def __init__(self, input_size: int, width: int) -> None:
-            if width == 256:
+            if width == 128:
                 raise ValueError("not that one")
             super().__init__(input_size, width)
 
-    for cell, width in ((Wide, 256), (Odd, 192)):
+    for cell, width in ((Wide, 128), (Odd, 96)):
         declared = CellPlugin("sized", WideConfig, cell, size_field="width")
         recipe = tiny_recipe.override(["cell.use=sized", "cell.width=16"])
         found = with_data(plan(recipe, plugins=[declared]), tokens=1_000_000, epochs=4)

@@ -213,11 +213,9 @@ class BlockMaker:
 
 def _sort(found: _Sorted) -> _Sorted:
     codes, when = found.codes, found.when.view(np.int64)
-    step = np.diff(codes)
-    if not np.any(step < 0) and not np.any((step == 0) & (when[1:] < when[:-1])):
+    if np.all((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (when[1:] >= when[:-1]))):
         return found
-    place = np.argsort(when, kind="stable")
-    place = place[np.argsort(codes[place], kind="stable")]
+    place = np.lexsort((when, codes))
     return _Sorted(found.codes[place], found.rows[place], found.when[place])
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from seqkit.errors import SourceError
-from seqkit.sources.compressed import open_bytes, read_bytes
+from seqkit.sources.compressed import NAMES, open_bytes, read_bytes
 from seqkit.sources.prices.findings import shown_cell
 
 _HTML = re.compile(
@@ -18,11 +21,14 @@ _JSON = re.compile(rb'\{|\[\s*[\[{"\d\]]')
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
+Data: TypeAlias = bytes | mmap
+
+
 class Content(NamedTuple):
     """A file's text, and the encoding that it was found to have."""
 
-    data: bytes
-    """UTF-8; lines end with a line feed."""
+    data: Data
+    """UTF-8; lines end with a line feed. The file itself, mapped, where it is so already."""
     encoding: str
 
 
@@ -32,15 +38,16 @@ def read_content(path: Path) -> Content:
     Raises:
         SourceError: it cannot be read, is empty, or is JSON, HTML, a workbook or another binary file.
     """
-    with open_bytes(path) as stream:
-        data = read_bytes(stream, path, -1)
-    if data.startswith(_EXCEL):
+    data = _read(path)
+    if data[:8].startswith(_EXCEL):
         raise SourceError(
             f"{path} is an Excel workbook, not CSV.\n  Save the sheet as CSV, and give that file."
         )
-    data, encoding = _as_utf8(data)
+    encoding = "utf-8"
+    if isinstance(data, bytes):
+        data, encoding = _as_utf8(data)
     start = data[:4096].lstrip()
-    if not start and not data.strip():
+    if not start and not data[:].strip():
         raise SourceError(f"{path} is empty: there is no price in it.")
     kind = "JSON" if _JSON.match(start) else "HTML" if _HTML.match(start) else None
     if kind:
@@ -48,23 +55,34 @@ def read_content(path: Path) -> Content:
             f"{path} is {kind}, not CSV: it starts {shown_cell(start.decode('utf-8', 'ignore'))}\n"
             "  A server sends such a body instead of prices when it refuses; download the file again."
         )
-    if b"\0" in data:
+    if data.find(b"\0") >= 0:
         raise SourceError(f"{path} holds NUL bytes: it is a binary file or damaged, not CSV.")
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return Content(data, encoding)
 
 
+def _read(path: Path) -> Data:
+    with open_bytes(path) as stream:
+        if path.suffix not in NAMES:
+            try:
+                mapped = mmap(stream.fileno(), 0, access=ACCESS_READ)
+            except (OSError, ValueError):  # a pipe, or an empty file
+                return read_bytes(stream, path, -1)
+            is_ascii = np.frombuffer(mapped, np.uint8).max() < 128
+            return mapped if is_ascii and mapped.find(b"\r") < 0 else mapped[:]
+        return read_bytes(stream, path, -1)
+
+
 def _as_utf8(data: bytes) -> tuple[bytes, str]:
+    """Decoded and encoded where that is needed, without marks, and with plain line ends."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace").encode(), "utf-16"
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if not data.isascii():
+        data, encoding = data.decode("utf-16", "replace").encode(), "utf-16"
+    else:
+        data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8"
         try:
             data.decode()
+            # A file that was put together from others can have such marks within.
+            data = data.replace(codecs.BOM_UTF8, b"")
         except UnicodeDecodeError:
             # Digits are the same in every encoding of Western Europe; only names can look wrong.
-            return data.decode("latin-1").encode(), "latin-1"
-        # A file that was put together from others can have such marks within.
-        data = data.replace(codecs.BOM_UTF8, b"")
-    return data, "utf-8"
+            data, encoding = data.decode("latin-1").encode(), "latin-1"
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), encoding

@@ -25,7 +25,7 @@ GROUPING = " \u00a0\u202f'’"
 _SPACES = " \t\u00a0\u202f"
 _NUMBER = (
     rf"[+-]?(?:\d+|\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:[{GROUPING}]\d{{3}})+)?(?:\.\d*)?"
-    rf"(?:[eE][+-]?\d+)?\s?[{''.join(SUFFIXES)}{''.join(SUFFIXES).lower()}]?"
+    rf"(?:[eE][+-]?\d+)? ?[{''.join(SUFFIXES)}{''.join(SUFFIXES).lower()}]?"
 )
 _LOOKS_LIKE_NUMBER = re.compile(
     rf"[{CURRENCIES}\s+−-]*(?P<digits>[.,]?\d[\d.,{GROUPING}]*)(?:[eE][+-]?\d+)?[{CURRENCIES}%KMBT\s]*",

@@ -146,7 +146,7 @@ def _records(path: Path, content: Content, dialect: Dialect) -> Records:
     spaced = f'{dialect.delimiter} "'.encode()
     if spaced in data[:HEAD_BYTES]:
         # pyarrow takes a quotation mark for one only at the very start of a cell.
-        data = data.replace(spaced, spaced.replace(b" ", b""))
+        data = data[:].replace(spaced, spaced.replace(b" ", b""))
     return Records(path, data, dialect.first_line, len(dialect.header[0]), dialect.delimiter)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from seqkit.errors import SourceError
+from seqkit.sources.prices.content import Data
 
 CACHED = 1 << 18
 """Bytes that are parsed at a time: small enough for a processor's cache, and no line may be longer."""
@@ -42,7 +43,7 @@ class Records:
         SourceError: a quotation mark is not closed in its line, or a line is longer than a table's can be.
     """
 
-    def __init__(self, path: Path, data: bytes, first_line: int, width: int, delimiter: str) -> None:
+    def __init__(self, path: Path, data: Data, first_line: int, width: int, delimiter: str) -> None:
         self._data, self._first_line = data, first_line
         self._start = 0
         for _ in range(first_line - 1):
@@ -58,7 +59,7 @@ class Records:
         """How many rows were read; those that were rejected are not among them."""
         # Without a quotation mark a line end cannot be inside a cell, and each line is a row.
         rows = self.size + len(self.rejected)
-        if b'"' in data and self._has_empty_lines and len(self._line_of_place) != rows:
+        if data.find(b'"') >= 0 and self._has_empty_lines and len(self._line_of_place) != rows:
             raise self._unclosed_quote(path)
 
     def lines(self, rows: NDArray[np.integer]) -> tuple[int, ...]:
@@ -80,8 +81,12 @@ class Records:
 
     @cached_property
     def _has_empty_lines(self) -> bool:
-        lines = self._data.count(b"\n", self._start, self._end) + (self._end > self._start)
-        return lines != self.size + len(self.rejected)
+        lines = np.count_nonzero(self._line_ends) + (self._end > self._start)
+        return bool(lines != self.size + len(self.rejected))
+
+    @property
+    def _line_ends(self) -> NDArray[np.bool_]:
+        return np.equal(np.frombuffer(self._body, np.uint8), ord("\n"))
 
     @property
     def _body(self) -> memoryview:
@@ -103,7 +108,7 @@ class Records:
                 csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), check_utf8=False),
             )
         except pa.ArrowInvalid as error:
-            if b'"' in self._data:
+            if self._data.find(b'"') >= 0:
                 raise self._unclosed_quote(path) from error
             raise SourceError(f"{path} cannot be read as CSV: {error}.") from error
         return [table.column(index) for index in range(width)]
@@ -111,8 +116,7 @@ class Records:
     @cached_property
     def _line_of_place(self) -> NDArray[np.int64]:
         """The line numbers of the lines that are not empty."""
-        ends = np.flatnonzero(np.frombuffer(self._body, np.uint8) == ord("\n"))
-        ends = np.append(ends, len(self._body))
+        ends = np.append(np.flatnonzero(self._line_ends), len(self._body))
         starts = np.concatenate([[0], ends[:-1] + 1])
         return np.flatnonzero(ends > starts) + self._first_line
 
