@@ -88,6 +88,10 @@ class RunError(SeqkitError):
     """A run directory is missing, incomplete, or holds another run."""
 
 
+class WrongKindError(RunError, AttributeError):
+    """A run on text was asked for a forecast, or one on series for text."""
+
+
 class BudgetError(SeqkitError):
     """Training cannot begin or never end: no budget, or no data to spend it on."""
 

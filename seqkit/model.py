@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from seqkit.cells import Cell, Stacked, State
 from seqkit.engine import check_cell, choose_engine, unroll_named
 from seqkit.errors import ContractError, UnknownNameError
-from seqkit.heads import Head, make_head
+from seqkit.heads import SERIES_HEADS, Head, make_head
 
 
 class SequenceModel(nn.Module):
@@ -26,7 +26,8 @@ class SequenceModel(nn.Module):
         cell: the step; the layers of a `Stacked` cell are unrolled one after the other.
         encoder: `"one_hot"` (a step sees the one-hot row of its id), `"embedding"`, `"raw"` (the
             number itself; an id becomes one float feature), or a module that gives `(batch, time, features)`.
-        head: `"linear"`, `"none"` (the cell's output is the prediction), or a Head.
+        head: `"linear"`, `"none"` (the cell's output is the prediction), for numbers `"point"`, `"gaussian"`,
+            `"student_t"` or `"quantile"`, or a Head.
         vocab_size: number of different ids; by default `cell.input_size` with `"one_hot"`.
         output_size: features of the prediction; by default `vocab_size`, or the cell's with `"none"`.
         dropout: probability with which a feature is zeroed after the encoder (not of one-hot rows),
@@ -66,7 +67,7 @@ class SequenceModel(nn.Module):
             output_size = (
                 vocab_size if vocab_size is not None else cell.output_size if head == "none" else None
             )
-        if output_size is None and not isinstance(head, Head):
+        if output_size is None and not isinstance(head, Head) and head not in SERIES_HEADS:
             raise ContractError(
                 "SequenceModel needs vocab_size or output_size to know the size of its prediction."
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import platform
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 
 import seqkit
 from seqkit import rundir
-from seqkit.build import TextData
+from seqkit.build import SeriesData, TextData
 from seqkit.errors import MissingPluginError, PluginConflictError, UnknownNameError
 from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import ResolvedRecipe
@@ -26,10 +25,9 @@ PLUGIN_TEXTS = "plugins"
 
 
 def describe(
-    recipe: ResolvedRecipe, registry: Registry, data: TextData, model: SequenceModel
+    recipe: ResolvedRecipe, registry: Registry, data: TextData | SeriesData, model: SequenceModel
 ) -> dict[str, Any]:
     """The contents of `provenance.json`, as plain JSON values."""
-    components = {"source": recipe.source, "tokenizer": recipe.tokenizer, "cell": recipe.cell}
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": recipe.name,
@@ -46,7 +44,7 @@ def describe(
                 "version": part.entry.origin.version,
                 **({"sha256": part.entry.origin.sha256} if part.entry.origin.sha256 else {}),
             }
-            for kind, part in components.items()
+            for kind, part in recipe.components().items()
         },
         "plugins": [
             {
@@ -64,13 +62,7 @@ def describe(
         "engine": model.engine,
         "seed": recipe.train.seed,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "data": {
-            "source": data.splits.source.fingerprint,
-            "tokenizer": data.tokenizer.fingerprint,
-            "corpus": data.corpus.fingerprint,
-            "splits": {split: asdict(counts) for split, counts in data.corpus.counts.items()},
-            "missing_splits": list(data.splits.missing),
-        },
+        "data": data.describe(),
     }
 
 

@@ -2,10 +2,13 @@
 
 recipe.toml          fully resolved
 provenance.json      versions, components, device, engine, seed, fingerprints of the data
-tokenizer.json
+tokenizer.json       of a run on text
+series.json          of a run on series: the scaler, and the dates of the splits
 metrics.jsonl        one JSON object a line
 checkpoints/         the best weights and the last ones
 loss.png
+report.json          of a run on series: what the report says; its pictures lie beside it
+control.json         of a run on series, after `evaluate --control`
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ from seqkit.errors import RunError
 RECIPE = "recipe.toml"
 PROVENANCE = "provenance.json"
 TOKENIZER = "tokenizer.json"
+SERIES = "series.json"
+CONTROL = "control.json"
+REPORT = "report.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 LOSS_PLOT = "loss.png"

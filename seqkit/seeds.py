@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import rundir
-from seqkit.errors import RunError
+from seqkit.errors import RunError, SeqkitError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
-from seqkit.run import train
+from seqkit.run import Run, load, train
 
 SUMMARY = "summary.json"
 
@@ -38,8 +38,8 @@ def train_seeds(
         plugins, strict_plugins: see `train`.
         callbacks: those of the run with this seed; see `Trainer`.
     Returns:
-        What `summary.json` holds: for the best validation loss and its bits per character, the value
-        of each seed, their mean, and a 95 % interval of the mean by Student's t.
+        What `summary.json` holds: for the best validation loss and, of text, its bits per character, the
+        value of each seed, their mean, and a 95 % interval of the mean by Student's t.
     """
     if seeds < 2:
         raise RunError(f"an interval needs two seeds at least, got {seeds}.")
@@ -48,26 +48,47 @@ def train_seeds(
     best = []
     for seed in range(seeds):
         seeded = recipe.override([f"train.seed={seed}"])
-        run = train(
-            seeded,
-            path / f"seed-{seed}",
-            plugins=plugins,
-            strict_plugins=strict_plugins,
-            callbacks=callbacks(seed),
-        )
+        try:
+            run = train(
+                seeded,
+                path / f"seed-{seed}",
+                plugins=plugins,
+                strict_plugins=strict_plugins,
+                callbacks=callbacks(seed),
+            )
+        except SeqkitError:
+            if not any(path.iterdir()):
+                path.rmdir()  # nothing was trained: the next try can have the name
+            raise
         row = rundir.lowest_validation(run.metrics)
         if row is None:
             raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
         best.append(row)
-    summary = {
+    summary: dict[str, Any] = {
         "path": str(path),
         "recipe": recipe.name,
         "seeds": seeds,
         "split": "validation",
-        **{name: mean_and_interval([row[name] for row in best]) for name in ("loss", "bits_per_char")},
     }
+    for name in ("loss", "bits_per_char"):
+        if name in best[0]:
+            summary[name] = mean_and_interval([row[name] for row in best])
     rundir.write_json(path / SUMMARY, summary)
     return summary
+
+
+def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> list[Run]:
+    """Open the runs that `train_seeds` made in a directory, in order; or the one run that a directory is.
+
+    Raises:
+        RunError: there is none.
+    """
+    path = Path(path)
+    inner = [folder for folder in path.glob("seed-*") if (folder / rundir.RECIPE).is_file()]
+    if (path / rundir.RECIPE).is_file() or not inner:
+        return [load(path, device, plugins=plugins)]
+    inner.sort(key=lambda folder: int(folder.name.removeprefix("seed-")))
+    return [load(folder, device, plugins=plugins) for folder in inner]
 
 
 def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _prepare_and_train(path: str, tokenizer: str, cache: str) -> tuple[float, fl
         seconds = time.perf_counter() - began
         model = build.make_model(recipe, data.tokenizer.vocab_size)
         trainer = Trainer(model, **build.make_training(recipe.train, model))
-        trainer.fit(build.training_batches(recipe.train, data), steps=STEPS)
+        trainer.fit(data.training_batches(recipe.train), steps=STEPS)
 
     growth = peak_growth(work)
     return seconds, growth

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from seqkit.sources.samples import open_sample
+from seqkit.sources import PythonDocs
 from seqkit.tokenizers import CharTokenizer, WordTokenizer
 
 LINES = {
@@ -21,7 +21,7 @@ def measure(megabytes: int = 16, *, repeats: int = 5) -> list[dict[str, Any]]:
     Beside them, where it is installed, stands `WordLevel` of Hugging Face's `tokenizers` with its
     `Whitespace`, which drops white space; it is measured on the same text in the same process.
     """
-    texts = {"English": "".join(piece.text for piece in open_sample("python-docs").pieces()), **LINES}
+    texts = {"English": "".join(piece.text for piece in PythonDocs().pieces()), **LINES}
     rows = []
     for name, text in texts.items():
         text *= megabytes * 1_000_000 // len(text.encode()) + 1

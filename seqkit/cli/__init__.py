@@ -14,6 +14,7 @@ from seqkit.cli import (
     bench,
     check,
     evaluate,
+    forecast,
     generate,
     inspect,
     ls,
@@ -54,6 +55,22 @@ class PluginGroup(click.Group):
     _asked = False
 
 
+class TellOnce(logging.Filter):
+    """Lets a warning through once: several seeds of one recipe read the same file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it was not told before."""
+        message = record.getMessage()
+        if record.levelno < logging.WARNING or message not in self._told:
+            self._told.add(message)
+            return True
+        return False
+
+
 @click.group(
     cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
@@ -65,7 +82,22 @@ def cli() -> None:
     """
 
 
-for module in (run, generate, score, evaluate, states, inspect, ls, show, plugins, new, check, schema, bench):
+for module in (
+    run,
+    generate,
+    score,
+    evaluate,
+    forecast,
+    states,
+    inspect,
+    ls,
+    show,
+    plugins,
+    new,
+    check,
+    schema,
+    bench,
+):
     cli.add_command(module.command)
 
 
@@ -75,6 +107,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(TellOnce())
     logging.getLogger("seqkit").setLevel(logging.INFO)
     try:
         cli(prog_name="seqkit")

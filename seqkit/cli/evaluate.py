@@ -1,27 +1,122 @@
-"""`seqkit evaluate`: the loss on a whole split."""
+"""`seqkit evaluate`: what a run is worth on a whole split."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from seqkit.cli.output import json_option, plugin_option, print_json, print_values
+
+if TYPE_CHECKING:
+    from seqkit.run import SeriesRun
 
 
 @click.command("evaluate")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
 @click.option("--split", default="test", show_default=True, help="Of the source that the recipe names.")
+@click.option(
+    "--leaks", is_flag=True, help="Series: replace what comes later; does anything before it change?"
+)
+@click.option("--control", is_flag=True, help="Series: train the same recipe on 20 random walks.")
 @plugin_option
 @json_option
-def command(directory: str, file: str | None, split: str, plugins: tuple[str, ...], as_json: bool) -> None:
-    """Evaluate the run in DIR on a whole split, or on all of FILE.
+def command(
+    directory: str,
+    file: str | None,
+    split: str,
+    leaks: bool,
+    control: bool,
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Evaluate the run in DIR on a whole split, or on FILE.
 
-    The interval says how far another text of the kind might lie: a bootstrap over blocks of the split.
+    Of a run on text: the loss. Its interval says how far another text of the kind might lie. Of a run on
+    series, or of the directory above its seeds: the honest report, beside forecasts that cost nothing.
     """
-    import seqkit
+    from seqkit.run import TextRun
+    from seqkit.seeds import load_seeds
 
-    metrics = seqkit.load(directory, plugins=plugins).evaluate(split, data=file)
-    if as_json:
-        print_json(metrics)
+    runs = load_seeds(directory, plugins=plugins)
+    if isinstance(runs[0], TextRun) and not (leaks or control):
+        if len(runs) > 1:
+            raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")
+        metrics = runs[0].evaluate(split, data=file)
+        if as_json:
+            print_json(metrics)
+        else:
+            print_values(metrics)
+        return
+    from seqkit.cli.series import load_series_runs
+
+    series = load_series_runs(directory, plugins)
+    if leaks:
+        _check_leaks(series[0], as_json)
+    elif control:
+        _run_control(series[0], directory, plugins, as_json)
     else:
-        print_values(metrics)
+        _report(series, split, file, as_json)
+
+
+def _report(runs: Sequence[SeriesRun], split: str, file: str | None, as_json: bool) -> None:
+    from seqkit.cli.skill import print_report
+    from seqkit.run.series import evaluate_together
+
+    report = evaluate_together(runs, split, file)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        print_report(report)
+
+
+def _check_leaks(run: SeriesRun, as_json: bool) -> None:
+    found = run.leaks()
+    if as_json:
+        print_json(
+            {
+                "clean": found.clean,
+                "compared": found.compared,
+                "replaced_from": list(found.replaced_from),
+                "leaks": [vars(leak) for leak in found.leaks],
+            }
+        )
+    elif found.clean:
+        click.echo(
+            f"No leak: with all rows from {', '.join(found.replaced_from)} on replaced, {found.compared} "
+            "things are the same bit for bit: what training reads and predicts, the scaler, every forecast "
+            "before the date."
+        )
+    for leak in () if as_json else found.leaks:
+        click.echo(f"LEAK: {leak}")
+    if not found.clean:
+        raise SystemExit(1)
+
+
+def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json: bool) -> None:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from seqkit.controls import run_controls, write_control
+
+    read = run.read().prepared
+    scale = next(iter(run.scaler.symbols.values())).return_scale
+    control = run_controls(
+        run.recipe,
+        rows=max(len(rows) for rows in read.symbols),
+        sigma=scale,
+        plugins=plugins,
+        on_walk=lambda walk, verdict: click.echo(f"walk {walk + 1}: {verdict}", err=True),
+    )
+    write_control(Path(directory), control)
+    if as_json:
+        print_json(asdict(control))
+        return
+    told = ", ".join(f"{verdict} {count}" for verdict, count in control.verdicts.items())
+    click.echo(f"On {control.walks} random walks, where there is nothing to find, the recipe {told}.")
+    if control.trustworthy:
+        click.echo("That is what chance allows; reports of this run say so.")
+    else:
+        click.echo("NOT TRUSTWORTHY: it finds skill where there is none; reports of this run are marked.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -52,6 +54,22 @@ def print_values(values: Mapping[str, Any]) -> None:
         if ends := values.get(name + INTERVAL):
             shown += "  (95 %: {:.4f} to {:.4f})".format(*ends)
         click.echo(f"{LABELS.get(name, name):<{width}}  {shown}")
+
+
+def print_steps(steps: Iterable[tuple[str, str]]) -> None:
+    """What can be done next: commands of seqkit, and what each is for."""
+    steps = [(f"{_program()} {command}", what) for command, what in steps]
+    width = max(len(command) for command, _ in steps)
+    for command, what in steps:
+        click.echo(f"  {command:<{width}}   # {what}")
+
+
+def _program() -> str:
+    """What to type: after `make demo`, nobody has activated the environment yet."""
+    installed = Path(sys.executable).with_name("seqkit")
+    if shutil.which("seqkit") == str(installed):  # Debian's seqkit is another program
+        return "seqkit"
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
 def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -14,10 +14,16 @@ LINE_EVERY_S = 10.0  # where there is no validation split to give a line
 
 
 class Progress:
-    """A callback of the trainer; everything goes to standard error, the bar only to a terminal."""
+    """A callback of the trainer; everything goes to standard error, the bar only to a terminal.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    Args:
+        name: of what is trained.
+        position: what a step predicts: a token of a text, or a row of a series.
+        lines: whether evaluations are told line by line.
+    """
+
+    def __init__(self, name: str, position: str = "token", *, lines: bool = True) -> None:
+        self._name, self._position, self._lines = name, position, lines
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._loss = 0.0
         self.summary = ""
@@ -52,10 +58,11 @@ class Progress:
         """Say what is trained, and show the bar."""
         parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
         cell = type(trainer.model.cell).__name__
-        self._console.print(
-            f"training {self._name}: {cell}, {parameters:,} parameters, on {trainer.device}, "
-            f"state {trainer.state}"
-        )
+        if self._lines:
+            self._console.print(
+                f"training {self._name}: {cell}, {parameters:,} parameters, on {trainer.device}, "
+                f"state {trainer.state}"
+            )
         if self._reading is not None:
             self._bar.remove_task(self._reading)
         self._task = self._bar.add_task(self._name, total=1.0, figure="")
@@ -85,14 +92,22 @@ class Progress:
         history = trainer.history
         tokens_per_s = sum(epoch["tokens"] for epoch in history.epochs) / history.training_s
         self.summary = (
-            f"ended by {history.ended_by}, at step {trainer.budget.step:,}, {tokens_per_s:,.0f} tokens/s"
+            f"ended by {history.ended_by}, at step {trainer.budget.step:,}, "
+            f"{tokens_per_s:,.0f} {self._position}s/s"
         )
         if history.best is not None:
             best = history.best
-            self.summary += f"\nlowest validation loss {best.loss:.4f} nats per token, at step {best.step:,}"
+            unit = " nats per token" if self._position == "token" else ""
+            self.summary += f"\nlowest validation loss {best.loss:.4f}{unit}, at step {best.step:,}"
+        if not self._lines:
+            self._console.print(f"{self._name}: {self.summary}".replace("\n", "; "))
 
     def _tell(self, step: int, text: str) -> None:
         now = time.perf_counter()
         self._told = now
+        if not self._lines:
+            return
         speed = self._tokens / max(now - self._began, 1e-9)
-        self._console.print(f"step {step:>6,}  {now - self._began:5.0f} s  {text}  {speed:,.0f} tokens/s")
+        self._console.print(
+            f"step {step:>6,}  {now - self._began:5.0f} s  {text}  {speed:,.0f} {self._position}s/s"
+        )

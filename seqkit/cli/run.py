@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
-from seqkit.cli.output import json_option, plugin_option, print_json
+from seqkit.cli.output import json_option, plugin_option, print_json, print_steps
 from seqkit.cli.plan import show_plan
+from seqkit.cli.series import run_series
 
 
 @click.command("run")
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
-@click.option("--data", help="Train on this text file (or glob) instead of the recipe's source.")
+@click.option("--data", help="Train on this text (a file or glob) or price file, not the recipe's source.")
 @click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
 @click.option("--strict-plugins", is_flag=True, help="An exception in a plugin's hook stops training.")
-@click.option("--seeds", type=click.IntRange(min=2), help="Train so many times, and summarise.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    help="Train so many times, and summarise. [default: 1 on text, 5 on series]",
+)
 @click.option("--plan", is_flag=True, help="Time a few steps, tell what all would take, and train nothing.")
 @plugin_option
 @json_option
@@ -42,7 +45,8 @@ def command(
     from seqkit.recipe import Recipe
     from seqkit.registry import registry_with
 
-    chosen = Recipe.load(recipe, registry_with(plugins))
+    registry = registry_with(plugins)
+    chosen = Recipe.load(recipe, registry)
     if data is not None:
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
@@ -51,7 +55,10 @@ def command(
         if plan:
             show_plan(chosen, plugins, seeds, as_json)
             return
-        if seeds is None:
+        if chosen.resolve(registry).series is not None:
+            run_series(chosen, seeds, options, as_json)
+            return
+        if seeds in (None, 1):
             result = _run_once(chosen, recipe, options, as_json)
         else:
             result = _run_seeds(chosen, seeds, options, as_json)
@@ -84,34 +91,21 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
         click.echo(
             f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:"
         )
-        click.echo(_next_steps(given, run, options["plugins"]))
+        print_steps(_next_steps(given, run, options["plugins"]))
     return result
 
 
-def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> str:
-    program, path = _program(), run.path
+def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> list[tuple[str, str]]:
+    path = run.path
     given = "".join(f" -p {plugin}" for plugin in plugins)
     apart, prompt = run.recipe.data.documents != "joined", '"The " --temperature 0.5'
     has_test = "test" in run.provenance["data"]["splits"]
-    steps = [
-        (f"{program} run {recipe} --data my.txt{given}", "train on a text of your own"),
-        (f"{program} generate {path} {'--num 10' if apart else prompt}{given}", "more text"),
-        (f"{program} score {path} my.txt{given}", "how surprising a text is"),
-        (
-            f"{program} evaluate {path}{'' if has_test else ' --split validation'}{given}",
-            "the loss on a whole split",
-        ),
+    return [
+        (f"run {recipe} --data my.txt{given}", "train on a text of your own"),
+        (f"generate {path} {'--num 10' if apart else prompt}{given}", "more text"),
+        (f"score {path} my.txt{given}", "how surprising a text is"),
+        (f"evaluate {path}{'' if has_test else ' --split validation'}{given}", "the loss on a whole split"),
     ]
-    width = max(len(command) for command, _ in steps)
-    return "\n".join(f"  {command:<{width}}   # {what}" for command, what in steps)
-
-
-def _program() -> str:
-    """What to type: after `make demo`, nobody has activated the environment yet."""
-    installed = Path(sys.executable).with_name("seqkit")
-    if shutil.which("seqkit") == str(installed):  # Debian's seqkit is another program
-        return "seqkit"
-    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
 def _run_seeds(recipe: Any, seeds: int, options: dict[str, Any], quiet: bool) -> dict[str, Any]:

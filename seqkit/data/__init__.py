@@ -3,7 +3,7 @@
 from seqkit.data.batches import Batch
 from seqkit.data.corpus import Corpus, build_corpus
 from seqkit.data.documents import DocumentSplits
-from seqkit.data.lanes import Lanes, Windows
+from seqkit.data.lanes import Lanes, TokenStream, Windows
 from seqkit.data.split import Splits, TextSplits
 from seqkit.data.writing import TextCounts
 
@@ -15,6 +15,7 @@ __all__ = [
     "Splits",
     "TextCounts",
     "TextSplits",
+    "TokenStream",
     "Windows",
     "build_corpus",
 ]

@@ -12,13 +12,14 @@ next window of every lane, so the state that a row ends with is where its next w
     lane 1 |--0--|--1--|--2--|-3-|        batch 0: all the 0s, batch 1: all the 1s, ...
     lane 2 |--0--|--1--|--2--|-3.|        what the last lane lacks is masked
 
-Every position of the text is a target exactly once an epoch: the first one is read after `start_id`.
+Every position is a target exactly once an epoch. What a position is, the stream says: a token of a text
+(`TokenStream`), or a row of prices (`RowStream`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,17 +30,27 @@ from seqkit.data.writing import TextCounts
 from seqkit.errors import SourceError
 
 
-class Windows:
-    """Windows of a text, each from a zero state.
+class Stream(Protocol):
+    """Positions in order, that are read in rows of a batch."""
+
+    def __len__(self) -> int:
+        """Positions."""
+
+    def read(self, starts: NDArray[np.int64], lengths: NDArray[np.int64], time: int) -> Batch:
+        """Rows of `time` positions from each start on; what lies beyond a row's length is masked."""
+
+    def metrics(self, loss: float) -> dict[str, float]:
+        """The mean loss of the whole stream in further units."""
+
+
+class TokenStream:
+    """A tokenised text: each position predicts its token from the one before.
 
     Args:
         ids: the whole split, 1-D.
-        batch_size: windows a batch; the last batch of an epoch may have fewer.
-        seq_len: positions a window.
         start_id: the token before the first one.
-        end_id: a row starts anew at this token, the end of the document before; None where documents
+        end_id: a row starts anew at this token, the end of the document before it; None where documents
             are joined.
-        shuffle_seed: shuffles the windows anew each epoch; None keeps the order of the text.
         counts: what the ids stand for, for `metrics`.
     """
 
@@ -47,19 +58,65 @@ class Windows:
         self,
         ids: NDArray[np.unsignedinteger[Any]],
         *,
-        batch_size: int,
-        seq_len: int,
         start_id: int,
         end_id: int | None = None,
-        shuffle_seed: int | None = None,
         counts: TextCounts | None = None,
     ) -> None:
-        self._ids = _nonempty(ids)
+        if not len(ids):
+            raise SourceError("the split has no text.")
+        self._ids, self._start_id, self._end_id, self._counts = ids, start_id, end_id, counts
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def read(self, starts: NDArray[np.int64], lengths: NDArray[np.int64], time: int) -> Batch:
+        """The rows `ids[start - 1 : start + time]`, as inputs and, one further, targets.
+
+        They are gathered as `(time, batch)`, the layout of the engine, and returned as a transposed view.
+        """
+        offsets = np.arange(-1, time, dtype=np.int64)
+        positions = starts + offsets[:, None]  # (T + 1, B)
+        stream = self._ids.take(positions, mode="clip").astype(np.int64)
+        stream[positions < 0] = self._start_id
+        tokens = torch.from_numpy(stream)
+        inputs = tokens[:-1].t()
+        return Batch(inputs, tokens[1:].t(), mask_beyond(lengths, time), self._resets(inputs))
+
+    def metrics(self, loss: float) -> dict[str, float]:
+        """The mean loss, in nats, in bits per character and byte."""
+        return {} if self._counts is None else text_metrics(loss, self._counts)
+
+    def _resets(self, inputs: torch.Tensor) -> torch.Tensor | None:
+        """Where a row reads the end of the document before, as every document is read."""
+        if self._end_id is None:
+            return None
+        reset = inputs == self._end_id
+        return reset if reset.any() else None
+
+
+def mask_beyond(lengths: NDArray[np.int64], time: int) -> torch.Tensor | None:
+    """The positions within each row's length, `(batch, time)`; None where all of them are."""
+    counted = np.arange(time)[:, None] < lengths  # (T, B)
+    return None if counted.all() else torch.from_numpy(counted).t()
+
+
+class Windows:
+    """Windows of a stream, each from a zero state.
+
+    Args:
+        stream: the whole split.
+        batch_size: windows a batch; the last batch of an epoch may have fewer.
+        seq_len: positions a window.
+        shuffle_seed: shuffles the windows anew each epoch; None keeps the order of the stream.
+    """
+
+    def __init__(
+        self, stream: Stream, *, batch_size: int, seq_len: int, shuffle_seed: int | None = None
+    ) -> None:
+        self._stream = stream
         self.batch_size, self.seq_len = batch_size, seq_len
-        self.start_id, self.end_id = start_id, end_id
         self._shuffle_seed = shuffle_seed
-        self._counts = counts
-        self._count = -(-len(ids) // seq_len)
+        self._count = -(-len(stream) // seq_len)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -80,43 +137,28 @@ class Windows:
         """The batch at a step of this epoch."""
         chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
         starts = chosen.astype(np.int64) * self.seq_len
-        lengths = np.minimum(len(self._ids) - starts, self.seq_len)
-        batch = _gather(self._ids, starts, lengths, self.seq_len, self.start_id)
-        return batch._replace(reset=_resets(batch.inputs, self.end_id))
+        lengths = np.minimum(len(self._stream) - starts, self.seq_len)
+        return self._stream.read(starts, lengths, self.seq_len)
 
-    def metrics(self, loss_nats: float) -> dict[str, float]:
-        """The mean loss of an epoch in bits per character and byte."""
-        return {} if self._counts is None else text_metrics(loss_nats, self._counts)
+    def metrics(self, loss: float) -> dict[str, float]:
+        """The mean loss of an epoch in further units."""
+        return self._stream.metrics(loss)
 
 
 class Lanes:
     """Windows of as many lanes as a batch has rows, in order, for a state that is carried.
 
     Args:
-        ids: the whole split, 1-D.
-        lanes: rows of every batch; fewer where the text is shorter than a window a lane.
+        stream: the whole split.
+        lanes: rows of every batch; fewer where the stream is shorter than a window a lane.
         seq_len: positions a window; the last window of an epoch may be shorter.
-        start_id: the token before the first one.
-        end_id: a row starts anew at this token, the end of the document before; None where documents
-            are joined.
-        counts: what the ids stand for, for `metrics`.
     """
 
-    def __init__(
-        self,
-        ids: NDArray[np.unsignedinteger[Any]],
-        *,
-        lanes: int,
-        seq_len: int,
-        start_id: int,
-        end_id: int | None = None,
-        counts: TextCounts | None = None,
-    ) -> None:
-        self._ids = _nonempty(ids)
-        self.lanes = min(lanes, max(1, len(ids) // seq_len))
-        self.seq_len, self.start_id, self.end_id = seq_len, start_id, end_id
-        self._counts = counts
-        self._lane_length = -(-len(ids) // self.lanes)
+    def __init__(self, stream: Stream, *, lanes: int, seq_len: int) -> None:
+        self._stream = stream
+        self.lanes = min(lanes, max(1, len(stream) // seq_len))
+        self.seq_len = seq_len
+        self._lane_length = -(-len(stream) // self.lanes)
         self._lane_starts = np.arange(self.lanes, dtype=np.int64) * self._lane_length
 
     def __len__(self) -> int:
@@ -131,46 +173,13 @@ class Lanes:
         start = step * self.seq_len
         time = min(self.seq_len, self._lane_length - start)
         starts = self._lane_starts + start
-        lengths = np.clip(len(self._ids) - starts, 0, time)
-        batch = _gather(self._ids, starts, lengths, time, self.start_id)
-        reset = _resets(batch.inputs, self.end_id)
+        batch = self._stream.read(starts, np.clip(len(self._stream) - starts, 0, time), time)
+        reset = batch.reset
         if step == 0:
-            reset = torch.zeros(self.lanes, time, dtype=torch.bool) if reset is None else reset
+            reset = torch.zeros(self.lanes, time, dtype=torch.bool) if reset is None else reset.clone()
             reset[:, 0] = True
         return batch._replace(reset=reset)
 
-    def metrics(self, loss_nats: float) -> dict[str, float]:
-        """The mean loss of an epoch in bits per character and byte."""
-        return {} if self._counts is None else text_metrics(loss_nats, self._counts)
-
-
-def _resets(inputs: torch.Tensor, end_id: int | None) -> torch.Tensor | None:
-    """Where a row starts anew: it reads the end of the document before, as every document is read."""
-    if end_id is None:
-        return None
-    reset = inputs == end_id
-    return reset if reset.any() else None
-
-
-def _nonempty(ids: NDArray[Any]) -> NDArray[Any]:
-    if not len(ids):
-        raise SourceError("the split has no text.")
-    return ids
-
-
-def _gather(
-    ids: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64], time: int, start_id: int
-) -> Batch:
-    """The rows `ids[start - 1 : start + time]`, as inputs and, one further, targets.
-
-    They are gathered as `(time, batch)`, the layout of the engine, and returned as a transposed view.
-    """
-    offsets = np.arange(-1, time, dtype=np.int64)
-    positions = starts + offsets[:, None]  # (T + 1, B)
-    stream = ids.take(positions, mode="clip").astype(np.int64)
-    stream[positions < 0] = start_id
-    counted = offsets[1:, None] < lengths  # (T, B)
-    tokens = torch.from_numpy(stream)
-    if counted.all():
-        return Batch(tokens[:-1].t(), tokens[1:].t())
-    return Batch(tokens[:-1].t(), tokens[1:].t(), torch.from_numpy(counted).t())
+    def metrics(self, loss: float) -> dict[str, float]:
+        """The mean loss of an epoch in further units."""
+        return self._stream.metrics(loss)

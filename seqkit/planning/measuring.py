@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seqkit import build, resources
 from seqkit.callbacks import tell
 from seqkit.data import Lanes
+from seqkit.errors import RecipeError
 from seqkit.planning.advice import advise
 from seqkit.planning.figures import Memory, Plan, Vocabulary
 from seqkit.planning.timing import Stopwatch, expect, run_a_few_steps, time_evaluation, time_first_steps
@@ -42,9 +43,15 @@ def plan(
         plugins: see `seqkit.train`.
         callbacks: one with a method `text_tokenised(characters, total)` is told how far the text is.
     Raises:
+        RecipeError: the recipe is one for series.
         SeqkitError: whatever `seqkit.train` would raise before its first step, or in its first steps.
     """
     recipe = build.resolved(recipe, registry_with(plugins))
+    if recipe.series is not None:
+        raise RecipeError(
+            f"recipe {recipe.name}",
+            ["a plan is made for text; a recipe for series trains in seconds: run it, with --seeds 1"],
+        )
     device = build.choose_device(recipe.train.device)
     with build.seed_and_threads(recipe.train.seed, recipe.train.threads):
         data = build.prepare_text(recipe, on_progress=tell(callbacks))
@@ -53,8 +60,8 @@ def plan(
 
 def _measure(recipe: ResolvedRecipe, data: build.TextData, device: torch.device) -> Plan:
     """The plan without advice."""
-    batches = build.training_batches(recipe.train, data)
-    validation = build.validation_batches(recipe.train, data)
+    batches = data.training_batches(recipe.train)
+    validation = data.validation_batches(recipe.train)
     first_s = time_first_steps(_make_trainer(recipe, data, device), batches)
     stopwatch = Stopwatch()
     trainers: list[Trainer] = []

@@ -2,7 +2,7 @@
 
 from seqkit.recipe.recipe import Recipe
 from seqkit.recipe.resolved import Component, ResolvedRecipe
-from seqkit.recipe.tables import DataConfig, ModelConfig, SampleConfig, TrainConfig
+from seqkit.recipe.tables import DataConfig, ModelConfig, SampleConfig, SeriesConfig, TrainConfig
 
 __all__ = [
     "Component",
@@ -11,5 +11,6 @@ __all__ = [
     "Recipe",
     "ResolvedRecipe",
     "SampleConfig",
+    "SeriesConfig",
     "TrainConfig",
 ]

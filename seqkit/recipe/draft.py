@@ -48,11 +48,12 @@ class Draft:
         return self.places.get((table, key), self.default_place)
 
     def replace_source(self, path: Any) -> None:
-        """Put the user's text in place of the recipe's source; how the recipe reads text stays."""
-        self.tables.pop("description", None)  # it tells of the recipe's own text
+        """Put the user's text or prices in place of the recipe's source; how the recipe reads them stays."""
+        self.tables.pop("description", None)  # it tells of the recipe's own data
+        use = "prices" if "series" in self.tables else "text"
         before = self.tables.get("source", {})
-        kept = dict(before) if isinstance(before, dict) and before.get("use") == "text" else {}
-        self.tables["source"] = {**kept, "use": "text", "path": path}
+        kept = dict(before) if isinstance(before, dict) and before.get("use") == use else {}
+        self.tables["source"] = {**kept, "use": use, "path": path}
         self.places["source", "path"] = Place("--data", Path.cwd())
 
     def override(self, text: str, registry: Registry) -> None:

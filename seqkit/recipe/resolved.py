@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from seqkit.plugin import Config
-from seqkit.recipe.tables import DataConfig, ModelConfig, SampleConfig, TrainConfig
+from seqkit.recipe.tables import TEXT_ONLY, DataConfig, ModelConfig, SampleConfig, SeriesConfig, TrainConfig
 from seqkit.registry import Entry
 
 if TYPE_CHECKING:
@@ -40,16 +40,25 @@ class ResolvedRecipe:
     source: Component
     tokenizer: Component
     data: DataConfig
+    series: SeriesConfig | None
+    """None for a recipe for text; else `tokenizer`, `data` and `sample` are not used."""
     cell: Component
     model: ModelConfig
     train: TrainConfig
     sample: SampleConfig
 
+    def components(self) -> dict[str, Component]:
+        """Those that are used, by kind."""
+        used = {"source": self.source, "tokenizer": self.tokenizer, "cell": self.cell}
+        return {kind: part for kind, part in used.items() if self.series is None or kind not in TEXT_ONLY}
+
     def tables(self) -> dict[str, Any]:
         """As TOML has it: plain values; a key without a value is left out."""
         tables: dict[str, Any] = {"description": self.description} if self.description else {}
-        for name in ("source", "tokenizer", "data", "cell", "model", "train", "sample"):
+        for name in ("source", "tokenizer", "data", "series", "cell", "model", "train", "sample"):
             table = getattr(self, name)
+            if table is None or (self.series is not None and name in TEXT_ONLY):
+                continue
             if isinstance(table, Component):
                 tables[name] = {"use": table.use, **table.config.model_dump(exclude_none=True)}
             else:

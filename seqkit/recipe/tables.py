@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from seqkit.plugin import Config
+
+
+def _check_split(split: tuple[float, float, float]) -> tuple[float, float, float]:
+    train, validation, test = split
+    if not train > 0 or validation < 0 or test < 0 or not abs(train + validation + test - 1) <= 1e-6:
+        raise ValueError("should be three fractions that sum to 1, the first greater than 0")
+    return split
 
 
 class DataConfig(Config):
@@ -20,13 +27,49 @@ class DataConfig(Config):
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the hash that assigns documents to splits."""
 
-    @field_validator("split")
+    _check_split = field_validator("split")(_check_split)
+
+
+class SeriesConfig(Config):
+    """`[series]`: what is read and predicted of prices; a recipe that has this table is one for series."""
+
+    target: Literal["return", "price"] = "return"
+    """The log return of the next row; or its price, which a test lifts out of all that was trained on."""
+    lags: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=list)
+    """Returns of so many rows before, beside that of the row itself."""
+    sums: list[Annotated[int, Field(ge=2, le=10_000)]] = Field(default_factory=list)
+    """Sums of the last so many returns."""
+    volatilities: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=list)
+    """Root mean squares of the last so many returns; 1 is the size of the last one."""
+    volume: bool = False
+    """The change of the log volume."""
+    range: bool = False
+    """The log of high over low."""
+    calendar: bool = False
+    """Weekday and month."""
+    horizon: int = Field(default=1, ge=1, le=1000)
+    """Rows ahead that the report judges."""
+    split: tuple[float, float, float] = Field(default=(0.7, 0.1, 0.2), strict=False)
+    """Fractions of the dates that are train, validation and test, in order of time."""
+    validation_from: str | None = None
+    """The date where validation begins, in place of its fraction."""
+    test_from: str | None = None
+    """The date where the test begins, in place of its fraction."""
+    paths: int = Field(default=200, ge=10)
+    """Sampled from every row that is judged, for more than one row ahead."""
+
+    _check_split = field_validator("split")(_check_split)
+
+    @field_validator("horizon")
     @classmethod
-    def _check_split(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
-        train, validation, test = split
-        if not train > 0 or validation < 0 or test < 0 or not abs(train + validation + test - 1) <= 1e-6:
-            raise ValueError("should be three fractions that sum to 1, the first greater than 0")
-        return split
+    def _check_horizon(cls, horizon: int, info: ValidationInfo) -> int:
+        of_the_file = [name for name in ("volume", "range", "calendar") if info.data.get(name)]
+        if horizon > 1 and of_the_file:
+            raise ValueError(
+                f"a path of several rows is sampled row by row, and {of_the_file[0]} does not follow from "
+                f"sampled returns (series.{of_the_file[0]}=false leaves it out); should be 1"
+            )
+        return horizon
 
 
 class ModelConfig(Config):
@@ -37,12 +80,17 @@ class ModelConfig(Config):
     encoder: Literal["one_hot", "embedding", "raw"] = "one_hot"
     embedding_size: int = Field(default=64, ge=1)
     """Features of the embedding; used with that encoder only."""
-    head: Literal["linear", "none"] = "linear"
+    head: Literal["linear", "none", "point", "gaussian", "student_t", "quantile"] = "linear"
+    """Of text: `linear`, or `none`, where the cell gives the logits. Of series: one of the others."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """After the encoder (not of one-hot rows), between layers and before the head."""
     encoder_dropout: float | None = Field(default=None, ge=0, lt=1)
     """After the encoder, where it should be another one."""
     engine: Literal["auto", "loop", "fused", "compiled"] = "auto"
+
+
+TEXT_HEADS = ("linear", "none")
+SERIES_HEADS = ("point", "gaussian", "student_t", "quantile")
 
 
 class TrainConfig(Config):
@@ -101,8 +149,11 @@ class SampleConfig(Config):
 
 TABLES: dict[str, type[Config]] = {
     "data": DataConfig,
+    "series": SeriesConfig,
     "model": ModelConfig,
     "train": TrainConfig,
     "sample": SampleConfig,
 }
 COMPONENTS = ("source", "tokenizer", "cell")
+TEXT_ONLY = ("tokenizer", "data", "sample")
+"""Tables that a recipe for series has not."""

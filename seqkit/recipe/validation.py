@@ -13,7 +13,7 @@ from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, di
 from seqkit.plugin import Config
 from seqkit.recipe.draft import Draft
 from seqkit.recipe.resolved import Component, ResolvedRecipe
-from seqkit.recipe.tables import COMPONENTS, TABLES
+from seqkit.recipe.tables import COMPONENTS, SERIES_HEADS, TABLES, TEXT_HEADS, TEXT_ONLY, ModelConfig
 from seqkit.registry import Registry
 
 AConfig = TypeVar("AConfig", bound=Config)
@@ -63,15 +63,46 @@ def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple
         faults.append(
             f"description: should be a string, got {description!r}{_where(draft, '', 'description')}"
         )
-    draft.tables.setdefault("tokenizer", {"use": "char"})
+    is_series = "series" in draft.tables
+    _complete(draft, is_series, faults)
     parts = {kind: _component(draft, registry, kind, faults) for kind in COMPONENTS}
     parts |= {
         table: _table(draft, table, config, draft.tables.get(table, {}), faults)
         for table, config in TABLES.items()
     }
+    if not is_series:
+        parts["series"] = None
+    if isinstance(parts["model"], ModelConfig):
+        faults += _misfits(parts["model"], is_series)
     if faults:
         raise RecipeError(f"recipe {draft.default_place.says or name}", faults)
     return ResolvedRecipe(name=name, description=description, overrides=overrides, **parts)
+
+
+def _complete(draft: Draft, is_series: bool, faults: list[str]) -> None:
+    """Fill in what follows from the kind of the recipe, and see what does not belong to it."""
+    if is_series:
+        faults += [
+            f"[{table}]: belongs to recipes for text, and this one has a [series] table{_where(draft, table)}"
+            for table in TEXT_ONLY
+            if table in draft.tables
+        ]
+        model = draft.tables.setdefault("model", {})
+        if isinstance(model, dict):
+            model.setdefault("encoder", "raw")
+            model.setdefault("head", "student_t")
+    draft.tables.setdefault("tokenizer", {"use": "char"})
+
+
+def _misfits(model: ModelConfig, is_series: bool) -> list[str]:
+    """What of `[model]` does not go with the kind of the recipe."""
+    kind, heads = ("series", SERIES_HEADS) if is_series else ("text", TEXT_HEADS)
+    faults = []
+    if model.head not in heads:
+        faults.append(f"model.head: {model.head!r} is not for {kind}; there: {', '.join(heads)}")
+    if is_series and model.encoder != "raw":
+        faults.append(f"model.encoder: {model.encoder!r} is for text; series are read 'raw'")
+    return faults
 
 
 def _component(draft: Draft, registry: Registry, kind: str, faults: list[str]) -> Any:

@@ -66,7 +66,24 @@ class SamplesConfig(SourceConfig):
     """Data that is on every machine already."""
 
     name: str = "python-docs"
-    """`python-docs`, the Python language reference, or `python-identifiers`, names in its library."""
+    """`python-docs`, the language reference; `python-identifiers`, names in its library; or `stocks`."""
+    symbol: str | list[str] | None = None
+    """Of `stocks`: AAPL, FB, GOOG, IBM or MSFT, or several of them; all by default."""
+
+
+class SyntheticConfig(SourceConfig):
+    """Simulated prices, whose law is known: what can be forecast of them, and what cannot."""
+
+    process: Literal["random_walk", "ar1", "garch"] = "random_walk"
+    """Log returns that are independent; that remember the last one; or whose volatility does."""
+    rows: int = Field(default=3000, ge=2)
+    sigma: float = Field(default=0.01, gt=0)
+    """Standard deviation of the innovations of the log return; of `garch`, of the returns in the long run."""
+    phi: float = Field(default=0.5, gt=-1, lt=1)
+    """Of `ar1`: the share of the last return in the next one."""
+    symbols: int = Field(default=1, ge=1)
+    """How many series, each drawn on its own."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
 
 class PricesConfig(SourceConfig):
@@ -149,10 +166,11 @@ def seqkit_tokenizers() -> list[TokenizerPlugin]:
 
 @hookimpl
 def seqkit_sources() -> list[SourcePlugin]:
-    """Text files, prices, samples and Hugging Face datasets."""
+    """Text files, prices, simulated prices, samples and Hugging Face datasets."""
     return [
         SourcePlugin("text", TextConfig, "seqkit.sources:TextFiles"),
         SourcePlugin("prices", PricesConfig, "seqkit.sources.prices:Prices"),
+        SourcePlugin("synthetic", SyntheticConfig, "seqkit.sources.synthetic:Synthetic"),
         SourcePlugin("samples", SamplesConfig, "seqkit.sources.samples:open_sample"),
         SourcePlugin("hf", HubConfig, "seqkit.sources.hub:HubDataset"),
     ]

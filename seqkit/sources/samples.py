@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from seqkit.errors import SourceError, UnknownNameError
 from seqkit.fingerprint import fingerprint
-from seqkit.sources.base import Piece, TextSource, cut_document
+from seqkit.sources.base import Piece, Source, TextSource, cut_document
 
 REPEATED_FROM = 60  # characters; a shorter paragraph ("For example:") may repeat in honest text
 
@@ -73,13 +74,51 @@ class PythonIdentifiers(TextSource):
         return read_identifiers()
 
 
-SAMPLES: dict[str, type[TextSource]] = {"python-docs": PythonDocs, "python-identifiers": PythonIdentifiers}
+def open_stocks(symbol: str | Sequence[str] | None = None) -> Source:
+    """Daily prices of AAPL, FB, GOOG, IBM and MSFT, 2000 (or later) to 2013: public domain.
+
+    They are read out of the installed package bokeh-sampledata, which is not imported: it brings the data of
+    Quandl's WIKI, and says so in its notice.
+
+    Args:
+        symbol: one of them, or several; all by default.
+    Raises:
+        SourceError: the package is not installed.
+    """
+    from seqkit.sources.prices import Prices
+
+    try:
+        path = distribution("bokeh-sampledata").locate_file("bokeh_sampledata/_data/stocks.csv.gz")
+    except PackageNotFoundError:
+        path = None
+    if path is None or not Path(str(path)).is_file():
+        raise SourceError(
+            "the sample 'stocks' is in the package bokeh-sampledata, which is not installed here.\n"
+            "  pip install 'seqkit[samples]', or give a price file: seqkit run stocks --data FILE.csv"
+        )
+    return Prices(str(path), symbol=symbol, panel=symbol is None)
 
 
-def open_sample(name: str) -> TextSource:
-    """The sample by that name."""
+SAMPLES: dict[str, Callable[[], Source]] = {
+    "python-docs": PythonDocs,
+    "python-identifiers": PythonIdentifiers,
+    "stocks": open_stocks,
+}
+
+
+def open_sample(name: str, symbol: str | Sequence[str] | None = None) -> Source:
+    """The sample by that name; `symbol` is for `stocks` alone.
+
+    Raises:
+        UnknownNameError: there is none.
+        SourceError: it is not on this machine, or has no symbols.
+    """
     if name not in SAMPLES:
         raise UnknownNameError("sample", name, SAMPLES)
+    if name == "stocks":
+        return open_stocks(symbol)
+    if symbol is not None:
+        raise SourceError(f"the sample {name!r} has no symbols; leave source.symbol out (~source.symbol).")
     return SAMPLES[name]()
 
 

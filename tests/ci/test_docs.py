@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sybil import Document, Example, Region, Sybil
 
@@ -26,6 +27,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "pl
 REDUCED = ["train.steps=12", "train.evaluate_every=6"]
 SMALLER = {
     "cells": ["--steps", "6", "--seeds", "2", "--parameters", "20000"],
+    "controls": ["--rows", "400", "--series", "1", "--walks", "1"],
     "data": ["--megabytes", "2"],
     "engine": ["rnn", "--shape", "8x6x16", "--repeats", "2"],
     "generate": ["rnn", "--tokens", "10", "--repeats", "1"],
@@ -80,6 +82,17 @@ def run_line(words: list[str], line: str, environment: Environment) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+def prices(rows: int) -> str:
+    """A price file of one symbol."""
+    dates = np.busday_offset("2020-01-01", np.arange(rows), roll="forward")
+    closes = 50 * np.exp(0.01 * np.random.default_rng(0).standard_normal(rows).cumsum())
+    lines = [
+        f"{date},{1.01 * close:.2f},{0.99 * close:.2f},{close:.2f}"
+        for date, close in zip(dates, closes, strict=True)
+    ]
+    return "\n".join(["Date,High,Low,Close", *lines]) + "\n"
+
+
 SYBIL = Sybil(parsers=[fences])
 
 
@@ -96,6 +109,8 @@ def test_every_block_runs(
     text = "".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340))
     for name in ("my.txt", "other.txt", "tinyshakespeare.txt", "names.txt"):
         Path(name).write_text(text, "utf-8")
+    for name, rows in (("my.csv", 420), ("today.csv", 430)):
+        Path(name).write_text(prices(rows), "utf-8")
     document = SYBIL.parse(page)
     document.namespace["environment"] = environment
     examples = list(document.examples())

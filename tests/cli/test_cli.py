@@ -162,7 +162,7 @@ class TestMistakes:
             ),
             (("run", "quickstart", "--data", "nowhere.txt"), "no such file: "),
             (("run", "quickstart", "train.device=warp"), "the device 'warp' cannot be used here"),
-            (("run", "quickstart", "--seeds", "1"), "1 is not in the range x>=2"),
+            (("run", "quickstart", "--seeds", "0"), "0 is not in the range x>=1"),
             (("generate", "nowhere"), "there is no run directory nowhere."),
             (("generate", "out", "a", "--temperature", "-1"), "temperature must be 0 (greedy) or greater"),
             (("score", "out", "nowhere.txt"), "no such file: nowhere.txt"),

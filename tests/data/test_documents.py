@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import seqkit
 from seqkit.cells import RNN
-from seqkit.data import DocumentSplits, Lanes, Windows, build_corpus
+from seqkit.data import DocumentSplits, Lanes, TokenStream, Windows, build_corpus
 from seqkit.errors import SourceError
 from seqkit.sources import Piece, TextSource
 from seqkit.tokenizers import CharTokenizer
@@ -97,7 +97,7 @@ def test_the_corpus_ends_every_document_and_counts_the_end_as_a_line_end() -> No
 def test_rows_start_anew_after_an_end() -> None:
     end = 9
     ids = np.array([1, 2, end, 3, end, 4, 5, 6], dtype=np.uint8)
-    lanes = Lanes(ids, lanes=1, seq_len=4, start_id=end, end_id=end)
+    lanes = Lanes(TokenStream(ids, start_id=end, end_id=end), lanes=1, seq_len=4)
     first, second = lanes
     assert first.inputs.tolist() == [[end, 1, 2, end]]
     assert first.reset is not None
@@ -105,10 +105,10 @@ def test_rows_start_anew_after_an_end() -> None:
     assert second.inputs.tolist() == [[3, end, 4, 5]]
     assert second.reset is not None
     assert second.reset.tolist() == [[False, True, False, False]]
-    (window,) = Windows(ids, batch_size=2, seq_len=8, start_id=end, end_id=end)
+    (window,) = Windows(TokenStream(ids, start_id=end, end_id=end), batch_size=2, seq_len=8)
     assert window.reset is not None
     assert window.reset.tolist() == [[True, False, False, True, False, True, False, False]]
-    plain = Windows(ids[:2], batch_size=2, seq_len=2, start_id=0, end_id=end)
+    plain = Windows(TokenStream(ids[:2], start_id=0, end_id=end), batch_size=2, seq_len=2)
     assert next(iter(plain)).reset is None
 
 
@@ -117,7 +117,9 @@ def test_a_document_is_scored_in_a_corpus_as_it_is_alone() -> None:
     tokenizer = with_end(CharTokenizer("ab"))
     model = seqkit.SequenceModel(RNN(tokenizer.vocab_size, 8), vocab_size=tokenizer.vocab_size)
     ids = build_corpus(DocumentSplits(Documents(["ab", "bba", "a"]), None), tokenizer).ids("all")
-    lanes = Lanes(ids, lanes=1, seq_len=len(ids), start_id=tokenizer.start_id, end_id=tokenizer.end_id)
+    lanes = Lanes(
+        TokenStream(ids, start_id=tokenizer.start_id, end_id=tokenizer.end_id), lanes=1, seq_len=len(ids)
+    )
     (batch,) = lanes
     with torch.no_grad():
         outputs, _ = model(batch.inputs, None, batch.reset)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqkit.data import Lanes, TextCounts, Windows
+from seqkit.data import Lanes, TextCounts, TokenStream, Windows
 from seqkit.errors import SourceError
 
 START = 99
@@ -30,7 +30,10 @@ def test_windows_count_every_position_once(size: tuple[int, int, int], shuffle: 
     length, batch_size, seq_len = size
     ids = np.arange(length, dtype=np.uint16)
     windows = Windows(
-        ids, batch_size=batch_size, seq_len=seq_len, start_id=START, shuffle_seed=3 if shuffle else None
+        TokenStream(ids, start_id=START),
+        batch_size=batch_size,
+        seq_len=seq_len,
+        shuffle_seed=3 if shuffle else None,
     )
     assert read(windows) == dict.fromkeys(range(length), 1)
     assert len(list(windows)) == len(windows) == math.ceil(math.ceil(length / seq_len) / batch_size)
@@ -41,7 +44,9 @@ def test_windows_count_every_position_once(size: tuple[int, int, int], shuffle: 
 @given(sizes)
 def test_lanes_count_every_position_once_and_go_on_where_they_were(size: tuple[int, int, int]) -> None:
     length, lanes, seq_len = size
-    batches = Lanes(np.arange(length, dtype=np.uint16), lanes=lanes, seq_len=seq_len, start_id=START)
+    batches = Lanes(
+        TokenStream(np.arange(length, dtype=np.uint16), start_id=START), lanes=lanes, seq_len=seq_len
+    )
     assert read(batches) == dict.fromkeys(range(length), 1)
     assert len(list(batches)) == len(batches)
     assert batches.lanes == min(lanes, max(1, length // seq_len))
@@ -65,7 +70,7 @@ def test_the_order_is_a_function_of_seed_epoch_and_step() -> None:
     ids = np.arange(500, dtype=np.uint16)
 
     def windows(seed: int) -> Windows:
-        return Windows(ids, batch_size=4, seq_len=10, start_id=START, shuffle_seed=seed)
+        return Windows(TokenStream(ids, start_id=START), batch_size=4, seq_len=10, shuffle_seed=seed)
 
     one, same, other = windows(1), windows(1), windows(2)
     one.set_epoch(3)
@@ -80,14 +85,16 @@ def test_the_order_is_a_function_of_seed_epoch_and_step() -> None:
 
 def test_the_random_stream_of_training_is_not_touched() -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
-    windows = Windows(np.arange(500, dtype=np.uint16), batch_size=4, seq_len=10, start_id=0, shuffle_seed=1)
+    windows = Windows(
+        TokenStream(np.arange(500, dtype=np.uint16), start_id=0), batch_size=4, seq_len=10, shuffle_seed=1
+    )
     list(windows)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]
 
 
 def test_the_last_window_is_padded_and_masked() -> None:
-    windows = Windows(np.arange(25, dtype=np.uint8), batch_size=2, seq_len=10, start_id=START)
+    windows = Windows(TokenStream(np.arange(25, dtype=np.uint8), start_id=START), batch_size=2, seq_len=10)
     first, last = windows
     assert first.mask is None
     assert last.mask is not None
@@ -96,7 +103,7 @@ def test_the_last_window_is_padded_and_masked() -> None:
 
 
 def test_batches_are_time_major_in_memory() -> None:
-    batch = Lanes(np.arange(100, dtype=np.uint8), lanes=4, seq_len=10, start_id=START).batch(0)
+    batch = Lanes(TokenStream(np.arange(100, dtype=np.uint8), start_id=START), lanes=4, seq_len=10).batch(0)
     assert batch.inputs.dtype == torch.int64
     assert batch.inputs.t().is_contiguous()
     assert batch.targets.t().is_contiguous()
@@ -104,7 +111,9 @@ def test_batches_are_time_major_in_memory() -> None:
 
 def test_metrics_are_in_bits_of_the_text() -> None:
     counts = TextCounts(tokens=100, characters=300, bytes=400, unknown_characters=2)
-    batches = Lanes(np.arange(100, dtype=np.uint8), lanes=4, seq_len=10, start_id=0, counts=counts)
+    batches = Lanes(
+        TokenStream(np.arange(100, dtype=np.uint8), start_id=0, counts=counts), lanes=4, seq_len=10
+    )
     metrics = batches.metrics(math.log(8))
     bits = 100 * 3 + 2 * math.log2(1_114_112)
     assert metrics == pytest.approx(
@@ -114,6 +123,6 @@ def test_metrics_are_in_bits_of_the_text() -> None:
 
 def test_no_text_is_told() -> None:
     with pytest.raises(SourceError, match="the split has no text"):
-        Windows(np.arange(0, dtype=np.uint8), batch_size=1, seq_len=1, start_id=0)
+        Windows(TokenStream(np.arange(0, dtype=np.uint8), start_id=0), batch_size=1, seq_len=1)
     with pytest.raises(SourceError, match="the split has no text"):
-        Lanes(np.arange(0, dtype=np.uint8), lanes=1, seq_len=1, start_id=0)
+        Lanes(TokenStream(np.arange(0, dtype=np.uint8), start_id=0), lanes=1, seq_len=1)

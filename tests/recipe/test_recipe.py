@@ -165,7 +165,7 @@ class TestOverrides:
     def test_use_starts_the_table_afresh(self, caplog: pytest.LogCaptureFixture) -> None:
         recipe = Recipe.load(write(SMALL)).override(["source.use=samples"])
         with caplog.at_level(logging.INFO):
-            assert recipe.resolve().source.options() == {"name": "python-docs"}
+            assert recipe.resolve().source.options() == {"name": "python-docs", "symbol": None}
         assert "[source] use = 'samples' does not know path: dropped" in caplog.text
 
     def test_the_same_use_keeps_the_table(self) -> None:

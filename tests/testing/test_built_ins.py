@@ -48,3 +48,28 @@ def test_samples() -> None:
     report = run_checks(case)
     assert report.passed, report
     assert report.summary == "13 of 13 checks ran, 12 passed, 1 failed as expected"
+
+
+def test_the_stocks() -> None:
+    case = SourceCase(
+        "samples",
+        name="stocks",
+        missing={"name": "stocks", "symbol": "NONE"},
+        expected_failures={"fingerprint_follows_the_data": "the prices are inside an installed package"},
+    )
+    report = run_checks(case)
+    assert report.passed, report
+
+
+def test_synthetic() -> None:
+    case = SourceCase(
+        "synthetic",
+        rows=60,
+        symbols=2,
+        expected_failures={
+            "fingerprint_follows_the_data": "the prices follow from the settings",
+            "missing_data": "there is nothing that could be missing",
+        },
+    )
+    report = run_checks(case)
+    assert report.passed, report

@@ -9,7 +9,7 @@ import torch
 
 from seqkit import Cell, SequenceModel, Trainer
 from seqkit.cells import RNN, Stacked
-from seqkit.data import Lanes
+from seqkit.data import Lanes, TokenStream
 
 V = 7
 IDS = ((np.arange(2000) ** 2 // 3 + np.arange(2000) // 5) % V).astype(np.uint8)
@@ -79,5 +79,5 @@ def test_the_first_twenty_losses_are_the_golden_ones(name: str) -> None:
     model = SequenceModel(CELLS[name](), vocab_size=V)
     deterministic_weights(model)
     trainer = Trainer(model, torch.optim.AdamW(model.parameters(), lr=0.01), state="carry")
-    history = trainer.fit(Lanes(IDS, lanes=8, seq_len=10, start_id=0), steps=20)
+    history = trainer.fit(Lanes(TokenStream(IDS, start_id=0), lanes=8, seq_len=10), steps=20)
     assert list(history.losses) == pytest.approx(GOLDEN[name], abs=1e-4)

@@ -6,7 +6,7 @@ import torch
 
 from seqkit import SequenceModel
 from seqkit.cells import RNN
-from seqkit.data import Lanes, Windows
+from seqkit.data import Lanes, TokenStream, Windows
 from seqkit.training import intervals
 from seqkit.training.evaluation import evaluate
 from seqkit.training.intervals import LossSlices
@@ -28,9 +28,9 @@ def test_the_slices_are_in_the_order_of_the_text(
     """A model that knows one half of the text better: the slices of the halves have two levels."""
     ids = np.concatenate([IDS[:3000], np.zeros(3007, np.uint8)])
     data = (
-        Windows(ids, batch_size=4, seq_len=seq_len, start_id=0)
+        Windows(TokenStream(ids, start_id=0), batch_size=4, seq_len=seq_len)
         if state == "reset"
-        else Lanes(ids, lanes=4, seq_len=seq_len, start_id=0)
+        else Lanes(TokenStream(ids, start_id=0), lanes=4, seq_len=seq_len)
     )
     with torch.no_grad():
         model.head.projection.bias[0] = 3.0
@@ -50,14 +50,16 @@ def test_the_slices_are_in_the_order_of_the_text(
 
 
 def test_the_loss_is_that_without_slices(model: SequenceModel) -> None:
-    data = Lanes(IDS, lanes=16, seq_len=50, start_id=0)
+    data = Lanes(TokenStream(IDS, start_id=0), lanes=16, seq_len=50)
     with_slices = evaluate(model, data, state="carry", slices=LossSlices(True))
     assert with_slices == pytest.approx(evaluate(model, data, state="carry"))
 
 
 def test_the_interval_is_around_the_loss_and_as_wide_as_the_noise(model: SequenceModel) -> None:
     slices = LossSlices(True)
-    loss = evaluate(model, Lanes(IDS, lanes=4, seq_len=50, start_id=0), state="carry", slices=slices)["loss"]
+    loss = evaluate(
+        model, Lanes(TokenStream(IDS, start_id=0), lanes=4, seq_len=50), state="carry", slices=slices
+    )["loss"]
     low, high = slices.interval_95(loss)
     assert low < loss < high
     with torch.no_grad():
@@ -70,8 +72,10 @@ def test_the_interval_is_around_the_loss_and_as_wide_as_the_noise(model: Sequenc
 
 def test_a_short_text_or_a_diverged_model_has_none(model: SequenceModel) -> None:
     slices = LossSlices(False)
-    loss = evaluate(model, Windows(IDS[:90], batch_size=2, seq_len=10, start_id=0), slices=slices)["loss"]
+    loss = evaluate(
+        model, Windows(TokenStream(IDS[:90], start_id=0), batch_size=2, seq_len=10), slices=slices
+    )["loss"]
     assert slices.interval_95(loss) is None
     slices = LossSlices(False)
-    evaluate(model, Windows(IDS, batch_size=2, seq_len=100, start_id=0), slices=slices)
+    evaluate(model, Windows(TokenStream(IDS, start_id=0), batch_size=2, seq_len=100), slices=slices)
     assert slices.interval_95(float("nan")) is None

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from seqkit import Batch, Cell, SequenceModel, Trainer
 from seqkit.cells import RNN
-from seqkit.data import Lanes, Windows
+from seqkit.data import Lanes, TokenStream, Windows
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 
 V = 5
@@ -26,11 +26,11 @@ def make_trainer(model: SequenceModel | None = None, **options: object) -> Train
 
 
 def lanes(**options: int) -> Lanes:
-    return Lanes(IDS, **{"lanes": 4, "seq_len": 10, "start_id": 0, **options})
+    return Lanes(TokenStream(IDS, start_id=0), **{"lanes": 4, "seq_len": 10, **options})
 
 
 def windows() -> Windows:
-    return Windows(IDS, batch_size=4, seq_len=10, start_id=0, shuffle_seed=0)
+    return Windows(TokenStream(IDS, start_id=0), batch_size=4, seq_len=10, shuffle_seed=0)
 
 
 def weights_of(trainer: Trainer) -> list[torch.Tensor]:

@@ -48,13 +48,14 @@ def seqkit_step_finished(run: Run, step: int, metrics: Mapping[str, Any]) -> Non
 
 @hookimpl
 def seqkit_evaluated(run: Run, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-    """Log the scalars of an evaluation, and a sample of the text that the model makes of it."""
+    """Log the scalars of an evaluation, and of a run on text a sample of what the model makes of it."""
     writer = _writers[run.path]
     for name in ("loss", "bits_per_char", "perplexity"):
         if name in metrics:
             writer.add_scalar(f"{split}/{name}", metrics[name], step)
-    prompt = run.recipe.sample.prompt
-    writer.add_text("sample", _as_block(prompt + run.generate(max_tokens=SAMPLE_TOKENS)), step)
+    if hasattr(run, "generate"):  # a run on series has no text
+        prompt = run.recipe.sample.prompt
+        writer.add_text("sample", _as_block(prompt + run.generate(max_tokens=SAMPLE_TOKENS)), step)
 
 
 @hookimpl

@@ -15,6 +15,7 @@ from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Series, SeriesSource
 from seqkit.sources.compressed import open_bytes, read_bytes
+from seqkit.sources.prices.columns import role_of
 from seqkit.sources.prices.numbers import Decimal
 from seqkit.sources.prices.options import Options
 from seqkit.sources.prices.reader import read_table
@@ -59,8 +60,10 @@ class Prices(SeriesSource):
         table = read_table(self.path, self._options)
         if len(table.symbols) > 1 and not self.panel and not self._options.symbols:
             raise several_symbols(self.path, table.symbols)
+        adjusted = role_of(table.price_column) == "adj_close"
         for finding in table.findings:
-            if finding.severity == "warning":
+            # A split that only the close is not adjusted for does not touch an adjusted price.
+            if finding.severity == "warning" and not (adjusted and finding.kind == "likely-split"):
                 logger.warning("%s: %s", self.path, finding.message)
         return table
 

@@ -1,4 +1,4 @@
-"""Pictures, from plain metrics."""
+"""Pictures of training: losses, cells and recipes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 
-def plot_loss(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+def plot_loss(
+    rows: Sequence[Mapping[str, Any]], path: Path, title: str, unit: str = "nats per token"
+) -> None:
     """Training and validation loss over steps, as a PNG.
 
     Args:
         rows: of `metrics.jsonl`: `step`, `split`, `loss`.
         path: of the file.
         title: what was trained.
+        unit: of the loss.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -29,7 +32,7 @@ def plot_loss(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None
             steps, losses = zip(*points, strict=True)
             lowest = f", lowest {min(losses):.3f}" if split == "validation" else ""
             axes.plot(steps, losses, label=f"{split}{lowest}", **style)
-    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    axes.set(xlabel="step", ylabel=f"loss ({unit})")
     axes.set_title(title, parse_math=False)  # a "$" in a description is a dollar
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)

@@ -1,38 +1,15 @@
-"""Heads: from what a cell gives to a prediction, its loss, and a draw from it."""
+"""A prediction over a vocabulary."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqkit.errors import ContractError, SamplingError, UnknownNameError
-
-
-class Head(nn.Module, ABC):
-    """The last part of a model. `output_size` is the last dimension of what `forward` gives."""
-
-    output_size: int
-
-    @abstractmethod
-    def forward(self, hidden: Tensor) -> Tensor:
-        """The prediction for each hidden vector, `(..., hidden)` to `(..., output_size)`: logits, or
-        the parameters of a distribution."""
-
-    @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What each prediction costs, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
-
-    @abstractmethod
-    def sample(
-        self, outputs: Tensor, generator: torch.Generator | None = None, *args: Any, **options: Any
-    ) -> Tensor:
-        """Draw the next target for each prediction, `(..., output_size) -> (...)`."""
+from seqkit.errors import SamplingError
+from seqkit.heads.base import Head, full_precision
 
 
 class CategoricalHead(Head):
@@ -99,11 +76,6 @@ class CategoricalHead(Head):
         return drawn.view(outputs.shape[:-1])
 
 
-def full_precision(outputs: Tensor) -> Tensor:
-    """Half precision as float32, anything else as it is: a loss needs the digits."""
-    return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
-
-
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
     """Raise SamplingError where an option is out of its range."""
     if not 0 <= temperature < float("inf"):
@@ -112,34 +84,3 @@ def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -
         raise SamplingError(f"top_k must be 1 or greater, got {top_k}.")
     if top_p is not None and not 0 < top_p <= 1:
         raise SamplingError(f"top_p must be greater than 0 and at most 1, got {top_p}.")
-
-
-def linear_head(input_size: int, output_size: int) -> Head:
-    """Logits from a linear layer."""
-    return CategoricalHead(nn.Linear(input_size, output_size), output_size)
-
-
-def no_head(input_size: int, output_size: int) -> Head:
-    """The cell's own output is the logits.
-
-    Raises:
-        ContractError: the cell's output has another size.
-    """
-    if input_size != output_size:
-        raise ContractError(
-            f"head 'none' takes the cell's output as the prediction, so it must have {output_size} features; "
-            f"it has {input_size}.\n  Give the cell output_size={output_size}, or use head 'linear'."
-        )
-    return CategoricalHead(nn.Identity(), output_size)
-
-
-HEADS: Final[dict[str, Callable[[int, int], Head]]] = {"linear": linear_head, "none": no_head}
-
-
-def make_head(head: str | Head, input_size: int, output_size: int) -> Head:
-    """The head by that name, for a cell that gives `input_size` features; a Head is returned as it is."""
-    if isinstance(head, Head):
-        return head
-    if head not in HEADS:
-        raise UnknownNameError("head", head, HEADS)
-    return HEADS[head](input_size, output_size)

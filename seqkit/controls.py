@@ -1,0 +1,98 @@
+"""Control runs: a recipe on simulated random walks, where there is nothing to find.
+
+A recipe, or a tool, that "beats" the naive forecast there would beat it anywhere.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from seqkit import rundir
+from seqkit.recipe import ResolvedRecipe
+from seqkit.run import SeriesRun, train
+
+WALKS = 20
+SUSPICIOUS = 4
+"""Of 20 walks: where so many beat naive, the report is not to be trusted."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the control runs said."""
+
+    walks: int
+    verdicts: dict[str, int]
+    """How many beat, tied with and lost to the naive forecast, one row ahead."""
+    ratios: list[float]
+    """The error over naive's, walk by walk."""
+    trustworthy: bool
+    """Whether fewer than a fifth of the walks were beaten."""
+
+
+def run_controls(
+    recipe: ResolvedRecipe,
+    *,
+    rows: int,
+    sigma: float,
+    walks: int = WALKS,
+    plugins: Sequence[Any] = (),
+    on_walk: Callable[[int, str], None] = lambda walk, verdict: None,
+) -> Control:
+    """Train a recipe on random walks, one seed each, and judge it on their test splits.
+
+    Args:
+        recipe: for series; its source is replaced.
+        rows: of each walk.
+        sigma: of their log returns.
+        walks: how many, with the seeds 0, 1, ...
+        plugins: see `seqkit.train`.
+        on_walk: is told each verdict.
+    Raises:
+        RecipeError: the recipe reads columns that a walk has not.
+    """
+    verdicts = {"beats": 0, "ties": 0, "loses": 0}
+    ratios = []
+    for walk in range(walks):
+        skill = judge_synthetic(recipe, rows=rows, sigma=sigma, seed=walk, plugins=plugins)
+        verdicts[skill.verdict] += 1
+        ratios.append(skill.errors["naive"].ratio)
+        on_walk(walk, skill.verdict)
+    trustworthy = verdicts["beats"] * WALKS < SUSPICIOUS * walks
+    return Control(walks, verdicts, ratios, trustworthy)
+
+
+def judge_synthetic(
+    recipe: ResolvedRecipe,
+    *,
+    process: str = "random_walk",
+    rows: int,
+    sigma: float,
+    seed: int,
+    plugins: Sequence[Any] = (),
+) -> Any:
+    """The skill one row ahead of a recipe that is trained on simulated prices; the run is thrown away."""
+    changed = recipe.override(
+        [
+            "source.use=synthetic",
+            f"source.process={process}",
+            f"source.rows={rows}",
+            f"source.sigma={sigma!r}",
+            f"source.seed={seed}",
+            "series.horizon=1",
+            *(f"~series.{key}" for key in ("validation_from", "test_from") if getattr(recipe.series, key)),
+            *(f"series.{key}=false" for key in ("volume", "range", "calendar")),
+        ]
+    )
+    with tempfile.TemporaryDirectory(prefix="seqkit-control-") as folder:
+        run = train(changed, Path(folder) / "run", plugins=plugins)
+        assert isinstance(run, SeriesRun)  # a synthetic source gives series
+        return run.evaluate("test", count=False).horizons[0]
+
+
+def write_control(path: Path, control: Control) -> None:
+    """Keep it in a run's directory, for its reports to show."""
+    rundir.write_json(path / rundir.CONTROL, asdict(control))

@@ -1,0 +1,64 @@
+"""Splits by date: one training, one validation and one test period, the same for all symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.data.series.rows import SymbolRows
+from seqkit.errors import SourceError
+
+Dates: TypeAlias = NDArray[np.datetime64]
+SplitName: TypeAlias = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The two dates that part the splits. A row belongs to a split by the date of what it predicts."""
+
+    validation_from: np.datetime64
+    test_from: np.datetime64
+
+    def split_of(self, dates: Dates) -> NDArray[np.int8]:
+        """0 for training, 1 for validation, 2 for test, by date."""
+        return (dates >= self.validation_from).astype(np.int8) + (dates >= self.test_from).astype(np.int8)
+
+    def to_json(self) -> dict[str, str]:
+        """ISO dates."""
+        return {"validation_from": str(self.validation_from), "test_from": str(self.test_from)}
+
+
+def choose_cuts(
+    symbols: Sequence[SymbolRows],
+    fractions: tuple[float, float, float],
+    validation_from: str | None = None,
+    test_from: str | None = None,
+) -> Cuts:
+    """The dates where validation and test begin.
+
+    Args:
+        symbols: all that the model is trained on.
+        fractions: of the dates at which any of them has a row to predict.
+        validation_from, test_from: ISO dates, in place of the fractions.
+    Raises:
+        SourceError: a date is not one, or the test begins before the validation.
+    """
+    dates = np.unique(np.concatenate([symbol.target_dates for symbol in symbols]))
+    train, validation, _ = fractions
+    ends = (train, train + validation)
+    found = [dates[min(round(end * len(dates)), len(dates) - 1)] for end in ends]
+    for place, given in enumerate((validation_from, test_from)):
+        if given is not None:
+            try:
+                found[place] = np.datetime64(given)
+            except ValueError:
+                key = ("series.validation_from", "series.test_from")[place]
+                raise SourceError(f"{key}={given!r} is not a date such as 2012-12-31.") from None
+    if found[0] > found[1]:
+        raise SourceError(f"the test split begins at {found[1]}, before the validation split, at {found[0]}.")
+    return Cuts(*found)

@@ -1,0 +1,195 @@
+"""From series to what a model is trained and tested on."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seqkit.data.batches import Batch
+from seqkit.data.series.dates import SPLITS, SplitName, choose_cuts
+from seqkit.data.series.features import Features
+from seqkit.data.series.rows import SymbolRows, make_rows
+from seqkit.data.series.scaling import Scaler, fit_scale
+from seqkit.data.series.stream import RowStream
+from seqkit.data.series.targets import Target
+from seqkit.errors import SourceError, did_you_mean
+from seqkit.sources.base import Series
+
+logger = logging.getLogger(__name__)
+
+MIN_JUDGED = 20
+"""Rows that a split which is judged has at least."""
+
+
+@dataclass(frozen=True)
+class PreparedSeries:
+    """Rows of all symbols, and the scaler that was fitted on the training ones."""
+
+    symbols: tuple[SymbolRows, ...]
+    scaler: Scaler
+    features: Features
+    target: Target
+
+    @cached_property
+    def inputs(self) -> tuple[NDArray[np.float32], ...]:
+        """What the model reads of each symbol, `(rows - first, features)`: from row `first` on."""
+        return tuple(
+            self.scaler.symbols[rows.name].features(rows.features[rows.first :]) for rows in self.symbols
+        )
+
+    def counts(self, split: SplitName) -> dict[str, int]:
+        """How many rows of each symbol are predicted in a split."""
+        wanted = SPLITS.index(split)
+        return {
+            rows.name: int((self.scaler.cuts.split_of(rows.target_dates) == wanted).sum())
+            for rows in self.symbols
+        }
+
+    def training_stream(self) -> RowStream:
+        """The rows that predict training rows, one symbol after the other."""
+        counts = self.counts("train")
+        inputs = [values[: counts[rows.name]] for values, rows in zip(self.inputs, self.symbols, strict=True)]
+        targets = [self._targets(rows)[: counts[rows.name]] for rows in self.symbols]
+        reset = [np.arange(len(values)) == 0 for values in targets]
+        return RowStream(np.concatenate(inputs), np.concatenate(targets), np.concatenate(reset))
+
+    def reading(self, split: SplitName) -> Batch:
+        """A row of the batch a symbol, read from its beginning to the end of a split, which alone counts."""
+        last = SPLITS.index(split)
+        splits = [self.scaler.cuts.split_of(rows.target_dates) for rows in self.symbols]
+        lengths = [int((found <= last).sum()) for found in splits]
+        shape = max(lengths), len(lengths)
+        inputs = np.zeros((*shape, len(self.features.names)), dtype=np.float32)  # (T, B, features)
+        targets, counted = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
+        for row, length in enumerate(lengths):
+            inputs[:length, row] = self.inputs[row][:length]
+            targets[:length, row] = self._targets(self.symbols[row])[:length]
+            counted[:length, row] = splits[row][:length] == last
+        return Batch(
+            torch.from_numpy(inputs).transpose(0, 1),
+            torch.from_numpy(targets).t(),
+            torch.from_numpy(counted).t(),
+        )
+
+    def _targets(self, rows: SymbolRows) -> NDArray[np.float32]:
+        """What is predicted from row `first` on, `(rows - first - 1,)`."""
+        return self.scaler.symbols[rows.name].target(rows.values[rows.first + 1 :])
+
+
+def prepare_series(
+    series: Iterable[Series],
+    features: Features,
+    target: Target,
+    *,
+    fractions: tuple[float, float, float],
+    validation_from: str | None = None,
+    test_from: str | None = None,
+    seq_len: int = 1,
+    horizon: int = 1,
+    scaler: Scaler | None = None,
+) -> PreparedSeries:
+    """Rows, dates of the splits, and the scaler.
+
+    Args:
+        series: of the source.
+        features: what the model reads.
+        target: what it predicts.
+        fractions, validation_from, test_from: see `choose_cuts`.
+        seq_len: rows that a symbol's training split has at least.
+        horizon: rows ahead that are judged.
+        scaler: that of a run, for data that it reads later: nothing is fitted, and the dates are its own.
+    Raises:
+        SourceError: a symbol has too few rows, or is unknown to the scaler.
+    """
+    symbols = tuple(make_rows(one, features, target) for one in series)
+    if not symbols:
+        raise SourceError("the source has no series.")
+    if scaler is not None:
+        return PreparedSeries(_as_known(symbols, scaler, features), scaler, features, target)
+    needed = (seq_len, *(horizon - 1 + MIN_JUDGED if share > 0 else 0 for share in fractions[1:]))
+    short = [rows for rows in symbols if len(rows) <= features.lookback + 1]
+    if short:
+        raise SourceError(_too_few(short[0], symbols, features, needed, (0, 0, 0), fractions))
+    cuts = choose_cuts(symbols, fractions, validation_from, test_from)
+    for rows in symbols:
+        found = np.bincount(cuts.split_of(rows.target_dates), minlength=len(SPLITS)).tolist()
+        if any(have < count for have, count in zip(found, needed, strict=True)):
+            raise SourceError(_too_few(rows, symbols, features, needed, found, fractions))
+    _tell_of_missing(symbols, features)
+    scales = {rows.name: fit_scale(rows, cuts, target) for rows in symbols}
+    for name, scale in scales.items():
+        if not scale.return_scale:
+            raise SourceError(
+                f"{name}: the price never moves in the training split; there is nothing to learn."
+            )
+    return PreparedSeries(symbols, Scaler(features.names, cuts, scales), features, target)
+
+
+def _as_known(symbols: Sequence[SymbolRows], scaler: Scaler, features: Features) -> tuple[SymbolRows, ...]:
+    """The symbols under the names that the scaler has; a single one need not be called alike."""
+    known = tuple(scaler.symbols)
+    if len(symbols) == len(known) == 1:
+        (rows,) = symbols
+        symbols = [SymbolRows(known[0], *(getattr(rows, name) for name in list(vars(rows))[1:]))]
+    for rows in symbols:
+        if rows.name not in known:
+            raise SourceError(
+                f"the run was not trained on {rows.name!r}, so it has no scale for it."
+                f"{did_you_mean(rows.name, known)}\n  It knows {', '.join(known)}."
+            )
+        if len(rows) <= features.lookback:
+            raise SourceError(
+                f"{rows.name}: {len(rows)} rows, and the features reach back over {features.lookback + 1}."
+            )
+    return tuple(symbols)
+
+
+def _too_few(
+    rows: SymbolRows,
+    symbols: Sequence[SymbolRows],
+    features: Features,
+    needed: Sequence[int],
+    found: Sequence[int],
+    fractions: Sequence[float],
+) -> str:
+    reach = features.lookback + 1
+    enough = reach + max(
+        math.ceil(count / share) for count, share in zip(needed, fractions, strict=True) if share
+    )
+    counts = ", ".join(
+        f"{split} {have} of {count}" for split, have, count in zip(SPLITS, found, needed, strict=True)
+    )
+    others = [other.name for other in symbols if other is not rows and len(other) >= enough]
+    remedy = (
+        f"Leave {rows.name} out: source.symbol={others}".replace("'", '"')
+        if others
+        else "Give more rows, or make train.seq_len, series.horizon or the features' reach smaller"
+    )
+    if len(rows) >= enough:  # it is long enough, and elsewhere in time
+        return (
+            f"{rows.name}: its {len(rows):,} rows, {rows.dates[0]} to {rows.dates[-1]}, lie badly for splits "
+            f"that are the same for all symbols (rows to predict: {counts}).\n"
+            f"  {remedy}; or choose the dates: series.validation_from and series.test_from."
+        )
+    return (
+        f"{rows.name}: {len(rows):,} rows are too few (rows to predict: {counts}).\n"
+        f"  With train.seq_len = {needed[0]} and features that reach back {reach} rows, at least {enough:,} "
+        f"are needed. {remedy}."
+    )
+
+
+def _tell_of_missing(symbols: Sequence[SymbolRows], features: Features) -> None:
+    """Log how many numbers of the file's columns are missing where the model reads them."""
+    for rows in symbols:
+        missing = np.isnan(rows.features[rows.first :]).sum(0)
+        for name, count in zip(features.names, missing, strict=True):
+            if count:
+                said = "%s: %s is missing in %d rows; the model reads the training mean there"
+                logger.warning(said, rows.name, name, count)

@@ -1,0 +1,103 @@
+"""The scaler: what the model sees has mean 0 and variance 1 on the training rows, for each symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.data.series.dates import Cuts
+from seqkit.data.series.rows import SymbolRows
+from seqkit.data.series.targets import Target
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SymbolScale:
+    """Of one symbol."""
+
+    centers: list[float]
+    """Means of the features on the training rows."""
+    scales: list[float]
+    """Their standard deviations; 1 for a feature that is constant there."""
+    target_center: float
+    """The mean of what is predicted; 0 for a return, whose zero is the flat forecast."""
+    target_scale: float
+    """The root mean square around it."""
+    mean_return: float
+    """Of the training rows, in log return a row: the drift."""
+    return_scale: float
+    """The root mean square of the training rows' log returns: the constant volatility."""
+    fit_from: str
+    fit_to: str
+    fit_rows: int
+
+    def features(self, raw: Floats) -> NDArray[np.float32]:
+        """Scaled, `(..., features)`; a missing number becomes the training mean."""
+        scaled = (raw - np.array(self.centers)) / np.array(self.scales)
+        return np.where(np.isnan(scaled), 0.0, scaled).astype(np.float32)
+
+    def target(self, values: Floats) -> NDArray[np.float32]:
+        """Scaled."""
+        return np.asarray((values - self.target_center) / self.target_scale, dtype=np.float32)
+
+    def unscaled(self, target: NDArray[Any]) -> Floats:
+        """The values that scaled ones stand for."""
+        return np.asarray(target, dtype=np.float64) * self.target_scale + self.target_center
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """All that a run learned of its data before training: what `series.json` holds."""
+
+    features: tuple[str, ...]
+    cuts: Cuts
+    symbols: Mapping[str, SymbolScale]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "features": list(self.features),
+            **self.cuts.to_json(),
+            "symbols": {name: asdict(scale) for name, scale in self.symbols.items()},
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Scaler:
+        """The scaler that was saved."""
+        cuts = Cuts(np.datetime64(saved["validation_from"]), np.datetime64(saved["test_from"]))
+        symbols = {name: SymbolScale(**scale) for name, scale in saved["symbols"].items()}
+        return cls(tuple(saved["features"]), cuts, symbols)
+
+
+def fit_scale(rows: SymbolRows, cuts: Cuts, target: Target) -> SymbolScale:
+    """The scale of a symbol, from the rows that training reads and predicts, and no later one."""
+    read = rows.features[rows.first : -1][cuts.split_of(rows.target_dates) == 0]
+    predicted = slice(rows.first + 1, rows.first + 1 + len(read))
+    values, returns = rows.values[predicted], np.diff(rows.log_prices)[rows.first : rows.first + len(read)]
+    centers = np.nan_to_num(_mean(read))
+    spread = np.sqrt(_mean((read - centers) ** 2))
+    center = float(values.mean()) if target.is_centred else 0.0
+    return SymbolScale(
+        centers=centers.tolist(),
+        scales=np.where(spread > 1e-12, spread, 1.0).tolist(),
+        target_center=center,
+        target_scale=float(np.sqrt(((values - center) ** 2).mean())) or 1.0,
+        mean_return=float(returns.mean()),
+        return_scale=float(np.sqrt((returns**2).mean())),
+        fit_from=str(rows.dates[rows.first]),
+        fit_to=str(rows.dates[rows.first + len(read)]),
+        fit_rows=len(read),
+    )
+
+
+def _mean(columns: Floats) -> Floats:
+    """Of each column, without its missing numbers; NaN where there is none at all."""
+    there = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(there, columns, 0.0).sum(0) / there.sum(0)
+    return means

@@ -1,0 +1,20 @@
+"""Heads: from what a cell gives to a prediction, its loss, and a draw from it."""
+
+from seqkit.heads.base import Head, full_precision
+from seqkit.heads.categorical import CategoricalHead, check_sampling
+from seqkit.heads.named import SERIES_HEADS, make_head
+from seqkit.heads.series import GaussianHead, PointHead, QuantileHead, SeriesHead, StudentTHead
+
+__all__ = [
+    "SERIES_HEADS",
+    "CategoricalHead",
+    "GaussianHead",
+    "Head",
+    "PointHead",
+    "QuantileHead",
+    "SeriesHead",
+    "StudentTHead",
+    "check_sampling",
+    "full_precision",
+    "make_head",
+]

@@ -1,0 +1,35 @@
+"""The contract of a head."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Head(nn.Module, ABC):
+    """The last part of a model. `output_size` is the last dimension of what `forward` gives."""
+
+    output_size: int
+
+    @abstractmethod
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The prediction for each hidden vector, `(..., hidden)` to `(..., output_size)`: logits, or
+        the parameters of a distribution."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What each prediction costs, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
+
+    @abstractmethod
+    def sample(
+        self, outputs: Tensor, generator: torch.Generator | None = None, *args: Any, **options: Any
+    ) -> Tensor:
+        """Draw the next target for each prediction, `(..., output_size) -> (...)`."""
+
+
+def full_precision(outputs: Tensor) -> Tensor:
+    """Half precision as float32, anything else as it is: a loss needs the digits."""
+    return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs

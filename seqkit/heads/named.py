@@ -1,0 +1,54 @@
+"""Heads by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from torch import nn
+
+from seqkit.errors import ContractError, UnknownNameError
+from seqkit.heads.base import Head
+from seqkit.heads.categorical import CategoricalHead
+from seqkit.heads.series import GaussianHead, PointHead, QuantileHead, SeriesHead, StudentTHead
+
+
+def linear_head(input_size: int, output_size: int) -> Head:
+    """Logits from a linear layer."""
+    return CategoricalHead(nn.Linear(input_size, output_size), output_size)
+
+
+def no_head(input_size: int, output_size: int) -> Head:
+    """The cell's own output is the logits.
+
+    Raises:
+        ContractError: the cell's output has another size.
+    """
+    if input_size != output_size:
+        raise ContractError(
+            f"head 'none' takes the cell's output as the prediction, so it must have {output_size} features; "
+            f"it has {input_size}.\n  Give the cell output_size={output_size}, or use head 'linear'."
+        )
+    return CategoricalHead(nn.Identity(), output_size)
+
+
+HEADS: Final[dict[str, Callable[[int, int], Head]]] = {"linear": linear_head, "none": no_head}
+"""Made for the size of what the cell gives, and that of the vocabulary."""
+SERIES_HEADS: Final[dict[str, Callable[[int], SeriesHead]]] = {
+    "point": PointHead,
+    "gaussian": GaussianHead,
+    "student_t": StudentTHead,
+    "quantile": QuantileHead,
+}
+"""Made for the size of what the cell gives; they know the size of their own prediction."""
+
+
+def make_head(head: str | Head, input_size: int, output_size: int) -> Head:
+    """The head by that name, for a cell that gives `input_size` features; a Head is returned as it is."""
+    if isinstance(head, Head):
+        return head
+    if head in SERIES_HEADS:
+        return SERIES_HEADS[head](input_size)
+    if head not in HEADS:
+        raise UnknownNameError("head", head, [*HEADS, *SERIES_HEADS])
+    return HEADS[head](input_size, output_size)

@@ -1,0 +1,79 @@
+"""What a forecast says, back in prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.data.series import SymbolRows
+from seqkit.inference.forecast import Forecast
+
+Floats = NDArray[np.float64]
+
+FAN_LEVELS = (0.05, 0.25, 0.75, 0.95)
+"""The ends of the 90 % and of the 50 % interval."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One row ahead, or more: no date is invented for it."""
+
+    label: str
+    """`"+1 session"`, `"+2 sessions"`, ..."""
+    price: float
+    """What is expected: the last price times the exponential of the expected log return, near the median."""
+    log_return: float
+    """From the last row to this one."""
+    quantiles: dict[str, float] | None
+    """The price at the levels 0.05, 0.25, 0.75 and 0.95; None where the head has no interval."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The forecast of one symbol, from its last row."""
+
+    symbol: str
+    last_date: str
+    last_price: float
+    sessions: tuple[Session, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "symbol": self.symbol,
+            "last_date": self.last_date,
+            "last_price": self.last_price,
+            "sessions": [dict(vars(session)) for session in self.sessions],
+        }
+
+
+def make_outlook(rows: SymbolRows, blocks: Sequence[Forecast]) -> Outlook:
+    """The outlook of a symbol from what each seed says of its last row.
+
+    Args:
+        rows: of the symbol.
+        blocks: one for each seed, each of one origin, with quantiles at `FAN_LEVELS`.
+    """
+    last = float(np.exp(rows.log_prices[-1]))
+    location = np.mean([block.location[0] for block in blocks], 0)
+    spread = [block.quantiles[0] for block in blocks if block.quantiles is not None]
+    quantiles = np.mean(spread, 0) if spread else None
+    sessions = []
+    for ahead, expected in enumerate(location):
+        ends = None
+        if quantiles is not None:
+            prices = last * np.exp(quantiles[ahead])
+            ends = {str(level): float(price) for level, price in zip(FAN_LEVELS, prices, strict=True)}
+        sessions.append(
+            Session(session_label(ahead + 1), float(last * np.exp(expected)), float(expected), ends)
+        )
+    return Outlook(rows.name, str(rows.dates[-1]), last, tuple(sessions))
+
+
+def session_label(ahead: int) -> str:
+    """`"+1 session"`: a row of trading, whenever that will be."""
+    return f"+{ahead} session{'s' if ahead > 1 else ''}"

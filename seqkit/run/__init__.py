@@ -1,0 +1,8 @@
+"""Runs: where recipe, data, model and trainer meet."""
+
+from seqkit.run.base import Run
+from seqkit.run.series import SeriesRun
+from seqkit.run.text import TextRun
+from seqkit.run.training import load, train
+
+__all__ = ["Run", "SeriesRun", "TextRun", "load", "train"]

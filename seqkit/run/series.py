@@ -1,0 +1,207 @@
+"""A run on series."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from seqkit import build, rundir
+from seqkit.data.series import Scaler
+from seqkit.data.series.dates import SplitName
+from seqkit.errors import OutOfRangeError, SourceError
+from seqkit.inference.forecast import forecast_blocks
+from seqkit.inference.outlook import FAN_LEVELS, Outlook, make_outlook
+from seqkit.model import SequenceModel
+from seqkit.recipe import ResolvedRecipe, SeriesConfig
+from seqkit.run.base import Run
+from seqkit.skill import (
+    Judged,
+    LeakCheck,
+    SkillReport,
+    Truth,
+    check_leaks,
+    judge,
+    make_report,
+    make_truth,
+)
+from seqkit.skill.scores import LEVELS
+from seqkit.skill.uses import count_use
+
+logger = logging.getLogger(__name__)
+
+
+class SeriesRun(Run):
+    """A run on series: it forecasts, and is judged beside forecasts that cost nothing."""
+
+    def __init__(self, path: Path, recipe: ResolvedRecipe, scaler: Scaler, model: SequenceModel) -> None:
+        super().__init__(path, recipe, model)
+        self.scaler = scaler
+
+    @property
+    def settings(self) -> SeriesConfig:
+        """The recipe's `[series]` table."""
+        assert self.recipe.series is not None  # it is what made this a run on series
+        return self.recipe.series
+
+    def forecast(
+        self, horizon: int | None = None, data: str | Path | None = None, *, paths: int = 1000, seed: int = 0
+    ) -> list[Outlook]:
+        """What comes after the last row, symbol by symbol.
+
+        Args:
+            horizon: rows ahead; by default the recipe's.
+            data: a price file that ends later, instead of the recipe's source. It is scaled with the run's
+                own scaler; the model reads it from its first row.
+            paths: sampled, for more than one row ahead.
+            seed: of the draws.
+        Raises:
+            SourceError: the data cannot be read, or has another symbol.
+            OutOfRangeError: a feature of the recipe does not follow from sampled returns.
+        """
+        return forecast_together([self], horizon, data, paths=paths, seed=seed)
+
+    def evaluate(
+        self, split: str = "test", data: str | Path | None = None, *, count: bool = True
+    ) -> SkillReport:
+        """The honest report of this one model. See `evaluate_together`."""
+        return evaluate_together([self], split, data, count=count)
+
+    def leaks(self) -> LeakCheck:
+        """Replace what comes later by noise, and see whether anything before it changes.
+
+        The recipe's source is prepared anew for that, scaler and all, as before training.
+        """
+        series = list(build.open_series(self.recipe).series())
+        return check_leaks(
+            series, partial(build.prepare, self.recipe), self.model, horizon=self.settings.horizon
+        )
+
+    def read(self, data: str | Path | None = None) -> build.SeriesData:
+        """The recipe's source, or a price file, with the scaler and the dates of this run."""
+        source = None if data is None else build.price_file(self.recipe, data, self.scaler)
+        found = build.prepare_series_data(self.recipe, source, self.scaler)
+        if data is None and found.source_fingerprint != self.provenance["data"]["source"]:
+            logger.warning("the data has changed since the run was trained; the dates of the splits are kept")
+        return found
+
+    def judge(self, data: build.SeriesData, truths: Sequence[Truth]) -> Iterator[Judged]:
+        """What the model says of each symbol in a split."""
+        for symbol, truth in enumerate(truths):
+            blocks = forecast_blocks(
+                self.model,
+                data.prepared,
+                symbol,
+                truth.origins,
+                horizon=self.settings.horizon,
+                levels=LEVELS,
+                paths=self.settings.paths,
+                seed=self.recipe.train.seed,
+            )
+            yield judge(truth, blocks)
+
+
+def evaluate_together(
+    runs: Sequence[SeriesRun],
+    split: str = "test",
+    data: str | Path | None = None,
+    *,
+    count: bool = True,
+) -> SkillReport:
+    """The honest report: seeds of one recipe beside forecasts that cost nothing, on the same rows.
+
+    Args:
+        runs: of one recipe, which differ in their seeds.
+        split: `"validation"` or `"test"`, by the dates that the runs were trained with.
+        data: a price file to be read instead of the recipe's source.
+        count: the look at the test split; it makes it a little less of a test.
+    Returns:
+        The report; `as_dict()` gives plain values.
+    Raises:
+        SourceError: there is no such split, or the data has no row in it.
+    """
+    report, _, _ = judge_together(runs, split, data, count=count)
+    return report
+
+
+def judge_together(
+    runs: Sequence[SeriesRun], split: str, data: str | Path | None, *, count: bool = True
+) -> tuple[SkillReport, list[Truth], list[list[Judged]]]:
+    """The report, and the rows that it was made of."""
+    if split not in ("validation", "test"):
+        raise SourceError(f"series are judged on validation or test, got {split!r}.")
+    chosen: SplitName = "test" if split == "test" else "validation"
+    first = runs[0]
+    read = first.read(data)
+    if not any(read.prepared.counts(chosen).values()):
+        raise SourceError(
+            f"there is no {split} split: no row has its dates (validation from "
+            f"{first.scaler.cuts.validation_from}, test from {first.scaler.cuts.test_from})."
+        )
+    horizon = first.settings.horizon
+    truths = [
+        make_truth(read.prepared, symbol, chosen, horizon) for symbol in range(len(read.prepared.symbols))
+    ]
+    judged = [list(run.judge(read, truths)) for run in runs]
+    uses = None
+    if split == "test" and count:
+        uses = count_use(read.source_fingerprint, str(first.scaler.cuts.test_from))
+    control = first.path / rundir.CONTROL
+    control = control if control.exists() else first.path.parent / rundir.CONTROL
+    report = make_report(
+        truths,
+        judged,
+        split=split,
+        head=first.recipe.model.head,
+        target=first.settings.target,
+        periods=read.periods(),
+        scaler=read.scaler_fit(),
+        test_uses=uses,
+        control=rundir.read_json(control) if control.exists() else None,
+    )
+    return report, truths, judged
+
+
+def forecast_together(
+    runs: Sequence[SeriesRun],
+    horizon: int | None = None,
+    data: str | Path | None = None,
+    *,
+    paths: int = 1000,
+    seed: int = 0,
+) -> list[Outlook]:
+    """The same as `SeriesRun.forecast`, of several seeds: the mean of what they say, quantile by quantile."""
+    first = runs[0]
+    settings = first.settings
+    horizon = settings.horizon if horizon is None else horizon
+    if horizon < 1 or paths < 10:
+        raise OutOfRangeError(f"a horizon is 1 row at least, and paths are 10; got {horizon} and {paths}.")
+    read = first.read(data).prepared
+    if horizon > 1 and (beside := read.features.names_of_the_file):
+        raise OutOfRangeError(
+            f"a path of {horizon} rows is sampled row by row, and {beside[0]} does not follow from sampled "
+            f"returns.\n  Forecast one row (--horizon 1), or train without it."
+        )
+    outlooks = []
+    for symbol, rows in enumerate(read.symbols):
+        origin = np.array([len(rows) - 1])
+        blocks = [
+            next(
+                forecast_blocks(
+                    run.model,
+                    read,
+                    symbol,
+                    origin,
+                    horizon=horizon,
+                    levels=FAN_LEVELS,
+                    paths=paths,
+                    seed=seed,
+                )
+            )
+            for run in runs
+        ]
+        outlooks.append(make_outlook(rows, blocks))
+    return outlooks

@@ -1,0 +1,158 @@
+"""A run on text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqkit import build, inference
+from seqkit.data import build_corpus
+from seqkit.errors import SourceError
+from seqkit.model import SequenceModel
+from seqkit.recipe import ResolvedRecipe
+from seqkit.run.base import Run
+from seqkit.tokenizers import Tokenizer
+from seqkit.training.evaluation import evaluate
+from seqkit.training.intervals import LossSlices
+
+logger = logging.getLogger(__name__)
+
+
+class TextRun(Run):
+    """A run on text: it generates and scores."""
+
+    def __init__(
+        self, path: Path, recipe: ResolvedRecipe, tokenizer: Tokenizer, model: SequenceModel
+    ) -> None:
+        super().__init__(path, recipe, model)
+        self.tokenizer = tokenizer
+
+    @property
+    def _lines(self) -> bool:
+        """Whether a text that is read is a set of documents, one a line."""
+        return self.recipe.data.documents == "lines"
+
+    def generate(self, prompt: str | None = None, **options: Any) -> str:
+        """The text that follows a prompt.
+
+        Args:
+            prompt: by default that of the recipe's `[sample]` table.
+            options: `max_tokens, temperature, top_k, top_p, stop, seed` as in `seqkit.generate`; what
+                is not given is taken from the `[sample]` table.
+        """
+        return "".join(self.stream(prompt, **options))
+
+    def stream(self, prompt: str | None = None, **options: Any) -> Iterator[str]:
+        """The same text in pieces, as they are made."""
+        chosen = {**self.recipe.sample.model_dump(), **options}
+        recipe_prompt = chosen.pop("prompt")
+        return inference.stream(
+            self.model, self.tokenizer, recipe_prompt if prompt is None else prompt, **chosen
+        )
+
+    def copies(self, count: int = 1000, *, seed: int = 0, **options: Any) -> inference.Copies:
+        """Generate so many documents, and count how many are new and how many stand in the training split.
+
+        Args:
+            count: of documents, with the seeds `seed` to `seed + count - 1`.
+            options: see `generate`; the temperature is 1 unless it is given.
+        Raises:
+            SourceError: the run was not trained on documents that are kept apart.
+        """
+        splits = build.split_text(self.recipe, build.open_text(self.recipe), self.recipe.data.split)
+        if not splits.apart:
+            raise SourceError(
+                "the run was trained on one joined text: its documents have no end, and cannot be counted.\n"
+                '  Train with data.documents="apart", or "lines".'
+            )
+        options = {"prompt": "", "temperature": 1.0, **options}
+        texts = [self.generate(seed=seed + index, **options) for index in range(count)]
+        return inference.count_copies(texts, ("".join(document) for document in splits.documents("train")))
+
+    def novelty(self, text: str, *, shortest: int = 20) -> inference.Novelty:
+        """The spans of a generated text that stand in the training split word for word.
+
+        Args:
+            text: without the prompt, which the model did not write.
+            shortest: characters that a span has at least.
+        Raises:
+            SourceError: the recipe's source cannot be read.
+        """
+        (found,) = inference.measure_novelty([text], self.training_text(), shortest)
+        return found
+
+    def training_text(self) -> Iterator[str]:
+        """The text of the training split, piece by piece, as the recipe's source gives it today."""
+        splits = build.split_text(self.recipe, build.open_text(self.recipe), self.recipe.data.split)
+        self._warn_of_changed_data(splits.source.fingerprint, "train")
+        return splits.texts("train")
+
+    def score(self, text: str | Iterable[str]) -> inference.Score:
+        """What a text, or pieces of one, cost under the model; see `seqkit.score`.
+
+        A run whose documents are lines reads each line as a document.
+        """
+        return inference.score(self.model, self.tokenizer, text, lines=self._lines)
+
+    def score_blocks(self, text: str | Iterable[str]) -> Iterator[inference.ScoredBlock]:
+        """The same block by block, for a text of any length: each part with its ids and their bits."""
+        return inference.score_blocks(self.model, self.tokenizer, text, lines=self._lines)
+
+    def states(self, text: str | Iterable[str], *, layer: int = -1) -> inference.States:
+        """The output of every unit after each token of a text, with `plot` and `save`; see `States`.
+
+        Args:
+            text: a text, or pieces of it.
+            layer: 0 is the one that reads the text, -1 the last.
+        Raises:
+            SourceError: the text is empty.
+            OutOfRangeError: there is no such layer, or the values would take more than 2 GiB.
+        """
+        return inference.read_states(self.model, self.tokenizer, text, layer=layer, lines=self._lines)
+
+    def evaluate(self, split: str = "test", data: str | Path | Sequence[str] | None = None) -> dict[str, Any]:
+        """The loss on a whole split, by the run's state policy.
+
+        Args:
+            split: of the source that the recipe names.
+            data: a text file to read whole, instead.
+        Returns:
+            `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`, and
+            `loss_interval_95, bits_per_char_interval_95`: what another text of the kind and length might
+            give, by 1,000 resamples of blocks of 1,000 positions (a tenth of the split, where that is
+            less), always drawn alike; None for a split that is too short for one.
+        Raises:
+            SourceError: there is no such split.
+        """
+        if data is None:
+            text = build.prepare_text(self.recipe, self.tokenizer)
+        else:
+            split = "all"
+            splits = build.split_text(self.recipe, build.text_files(self.recipe, data), None)
+            text = build.TextData(splits, self.tokenizer, build_corpus(splits, self.tokenizer))
+        counts = text.corpus.counts.get(split)
+        if counts is None:
+            there = list(text.corpus.counts)
+            raise SourceError(
+                f"there is no {split} split; there is {', '.join(there)}: try --split {there[-1]}.\n"
+                "  [data] split says how the text is cut; a missing split is never invented."
+            )
+        if data is None:
+            self._warn_of_changed_data(text.splits.source.fingerprint, split)
+        train = self.recipe.train
+        batches = text.evaluation_batches(train, split)
+        slices = LossSlices(in_lanes=train.state == "carry")
+        metrics = evaluate(self.model, batches, state=train.state, precision=train.precision, slices=slices)
+        ends = slices.interval_95(metrics["loss"])
+        intervals = {
+            "loss_interval_95": ends,
+            "bits_per_char_interval_95": ends and [batches.metrics(end)["bits_per_char"] for end in ends],
+        }
+        unknown = {"unknown_characters": counts.unknown_characters}
+        return {"split": split, "state": train.state, **metrics, **intervals, **unknown}
+
+    def _warn_of_changed_data(self, fingerprint: str, split: str) -> None:
+        if fingerprint != self.provenance["data"]["source"]:
+            logger.warning("the data has changed since the run was trained: this is another %s split", split)

@@ -1,0 +1,194 @@
+"""Training a recipe into a run directory, and opening one."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqkit import build, provenance, rundir
+from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
+from seqkit.data import Lanes
+from seqkit.data.series import Scaler
+from seqkit.model import SequenceModel
+from seqkit.plots import plot_loss
+from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
+from seqkit.registry import BehaviourHooks, Registry, registry_with
+from seqkit.run.base import Run
+from seqkit.run.series import SeriesRun
+from seqkit.run.text import TextRun
+from seqkit.training import Trainer, checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    recipe: Recipe | ResolvedRecipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    plugins: Sequence[Any] = (),
+    strict_plugins: bool = False,
+    callbacks: Sequence[object] = (),
+) -> Run:
+    """Train what a recipe describes, into a new run directory.
+
+    Args:
+        recipe: a recipe, or the name or the path of one.
+        out: the directory; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        plugins: besides the installed ones: files (`"./mycell.py"`), modules, or declarations such
+            as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
+        strict_plugins: an exception in a behaviour hook stops training; else it is logged once.
+        callbacks: see `Trainer`; one with a method `text_tokenised(characters, total)` is told how far
+            the text is tokenised before training begins.
+    Returns:
+        The run, with its best weights where there was validation data, else its last ones.
+    Raises:
+        RecipeError: with every fault of the recipe.
+        SourceError: the data cannot be read, or is too short.
+        RunError: the directory holds something already.
+        PluginError: a plugin that was given cannot be loaded.
+        NonFiniteError: the loss or the gradient norm is not finite.
+        KeyboardInterrupt: Ctrl-C; the weights of that moment, and the best ones, are kept in the run.
+    """
+    registry = registry_with(plugins)
+    recipe = build.resolved(recipe, registry)
+    device = build.choose_device(recipe.train.device)
+    with build.seed_and_threads(recipe.train.seed, recipe.train.threads):
+        data = _prepare(recipe, callbacks)
+        batches = data.training_batches(recipe.train)
+        validation = data.validation_batches(recipe.train)
+        _warn_of_short_splits(recipe.train, batches, validation)
+        model = data.make_model(recipe).to(device)
+        run = _new_run(rundir.claim(out, recipe.name), recipe, data, model)
+        logger.info("the run is in %s", run.path)
+        described = _write_first_files(run, registry, data)
+        hooks = BehaviourHooks(registry, strict_plugins)
+        keeper = KeepWeights(run, hooks)
+        log = MetricsLog(run.path / rundir.METRICS, recipe.train.log_every, batches)
+        trainer = Trainer(
+            model,
+            **build.make_training(recipe.train, model),
+            callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
+        )
+        try:
+            interrupted = _fit(trainer, batches, validation, recipe.train)
+        except Exception:
+            if not trainer.budget.step:
+                shutil.rmtree(run.path)  # nothing was trained: the next try can have the name
+            raise
+    if interrupted:
+        keeper.run_finished(trainer)
+        log.run_finished(trainer)
+    _finish(run, trainer, described)
+    if interrupted:
+        logger.warning(
+            "interrupted at step %d; what was trained is kept in %s", trainer.budget.step, run.path
+        )
+        raise KeyboardInterrupt
+    hooks.call("seqkit_run_finished", run=run)
+    return run
+
+
+def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> Run:
+    """Open a run directory; nothing else is read.
+
+    Args:
+        path: of the directory.
+        device: where the model goes, whatever it was trained on.
+        plugins: see `train`; a single-file plugin that the run was made with has to be given again.
+    Returns:
+        The run, with its best weights where there was validation data, else its last ones.
+    Raises:
+        RunError: there is no run, or it is incomplete or damaged.
+        MissingPluginError: it was made with a plugin that is not installed, or not given.
+    """
+    path = Path(path)
+    registry = registry_with(plugins)
+    rundir.require_run(path)
+    overrides = provenance.require_plugins(path, registry)
+    recipe = Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
+    run: TextRun | SeriesRun
+    if recipe.series is None:
+        tokenizer = build.open_tokenizer(recipe, rundir.read_json(path / rundir.TOKENIZER))
+        run = TextRun(path, recipe, tokenizer, build.make_model(recipe, tokenizer.vocab_size))
+    else:
+        scaler = Scaler.from_json(rundir.read_json(path / rundir.SERIES))
+        run = SeriesRun(path, recipe, scaler, build.make_model(recipe, None, len(scaler.features)))
+    best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
+    checkpoint.load_weights(run.model, best, build.choose_device(device))
+    return run
+
+
+def _prepare(recipe: ResolvedRecipe, callbacks: Sequence[object]) -> build.TextData | build.SeriesData:
+    """The data of a recipe, of the kind that it has."""
+    if recipe.series is None:
+        return build.prepare_text(recipe, on_progress=tell(callbacks))
+    return build.prepare_series_data(recipe)
+
+
+def _new_run(
+    path: Path, recipe: ResolvedRecipe, data: build.TextData | build.SeriesData, model: SequenceModel
+) -> Run:
+    if isinstance(data, build.TextData):
+        return TextRun(path, recipe, data.tokenizer, model)
+    return SeriesRun(path, recipe, data.prepared.scaler, model)
+
+
+def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:
+    """Log where the training split gives fewer lanes than asked for, and where nothing is validated."""
+    if isinstance(batches, Lanes) and batches.lanes < train.batch_size:
+        logger.warning(
+            "the training split has room for %d lanes of one window, not for train.batch_size = %d",
+            batches.lanes,
+            train.batch_size,
+        )
+    if validation is None:
+        logger.warning("there is no validation split: the last weights are kept, not the best")
+
+
+def _write_first_files(
+    run: Run, registry: Registry, data: build.TextData | build.SeriesData
+) -> dict[str, Any]:
+    """All that a run directory holds before the first step; the provenance is returned."""
+    described = provenance.describe(run.recipe, registry, data, run.model)
+    run.recipe.save(run.path / rundir.RECIPE)
+    rundir.write_json(run.path / rundir.PROVENANCE, described)
+    provenance.keep_plugin_texts(run.path, registry)
+    data.save(run.path)
+    return described
+
+
+def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
+    """The best weights into the model; the end into the provenance; the picture."""
+    history = trainer.history
+    if history.best is not None:
+        run.model.load_state_dict(history.best.weights)
+    ended = {
+        "engine": run.model.engine_ran or run.model.engine,
+        "ended_by": history.ended_by,
+        "steps": trainer.budget.step,
+        "training_s": history.training_s,
+    }
+    rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
+    unit = "nats per token" if run.recipe.series is None else run.recipe.model.head
+    plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
+
+
+def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) -> bool:
+    """Train by the recipe; whether Ctrl-C ended it."""
+    try:
+        trainer.fit(
+            batches,
+            epochs=train.epochs,
+            steps=train.steps,
+            minutes=train.minutes,
+            validation=validation,
+            evaluate_every=train.evaluate_every,
+            patience=train.patience,
+        )
+    except KeyboardInterrupt:
+        trainer.history.ended_by = "an interrupt"
+        return True
+    return False

@@ -1,0 +1,137 @@
+"""What came, what each seed's model said of it, and what the baselines said, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqkit.data.series import PreparedSeries
+from seqkit.data.series.dates import SPLITS, SplitName
+from seqkit.errors import SourceError
+from seqkit.inference.forecast import Forecast
+from seqkit.skill import baselines
+from seqkit.skill.scores import CRPS_LEVELS, crps, normal_quantiles
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a distribution was worth."""
+
+    crps: Floats
+    """At each origin, `(origins, horizon)`."""
+    low: Floats
+    high: Floats
+    """The ends of the 90 % interval, in log return, `(origins, horizon)`."""
+    below: Floats
+    """At how many origins what came lay below the quantiles at `CRPS_LEVELS`, `(horizon, 100)`."""
+
+    @classmethod
+    def of(cls, quantiles: Floats, actual: Floats) -> Spread:
+        """From quantiles at `LEVELS`, `(origins, horizon, 102)`."""
+        count = len(CRPS_LEVELS)
+        scored = quantiles[..., :count]
+        below = (actual[..., None] <= scored).sum(0).astype(np.float64)
+        return cls(crps(scored, actual), quantiles[..., count], quantiles[..., count + 1], below)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Spread]) -> Spread:
+        """Of the origins of all parts, in order."""
+        crps, low, high = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("crps", "low", "high")
+        )
+        return cls(crps, low, high, np.sum([part.below for part in parts], 0))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One symbol's rows of a split, seen from every origin whose whole horizon lies in it.
+
+    The first origin is the row before the split, which has been read by then.
+    """
+
+    symbol: str
+    origins: NDArray[np.intp]
+    dates: NDArray[np.datetime64]
+    """Of the first row ahead of each origin, `(origins,)`."""
+    prices: Floats
+    """At the origins."""
+    previous: Floats
+    """The log return into each origin, `(origins,)`."""
+    actual: Floats
+    """The log return from the origin to each row ahead, `(origins, horizon)`."""
+    points: dict[str, Floats]
+    """Naive forecasts by name, each `(origins, horizon)`."""
+    spreads: dict[str, Spread]
+    """Normal distributions around 0 by the name of their volatility."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one model said of one symbol."""
+
+    location: Floats
+    """`(origins, horizon)`."""
+    spread: Spread | None
+    """None where the head has no interval."""
+
+
+def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int) -> Truth:
+    """What came in a split of one symbol, with its baselines.
+
+    Raises:
+        SourceError: the split has fewer rows than the horizon.
+    """
+    rows = data.symbols[symbol]
+    found = data.scaler.cuts.split_of(rows.target_dates)
+    inside = np.flatnonzero(found == SPLITS.index(split))
+    if len(inside) < horizon:
+        raise SourceError(
+            f"{rows.name}: the {split} split has {len(inside)} rows, and the horizon is {horizon}.\n"
+            f"  It begins by date: validation at {data.scaler.cuts.validation_from}, test at "
+            f"{data.scaler.cuts.test_from}."
+        )
+    origins = rows.first + inside[: len(inside) - horizon + 1]
+    scale = data.scaler.symbols[rows.name]
+    log_prices = rows.log_prices
+    actual = log_prices[origins[:, None] + np.arange(1, horizon + 1)] - log_prices[origins, None]
+    if not actual.any(0).all():
+        raise SourceError(
+            f"{rows.name}: the price never moves in the {split} split; there is nothing to judge."
+        )
+    deviations = {
+        "constant": baselines.constant_volatility(horizon, origins, scale.return_scale),
+        "ewma": baselines.ewma_volatility(horizon, origins, log_prices, scale.return_scale),
+    }
+    return Truth(
+        symbol=rows.name,
+        origins=origins,
+        dates=rows.dates[origins + 1],
+        prices=np.exp(log_prices[origins]),
+        previous=log_prices[origins] - log_prices[origins - 1],
+        actual=actual,
+        points={
+            "naive": baselines.naive(horizon, origins),
+            "drift": baselines.drift(horizon, origins, scale.mean_return),
+            "moving_average": baselines.moving_average(horizon, origins, log_prices),
+        },
+        spreads={
+            name: Spread.of(normal_quantiles(deviation), actual) for name, deviation in deviations.items()
+        },
+    )
+
+
+def judge(truth: Truth, forecasts: Iterable[Forecast]) -> Judged:
+    """Forecasts from the origins of a truth, block by block: only what they are worth is kept."""
+    locations, spreads, at = [], [], 0
+    for forecast in forecasts:
+        actual = truth.actual[at : at + len(forecast.origins)]
+        at += len(forecast.origins)
+        locations.append(forecast.location)
+        if forecast.quantiles is not None:
+            spreads.append(Spread.of(forecast.quantiles, actual))
+    return Judged(np.concatenate(locations), Spread.joined(spreads) if spreads else None)

@@ -1,0 +1,146 @@
+"""The leak check: nothing that lies before a date may know what came at it or later.
+
+Every row from a date on is replaced by noise, and all is made anew. What was read, learned and forecast
+before that date has to be the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqkit.data.series import PreparedSeries
+from seqkit.inference.forecast import forecast_blocks
+from seqkit.model import SequenceModel
+from seqkit.sources.base import Series
+
+Prepare = Callable[[Sequence[Series]], PreparedSeries]
+
+LATER_CUTS = 3
+"""Dates within the test split before which forecasts may not change either."""
+LEVELS = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something that changed with rows that lie after it."""
+
+    what: str
+    replaced_from: str
+    """The rows from this date on were replaced."""
+
+    def __str__(self) -> str:
+        return f"{self.what} changed when the rows from {self.replaced_from} on were replaced"
+
+
+@dataclass(frozen=True)
+class LeakCheck:
+    """What the check looked at, and what it found."""
+
+    compared: int
+    """Arrays and numbers that were compared bit for bit."""
+    replaced_from: tuple[str, ...]
+    leaks: tuple[Leak, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing leaked."""
+        return not self.leaks
+
+
+def check_leaks(
+    series: Sequence[Series], prepare: Prepare, model: SequenceModel, *, horizon: int = 1, seed: int = 0
+) -> LeakCheck:
+    """Replace what comes later, and see what changes.
+
+    Args:
+        series: of the source.
+        prepare: from series to rows, splits and scaler, as before training.
+        model: trained or not; it forecasts both.
+        horizon: rows ahead.
+        seed: of the noise, and of the forecasts' draws.
+    """
+    before = prepare(series)
+    cuts = before.scaler.cuts
+    test_dates = np.unique(np.concatenate([rows.target_dates for rows in before.symbols]))
+    test_dates = test_dates[test_dates >= cuts.test_from]
+    later = test_dates[np.linspace(0, len(test_dates) - 1, LATER_CUTS + 2).astype(int)[1:-1]]
+    leaks: list[Leak] = []
+    compared = 0
+    for date in (cuts.validation_from, cuts.test_from, *later):
+        after = prepare([replace_from(one, date, seed) for one in series])
+        pairs = {
+            "the date where validation begins": (cuts.validation_from, after.scaler.cuts.validation_from),
+            "the date where the test begins": (cuts.test_from, after.scaler.cuts.test_from),
+            "the scaler": (_numbers(before), _numbers(after)),
+            **_training(before, after),
+            **_forecasts(before, after, model, date, horizon, seed),
+        }
+        compared += len(pairs)
+        leaks += [Leak(what, str(date)) for what, (old, new) in pairs.items() if not _same(old, new)]
+    dates = tuple(str(date) for date in (cuts.validation_from, cuts.test_from, *later))
+    return LeakCheck(compared, dates, tuple(leaks))
+
+
+def replace_from(series: Series, date: np.datetime64, seed: int) -> Series:
+    """The series with noise in all columns from a date on; prices and volumes stay positive."""
+    generator = np.random.default_rng(seed)
+    values = series.values.copy()
+    later = series.dates >= date
+    values[later] *= np.exp(generator.normal(0, 0.5, size=(int(later.sum()), values.shape[1])))
+    return series._replace(values=values)
+
+
+def _training(before: PreparedSeries, after: PreparedSeries) -> dict[str, tuple[object, object]]:
+    old, new = before.training_stream(), after.training_stream()
+    return {
+        "what training reads": (old.inputs, new.inputs),
+        "what training predicts": (old.targets, new.targets),
+        "where training starts anew": (old.reset, new.reset),
+    }
+
+
+def _forecasts(
+    before: PreparedSeries,
+    after: PreparedSeries,
+    model: SequenceModel,
+    date: np.datetime64,
+    horizon: int,
+    seed: int,
+) -> dict[str, tuple[object, object]]:
+    """Forecasts of both from each origin before the date, by symbol."""
+    pairs: dict[str, tuple[object, object]] = {}
+    for symbol, rows in enumerate(before.symbols):
+        origins = np.flatnonzero(rows.dates < date)
+        origins = origins[origins >= rows.first]
+        if horizon > 1:
+            origins = origins[-20:]  # sampled paths take a while, and the last ones are nearest to what comes
+        if not len(origins):
+            continue
+        found = [
+            list(
+                forecast_blocks(
+                    model, data, symbol, origins, horizon=horizon, levels=LEVELS, paths=20, seed=seed
+                )
+            )
+            for data in (before, after)
+        ]
+        for name in ("location", "quantiles"):
+            old, new = ([getattr(block, name) for block in blocks] for blocks in found)
+            pairs[f"the {name} forecast of {rows.name}"] = (old, new)
+    return pairs
+
+
+def _numbers(data: PreparedSeries) -> list[object]:
+    return [value for scale in data.scaler.symbols.values() for value in vars(scale).values()]
+
+
+def _same(old: object, new: object) -> bool:
+    """Bit for bit."""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        return old.shape == new.shape and old.tobytes() == new.tobytes()
+    return old == new

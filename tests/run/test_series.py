@@ -1,0 +1,266 @@
+"""A run on series, from the recipe to the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seqkit
+from seqkit.controls import judge_synthetic, run_controls, write_control
+from seqkit.errors import OutOfRangeError, RecipeError, SourceError, WrongKindError
+from seqkit.run import SeriesRun
+from seqkit.run.report import write_report
+from seqkit.run.series import evaluate_together
+from seqkit.seeds import load_seeds, train_seeds
+
+TINY = {"seq_len": 32, "batch_size": 4, "epochs": 3, "state": "carry"}
+
+
+def recipe(**tables: object) -> seqkit.Recipe:
+    made: dict[str, object] = {
+        "source": {"use": "synthetic", "process": "ar1", "rows": 600},
+        "series": {"volatilities": [5]},
+        "cell": {"use": "rnn", "hidden_size": 6},
+        "train": TINY,
+    }
+    return seqkit.Recipe(name="tiny", **{**made, **tables})
+
+
+def price_file(path: str, rows: int = 700, symbols: tuple[str, ...] = ("X",), seed: int = 0) -> str:
+    dates = np.busday_offset("2010-01-04", np.arange(rows), roll="forward")
+    lines = ["Date,Symbol,High,Low,Close,Volume"]
+    for place, symbol in enumerate(symbols):
+        generator = np.random.default_rng([seed, place])
+        prices = 50 * np.exp(0.01 * generator.standard_normal(rows).cumsum())
+        lines += [
+            f"{date},{symbol},{1.01 * price:.4f},{0.99 * price:.4f},{price:.4f},{1000 + row}"
+            for row, (date, price) in enumerate(zip(dates, prices, strict=True))
+        ]
+    Path(path).write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def run(workdir: Path) -> SeriesRun:
+    trained = seqkit.train(recipe(), "out")
+    assert isinstance(trained, SeriesRun)
+    return trained
+
+
+class TestTraining:
+    def test_a_run_directory_holds_everything(self, run: SeriesRun) -> None:
+        names = {path.name for path in run.path.iterdir()}
+        assert names == {
+            "recipe.toml",
+            "provenance.json",
+            "series.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "loss.png",
+        }
+        described = run.provenance
+        assert set(described["components"]) == {"source", "cell"}
+        assert described["data"]["splits"]["train"]["rows"] > 300
+        assert described["data"]["scaler_fit"]["to"] < described["data"]["splits"]["validation"]["from"]
+        assert "tokenizer" not in (run.path / "recipe.toml").read_text()
+
+    def test_loaded_it_forecasts_and_judges_alike(self, run: SeriesRun) -> None:
+        loaded = seqkit.load(run.path)
+        assert loaded.forecast(horizon=3) == run.forecast(horizon=3)
+        assert loaded.evaluate().horizons == run.evaluate().horizons
+        assert repr(loaded) == "SeriesRun('out', source='synthetic', cell='rnn')"
+
+    @pytest.mark.parametrize("state", ["reset", "carry"])
+    def test_both_state_policies_learn(self, state: str, workdir: Path) -> None:
+        source = {"use": "synthetic", "process": "ar1", "rows": 1200}
+        train = {**TINY, "epochs": 15, "state": state, "learning_rate": 1e-2}
+        assert (
+            seqkit.train(recipe(source=source, train=train), "out").evaluate().horizons[0].verdict == "beats"
+        )
+
+    @pytest.mark.parametrize("head", ["point", "gaussian", "student_t", "quantile"])
+    def test_every_head(self, head: str, workdir: Path) -> None:
+        trained = seqkit.train(recipe(model={"head": head}, series={"horizon": 2}), "out")
+        report = trained.evaluate()
+        assert report.head == head
+        assert [skill.horizon for skill in report.horizons] == [1, 2]
+        assert (report.horizons[0].distribution is None) == (head == "point")
+        (outlook,) = trained.forecast()
+        assert (outlook.sessions[1].quantiles is None) == (head == "point")
+
+    def test_two_layers_and_a_price_target(self, workdir: Path) -> None:
+        trained = seqkit.train(recipe(model={"layers": 2}, series={"target": "price", "horizon": 2}), "out")
+        assert trained.evaluate().target == "price"
+        assert len(trained.forecast()[0].sessions) == 2
+
+    def test_it_repeats_exactly(self, run: SeriesRun) -> None:
+        again = seqkit.train(recipe(), "again")
+        assert [row["loss"] for row in again.metrics] == [row["loss"] for row in run.metrics]
+
+
+class TestOfAFile:
+    def test_every_symbol_in_one_model(self, workdir: Path) -> None:
+        made = recipe(series={"volume": True, "range": True, "calendar": True})
+        made = made.with_data(price_file("my.csv", symbols=("AA", "BB"))).override(["source.panel=true"])
+        trained = seqkit.train(made, "out")
+        report = trained.evaluate()
+        assert report.symbols == ("AA", "BB")
+        assert set(report.by_symbol) == {"AA", "BB"}
+        assert [outlook.symbol for outlook in trained.forecast()] == ["AA", "BB"]
+        with pytest.raises(OutOfRangeError) as caught:
+            trained.forecast(horizon=2)
+        assert str(caught.value) == (
+            "a path of 2 rows is sampled row by row, and volume does not follow from sampled returns.\n"
+            "  Forecast one row (--horizon 1), or train without it."
+        )
+
+    def test_newer_rows_are_scaled_as_the_run_was(self, workdir: Path) -> None:
+        trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
+        price_file("newer.csv", 650)
+        (before,), (after,) = trained.forecast(), trained.forecast(data="newer.csv")
+        assert (before.last_date, after.last_date) == ("2011-12-02", "2012-06-29")
+        report = trained.evaluate(data="newer.csv")
+        assert report.periods["test"]["rows"] == trained.evaluate().periods["test"]["rows"] + 150
+        assert report.periods["train"] == trained.provenance["data"]["splits"]["train"]
+        price_file("other.csv", symbols=("AA", "BB"))
+        with pytest.raises(SourceError, match="the run was not trained on 'AA', so it has no scale for it"):
+            trained.forecast(data="other.csv")
+
+    def test_data_that_has_changed_is_told(self, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+        trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
+        price_file("my.csv", 520)
+        trained.evaluate()
+        assert (
+            "the data has changed since the run was trained; the dates of the splits are kept" in caplog.text
+        )
+
+
+class TestReport:
+    def test_seeds_together(self, workdir: Path) -> None:
+        train_seeds(recipe(), 2, "out")
+        runs = load_seeds("out")
+        assert [seeded.path.name for seeded in runs] == ["seed-0", "seed-1"]
+        report = write_report(runs, Path("out"))
+        assert report.seeds == 2
+        saved = json.loads(Path("out/report.json").read_text())
+        assert saved["horizons"][0]["verdict"] == report.horizons[0].verdict
+        for name in ("returns", "errors", "calibration", "forecast-S1"):
+            assert Path(f"out/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_looks_at_the_test_split_are_counted_whichever_run_they_are_for(self, run: SeriesRun) -> None:
+        assert [run.evaluate().test_uses for _ in range(2)] == [1, 2]
+        assert run.evaluate("validation").test_uses is None
+        assert run.evaluate(count=False).test_uses is None
+        other = seqkit.train(recipe(train={**TINY, "seed": 1}), "other")
+        assert other.evaluate().test_uses == 3
+        elsewhere = seqkit.train(recipe(source={"use": "synthetic", "rows": 500}), "elsewhere")
+        assert elsewhere.evaluate().test_uses == 1
+
+    def test_a_split_that_there_is_not(self, workdir: Path) -> None:
+        trained = seqkit.train(recipe(series={"split": [0.8, 0.2, 0.0], "test_from": "2050-01-01"}), "out")
+        with pytest.raises(
+            SourceError, match=r"there is no test split: no row has its dates \(validation from"
+        ):
+            trained.evaluate()
+        with pytest.raises(SourceError, match="series are judged on validation or test, got 'train'"):
+            trained.evaluate("train")
+
+    def test_control_runs_mark_the_report(self, run: SeriesRun) -> None:
+        told: list[str] = []
+        resolved = recipe(train={**TINY, "epochs": 1}).resolve()
+        control = run_controls(
+            resolved, rows=300, sigma=0.01, walks=2, on_walk=lambda walk, verdict: told.append(verdict)
+        )
+        assert sum(control.verdicts.values()) == len(told) == len(control.ratios) == 2
+        assert control.trustworthy == (control.verdicts["beats"] == 0)
+        write_control(run.path, control)
+        assert run.evaluate().trustworthy == control.trustworthy
+        (run.path / "control.json").write_text(
+            '{"walks": 20, "verdicts": {"beats": 4}, "trustworthy": false}'
+        )
+        assert not run.evaluate().trustworthy
+
+    def test_nothing_leaks(self, run: SeriesRun) -> None:
+        assert run.leaks().clean
+
+
+class TestKinds:
+    def test_a_run_on_series_has_no_text(self, run: SeriesRun) -> None:
+        with pytest.raises(WrongKindError) as caught:
+            run.generate("The ")
+        assert str(caught.value) == (
+            "a run on series has no 'generate': there is no text in it.\n"
+            "  It forecasts: run.forecast(), or seqkit forecast DIR."
+        )
+        assert not hasattr(run, "score")
+        with pytest.raises(AttributeError, match="'SeriesRun' object has no attribute 'nothing'"):
+            _ = run.nothing
+
+    def test_a_run_on_text_has_no_forecast(self, tiny_recipe: seqkit.Recipe) -> None:
+        with pytest.raises(WrongKindError, match="a run on text has no 'forecast': there are no dates in it"):
+            seqkit.train(tiny_recipe, "text").forecast()
+
+    def test_a_source_of_the_other_kind(self, tiny_recipe: seqkit.Recipe) -> None:
+        with pytest.raises(SourceError) as caught:
+            seqkit.train(tiny_recipe.override(["source.use=synthetic"]), "out")
+        assert str(caught.value) == (
+            "the source 'synthetic' gives series of numbers, and the recipe tiny reads text.\n"
+            "  Begin with a recipe for series: seqkit run stocks --data FILE.csv (its [series] table is what "
+            "makes it one)."
+        )
+        with pytest.raises(SourceError) as caught:
+            seqkit.train(recipe(source={"use": "samples"}), "out")
+        assert str(caught.value) == (
+            "the source 'samples' gives text, and the recipe tiny has a [series] table.\n"
+            "  Give it prices, for instance --data FILE.csv, or begin with a recipe for text: seqkit ls."
+        )
+
+    def test_tables_that_do_not_belong(self) -> None:
+        with pytest.raises(RecipeError) as caught:
+            recipe(
+                tokenizer={"use": "char"}, sample={}, model={"head": "linear", "encoder": "one_hot"}
+            ).resolve()
+        assert caught.value.faults == (
+            "[tokenizer]: belongs to recipes for text, and this one has a [series] table",
+            "[sample]: belongs to recipes for text, and this one has a [series] table",
+            "model.head: 'linear' is not for series; there: point, gaussian, student_t, quantile",
+            "model.encoder: 'one_hot' is for text; series are read 'raw'",
+        )
+        with pytest.raises(RecipeError, match="model.head: 'point' is not for text; there: linear, none"):
+            seqkit.Recipe.load("quickstart").override(["model.head=point"]).resolve()
+
+    def test_a_horizon_that_needs_what_no_path_has(self) -> None:
+        with pytest.raises(RecipeError) as caught:
+            recipe(series={"horizon": 5, "calendar": True}).resolve()
+        (fault,) = caught.value.faults
+        assert fault == (
+            "series.horizon: a path of several rows is sampled row by row, and calendar does not follow from "
+            "sampled returns (series.calendar=false leaves it out); should be 1, got 5"
+        )
+
+    def test_the_user_s_file_takes_the_place_of_the_source(self, workdir: Path) -> None:
+        changed = seqkit.Recipe.load("stocks").with_data("my.csv").resolve()
+        assert (changed.source.use, changed.source.config.path) == ("prices", str(workdir / "my.csv"))
+
+
+def test_the_recipe_finds_what_there_is_to_find_and_no_more() -> None:
+    """AR(1): the flat forecast is 15 % above the optimum. The noise of the same rows is the measure."""
+    stocks = seqkit.Recipe.load("stocks").resolve()
+    ratios = []
+    for seed in range(2):
+        skill = judge_synthetic(stocks, process="ar1", rows=3000, sigma=0.01, seed=seed)
+        assert skill.verdict == "beats"
+        (series,) = seqkit.sources.synthetic.Synthetic("ar1", 3000, 0.01, 0.5, 1, seed).series()
+        returns = np.diff(np.log(series.values[:, 0]))[-skill.rows - 1 :]
+        optimum = np.sqrt(((returns[1:] - 0.5 * returns[:-1]) ** 2).mean())
+        ratios.append(skill.rmse["model"] / optimum)
+    assert np.mean(ratios) < 1.03
+
+
+def test_seeds_are_judged_by_one_recipe(run: SeriesRun) -> None:
+    report = evaluate_together([run, run])
+    assert report.seeds == 2
+    assert report.horizons[0].seed_ratios[0] == report.horizons[0].seed_ratios[1]
