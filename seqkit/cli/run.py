@@ -56,7 +56,7 @@ def command(
             show_plan(chosen, plugins, seeds, as_json)
             return
         if chosen.resolve(registry).series is not None:
-            run_series(chosen, seeds, options, as_json)
+            run_series(chosen, recipe, seeds, options, as_json)
             return
         if seeds in (None, 1):
             result = _run_once(chosen, recipe, options, as_json)

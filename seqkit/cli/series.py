@@ -38,8 +38,16 @@ def load_series_runs(directory: str, plugins: Sequence[str]) -> list[SeriesRun]:
     return series
 
 
-def run_series(recipe: Any, seeds: int | None, options: dict[str, Any], as_json: bool) -> None:
-    """Train the seeds of a series recipe, write the report, and print it with the forecast."""
+def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, Any], as_json: bool) -> None:
+    """Train the seeds of a series recipe, write the report, and print it with the forecast.
+
+    Args:
+        recipe: with its overrides.
+        given: what the user calls it.
+        seeds: how many; five by default.
+        options: of `seqkit.train`.
+        as_json: print one document.
+    """
     from seqkit.cli.skill import print_outlooks, print_report
     from seqkit.run.report import write_report
     from seqkit.run.series import forecast_together
@@ -56,15 +64,15 @@ def run_series(recipe: Any, seeds: int | None, options: dict[str, Any], as_json:
     print_report(report)
     click.echo()
     print_outlooks(outlooks)
-    given = "".join(f" -p {plugin}" for plugin in options["plugins"])
+    plugins = "".join(f" -p {plugin}" for plugin in options["plugins"])
     pictures = ", ".join(picture.name for picture in sorted(path.glob("*.png")))
     click.echo(f"The runs are in {path}, with report.json and the pictures {pictures}. Next:")
     print_steps(
         [
-            (f"run {recipe.name} --data FILE.csv{given}", "prices of your own, from any broker"),
-            (f"forecast {path} FILE.csv{given}", "from newer rows"),
-            (f"evaluate {path} --leaks{given}", "does anything know the future?"),
-            (f"evaluate {path} --control{given}", "the same recipe on 20 random walks"),
+            (f"run {given} --data FILE.csv{plugins}", "prices of your own, from any broker"),
+            (f"forecast {path} FILE.csv{plugins}", "from newer rows"),
+            (f"evaluate {path} --leaks{plugins}", "does anything know the future?"),
+            (f"evaluate {path} --control{plugins}", "the same recipe on 20 random walks"),
         ]
     )
 

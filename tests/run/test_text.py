@@ -11,6 +11,7 @@ import torch
 
 import seqkit
 from seqkit.errors import ContractError, NonFiniteError, RecipeError, RunError, SourceError
+from seqkit.run import TextRun
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ class TestUsing:
     def test_carried_evaluation_does_not_depend_on_the_batch_size(self, tiny_recipe: seqkit.Recipe) -> None:
         run = seqkit.train(tiny_recipe, "out")
         other = run.recipe.override(["train.batch_size=3"]).resolve()
-        same = seqkit.Run(run.path, other, run.tokenizer, run.model)
+        same = TextRun(run.path, other, run.tokenizer, run.model)
         assert same.evaluate() == run.evaluate()
 
     def test_another_file_is_read_as_the_recipe_reads_its_own(self, tiny_recipe: seqkit.Recipe) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import seqkit
-from seqkit.errors import ContractError, RecipeError, SourceError
+from seqkit.errors import RecipeError, SourceError
 from seqkit.sources import Prices, Series
 from seqkit.testing import SourceCase, run_checks
 
@@ -78,7 +78,7 @@ def test_there_is_one_split() -> None:
 
 def test_a_text_recipe_that_names_it_is_an_error_that_says_so(tiny_recipe: seqkit.Recipe) -> None:
     overrides = ["source.use=prices", f"source.path={FOLDER / 'yahoo.csv'}"]
-    with pytest.raises(ContractError, match="the source 'prices' is no TextSource"):
+    with pytest.raises(SourceError, match="the source 'prices' gives series of numbers, and the recipe tiny"):
         seqkit.train(tiny_recipe.override(overrides), "out")
 
 

@@ -1,0 +1,43 @@
+"""From a resolved recipe to the objects that it describes."""
+
+from seqkit.build.components import (
+    choose_device,
+    make_model,
+    make_training,
+    open_source,
+    outline_model,
+    resolved,
+    seed_and_threads,
+)
+from seqkit.build.series import SeriesData, open_series, prepare, prepare_series_data, price_file
+from seqkit.build.text import (
+    EVALUATION_LANES,
+    TextData,
+    open_text,
+    open_tokenizer,
+    prepare_text,
+    split_text,
+    text_files,
+)
+
+__all__ = [
+    "EVALUATION_LANES",
+    "SeriesData",
+    "TextData",
+    "choose_device",
+    "make_model",
+    "make_training",
+    "open_series",
+    "open_source",
+    "open_text",
+    "open_tokenizer",
+    "outline_model",
+    "prepare",
+    "prepare_series_data",
+    "prepare_text",
+    "price_file",
+    "resolved",
+    "seed_and_threads",
+    "split_text",
+    "text_files",
+]

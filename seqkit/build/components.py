@@ -1,0 +1,145 @@
+"""From the components that a recipe names to objects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqkit.cells import Cell, Stacked
+from seqkit.errors import ContractError
+from seqkit.model import SequenceModel
+from seqkit.recipe import Component, Recipe, ResolvedRecipe, TrainConfig
+from seqkit.registry import Registry
+from seqkit.sources import Source
+from seqkit.training import make_optimizer, make_schedule
+
+
+def resolved(recipe: Recipe | ResolvedRecipe | str | Path, registry: Registry) -> ResolvedRecipe:
+    """A recipe, or that by a name or a path, resolved.
+
+    Raises:
+        UnknownNameError: no recipe has that name.
+        RecipeError: with every fault of the recipe.
+    """
+    if isinstance(recipe, str | Path):
+        recipe = Recipe.load(recipe, registry)
+    return recipe.resolve(registry) if isinstance(recipe, Recipe) else recipe
+
+
+def open_source(component: Component) -> Source:
+    """The source that a recipe names.
+
+    Raises:
+        ContractError: what is declared under that name is none.
+    """
+    source = made(component)
+    if not isinstance(source, Source):
+        raise ContractError(f"the source {component.use!r} is no Source: {type(source).__name__}.")
+    return source
+
+
+def made(component: Component, *arguments: Any) -> Any:
+    """The object that a component makes of its config.
+
+    Raises:
+        ContractError: its constructor does not take a field of its config.
+    """
+    target = component.entry.declaration.load()
+    try:
+        inspect.signature(target).bind(*arguments, **component.options())
+    except TypeError as error:
+        raise ContractError(f"{component.use!r} does not take its own config: {error}.") from error
+    return target(*arguments, **component.options())
+
+
+def outline_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
+    """The model that the recipe describes without numbers in it: its parameters can be counted."""
+    with torch.device("meta"):
+        return make_model(recipe, vocab_size)
+
+
+def make_model(recipe: ResolvedRecipe, vocab_size: int | None, features: int = 1) -> SequenceModel:
+    """The model that the recipe describes, with fresh weights.
+
+    Args:
+        recipe: tables `[cell]` and `[model]`.
+        vocab_size: of the tokenizer; None for numbers.
+        features: numbers that a row of a series has.
+    """
+    model = recipe.model
+    sizes = {"one_hot": vocab_size or 0, "embedding": model.embedding_size, "raw": features}
+    cells: list[Cell] = []
+    for _ in range(model.layers):
+        input_size = cells[-1].output_size if cells else sizes[model.encoder]
+        cells.append(made(recipe.cell, input_size))
+    return SequenceModel(
+        cells[0] if len(cells) == 1 else Stacked(cells),
+        encoder=model.encoder,
+        head=model.head,
+        vocab_size=vocab_size,
+        dropout=model.dropout,
+        encoder_dropout=model.encoder_dropout,
+        engine=model.engine,
+    )
+
+
+def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
+    """The keywords of the trainer: optimizer, schedule and the rest of the `[train]` table."""
+    return {
+        "optimizer": make_optimizer(
+            train.optimizer,
+            model.parameters(),
+            learning_rate=train.learning_rate,
+            weight_decay=train.weight_decay,
+            momentum=train.momentum,
+        ),
+        "schedule": make_schedule(
+            train.schedule, warmup_steps=train.warmup_steps, final_fraction=train.final_fraction
+        ),
+        "clip_norm": train.clip_norm,
+        "state": train.state,
+        "loss_over_time": train.loss_over_time,
+        "precision": train.precision,
+    }
+
+
+@contextmanager
+def seed_and_threads(seed: int, threads: int) -> Iterator[None]:
+    """Torch's random stream and thread count are the run's inside, and afterwards as they were."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def choose_device(name: str) -> torch.device:
+    """`"auto"` is cuda where there is one, else cpu.
+
+    Raises:
+        ContractError: torch knows no such device, or has none here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+        if device.type == "meta":
+            raise RuntimeError("it holds no numbers")
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        reason = f" ({reason})" if len(reason) < 80 else ""
+        raise ContractError(
+            f"the device {name!r} cannot be used here{reason}.\n"
+            "  Use train.device=auto, which is cuda where there is one, else cpu."
+        ) from error
+    return device

@@ -1,0 +1,169 @@
+"""A series recipe's data: rows, splits by date, scaled, and in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqkit import rundir
+from seqkit.build.components import make_model, open_source
+from seqkit.data import Batch, Lanes, Windows
+from seqkit.data.series import (
+    TARGETS,
+    Features,
+    PreparedSeries,
+    Scaler,
+    SymbolRows,
+    prepare_series,
+)
+from seqkit.data.series.dates import SPLITS, SplitName
+from seqkit.errors import SourceError
+from seqkit.fingerprint import fingerprint
+from seqkit.model import SequenceModel
+from seqkit.recipe import ResolvedRecipe, SeriesConfig, TrainConfig
+from seqkit.sources import Series, SeriesSource
+
+
+@dataclass(frozen=True)
+class SeriesData:
+    """Series, split by date and scaled on the training rows."""
+
+    prepared: PreparedSeries
+    source_fingerprint: str
+
+    def make_model(self, recipe: ResolvedRecipe) -> SequenceModel:
+        """The model that the recipe describes, for these features."""
+        return make_model(recipe, None, features=len(self.prepared.features.names))
+
+    def training_batches(self, train: TrainConfig) -> Windows | Lanes:
+        """The training rows of all symbols, in the order that the state policy asks for."""
+        stream = self.prepared.training_stream()
+        if train.state == "reset":
+            return Windows(
+                stream, batch_size=train.batch_size, seq_len=train.seq_len, shuffle_seed=train.seed
+            )
+        return Lanes(stream, lanes=train.batch_size, seq_len=train.seq_len)
+
+    def validation_batches(self, train: TrainConfig) -> list[Batch] | None:
+        """The validation rows, read with all that came before them; None where there are none."""
+        if not any(self.prepared.counts("validation").values()):
+            return None
+        return [self.prepared.reading("validation")]
+
+    def describe(self) -> dict[str, Any]:
+        """What the provenance of a run says of its data."""
+        return {
+            "source": self.source_fingerprint,
+            "scaler": fingerprint(["scaler", self.prepared.scaler.to_json()]),
+            "splits": self.periods(),
+            "scaler_fit": self.scaler_fit(),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write what the run needs of it later."""
+        rundir.write_json(path / rundir.SERIES, self.prepared.scaler.to_json())
+
+    def periods(self) -> dict[str, dict[str, Any]]:
+        """The first and the last date that each split predicts, and how many rows."""
+        found: dict[str, dict[str, Any]] = {}
+        for split in SPLITS:
+            dates = [dates for rows in self.prepared.symbols if len(dates := self._dates(rows, split))]
+            if dates:
+                found[split] = {
+                    "from": str(min(one[0] for one in dates)),
+                    "to": str(max(one[-1] for one in dates)),
+                    "rows": sum(map(len, dates)),
+                }
+        return found
+
+    def scaler_fit(self) -> dict[str, Any]:
+        """The rows that the scaler was fitted on."""
+        scales = self.prepared.scaler.symbols.values()
+        return {
+            "from": min(scale.fit_from for scale in scales),
+            "to": max(scale.fit_to for scale in scales),
+            "rows": sum(scale.fit_rows for scale in scales),
+        }
+
+    def _dates(self, rows: SymbolRows, split: SplitName) -> Any:
+        return rows.target_dates[self.prepared.scaler.cuts.split_of(rows.target_dates) == SPLITS.index(split)]
+
+
+def open_series(recipe: ResolvedRecipe) -> SeriesSource:
+    """The source of a series recipe.
+
+    Raises:
+        SourceError: it gives text, or brings splits of its own.
+    """
+    source = open_source(recipe.source)
+    if not isinstance(source, SeriesSource):
+        raise SourceError(
+            f"the source {recipe.source.use!r} gives text, and the recipe {recipe.name} has a [series] table.\n"
+            "  Give it prices, for instance --data FILE.csv, or begin with a recipe for text: seqkit ls."
+        )
+    if source.splits != ("all",):
+        raise SourceError(
+            f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; series are split "
+            "by date.\n  Let it give one split, 'all', and say where to cut: series.validation_from and "
+            "series.test_from."
+        )
+    return source
+
+
+def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> SeriesSource:
+    """Another price file, read as the recipe reads its own: of its symbols, those that the run knows."""
+    from seqkit.sources.prices import Prices
+
+    given = recipe.source.options() if recipe.source.use == "prices" else {}
+    every = Prices(**{**given, "path": path, "symbol": None, "panel": True})
+    there = every.table.symbols
+    known = [symbol for symbol in there if symbol in scaler.symbols]
+    if len(there) == 1 or not known:
+        return every  # one symbol need not be called alike; where none is known, that is said later
+    return Prices(**{**given, "path": path, "symbol": known})
+
+
+def make_features(series: SeriesConfig) -> Features:
+    """The features that a recipe chooses."""
+    return Features(
+        price=series.target == "price",
+        lags=series.lags,
+        sums=series.sums,
+        volatilities=series.volatilities,
+        volume=series.volume,
+        range=series.range,
+        calendar=series.calendar,
+    )
+
+
+def prepare_series_data(
+    recipe: ResolvedRecipe, source: SeriesSource | None = None, scaler: Scaler | None = None
+) -> SeriesData:
+    """Rows, splits and scaler of a recipe's source, or of another one with the scaler of a run.
+
+    Raises:
+        SourceError: it cannot be read, or is too short.
+    """
+    source = source or open_series(recipe)
+    prepared = prepare(recipe, source.series(), scaler)
+    return SeriesData(prepared, source.fingerprint)
+
+
+def prepare(
+    recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | None = None
+) -> PreparedSeries:
+    """The same from series that are in memory."""
+    assert recipe.series is not None  # a series recipe has that table
+    return prepare_series(
+        series,
+        make_features(recipe.series),
+        TARGETS[recipe.series.target],
+        fractions=recipe.series.split,
+        validation_from=recipe.series.validation_from,
+        test_from=recipe.series.test_from,
+        seq_len=recipe.train.seq_len,
+        horizon=recipe.series.horizon,
+        scaler=scaler,
+    )
