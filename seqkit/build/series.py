@@ -100,13 +100,13 @@ def open_series(recipe: ResolvedRecipe) -> SeriesSource:
     source = open_source(recipe.source)
     if not isinstance(source, SeriesSource):
         raise SourceError(
-            f"the source {recipe.source.use!r} gives text, and the recipe {recipe.name} has a [series] table.\n"
-            "  Give it prices, for instance --data FILE.csv, or begin with a recipe for text: seqkit ls."
+            f"the source {recipe.source.use!r} gives text, and the recipe {recipe.name} has a [series] table."
+            "\n  Give it prices, for instance --data FILE.csv, or begin with a recipe for text: seqkit ls."
         )
     if source.splits != ("all",):
         raise SourceError(
-            f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; series are split "
-            "by date.\n  Let it give one split, 'all', and say where to cut: series.validation_from and "
+            f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; series are "
+            "split by date.\n  Let it give one split, 'all', and say where to cut: series.validation_from and "
             "series.test_from."
         )
     return source
@@ -151,9 +151,7 @@ def prepare_series_data(
     return SeriesData(prepared, source.fingerprint)
 
 
-def prepare(
-    recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | None = None
-) -> PreparedSeries:
+def prepare(recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | None = None) -> PreparedSeries:
     """The same from series that are in memory."""
     assert recipe.series is not None  # a series recipe has that table
     return prepare_series(

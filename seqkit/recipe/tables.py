@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from seqkit.plugin import Config
 
@@ -30,6 +31,26 @@ class DataConfig(Config):
     _check_split = field_validator("split")(_check_split)
 
 
+def as_date(text: str) -> datetime:
+    """A date of the exchange's own clock: an offset is not counted."""
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def _iso(value: object) -> object:
+    """TOML has dates of its own; a string has to be one."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str):
+        try:
+            as_date(value)
+        except ValueError:
+            raise ValueError("should be a date such as 2012-12-31") from None
+    return value
+
+
+Date = Annotated[str, BeforeValidator(_iso)]
+
+
 class SeriesConfig(Config):
     """`[series]`: what is read and predicted of prices; a recipe that has this table is one for series."""
 
@@ -51,12 +72,21 @@ class SeriesConfig(Config):
     """Rows ahead that the report judges."""
     split: tuple[float, float, float] = Field(default=(0.7, 0.1, 0.2), strict=False)
     """Fractions of the dates that are train, validation and test, in order of time."""
-    validation_from: str | None = None
-    """The date where validation begins, in place of its fraction."""
-    test_from: str | None = None
+    validation_from: Date | None = None
+    """The date where validation begins, in place of its fraction: `2009-01-01`."""
+    test_from: Date | None = None
     """The date where the test begins, in place of its fraction."""
+
     paths: int = Field(default=200, ge=10)
     """Sampled from every row that is judged, for more than one row ahead."""
+
+    @field_validator("test_from")
+    @classmethod
+    def _check_order(cls, test_from: str | None, info: ValidationInfo) -> str | None:
+        validation_from = info.data.get("validation_from")
+        if test_from and validation_from and as_date(test_from) < as_date(validation_from):
+            raise ValueError(f"should not lie before series.validation_from, {validation_from}")
+        return test_from
 
     _check_split = field_validator("split")(_check_split)
 

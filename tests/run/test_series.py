@@ -232,6 +232,18 @@ class TestKinds:
         with pytest.raises(RecipeError, match="model.head: 'point' is not for text; there: linear, none"):
             seqkit.Recipe.load("quickstart").override(["model.head=point"]).resolve()
 
+    def test_dates_are_read_as_toml_has_them(self) -> None:
+        dates = ["series.validation_from=2009-01-01", 'series.test_from="2011-01-01 09:30"']
+        made = recipe().override(dates).resolve()
+        assert (made.series.validation_from, made.series.test_from) == ("2009-01-01", "2011-01-01 09:30")
+        for text, said in (
+            ("series.test_from=soon", "series.test_from: should be a date such as 2012-12-31, got 'soon'"),
+            ("series.test_from=2008-12-31", "series.test_from: should not lie before series.validation_from"),
+        ):
+            with pytest.raises(RecipeError) as caught:
+                recipe().override([dates[0], text]).resolve()
+            assert said in str(caught.value)
+
     def test_a_horizon_that_needs_what_no_path_has(self) -> None:
         with pytest.raises(RecipeError) as caught:
             recipe(series={"horizon": 5, "calendar": True}).resolve()

@@ -11,8 +11,8 @@ from seqkit.sources.prices.clock import read_time
 from seqkit.sources.prices.numbers import is_missing, is_number
 
 DATE = (
-    "date datetime timestamp time datum tag zeit fecha day dt tradedate tradingdate tradedatetime "
-    "observationdate gmttime localtime unix unixtime unixtimestamp"
+    "date datetime timestamp time opentime datum data tag zeit fecha day dt tradedate tradingdate "
+    "tradedatetime observationdate gmttime localtime unix unixtime unixtimestamp"
 )
 TIME = "time zeit uhrzeit hour"
 SYMBOL = (
@@ -22,14 +22,14 @@ SYMBOL = (
 """The names of such columns, the better ones first; see `plain_name`."""
 
 ROLES = {
-    "open": "open openprice openingprice erster eroffnung eroffnungskurs",
-    "high": "high highprice hoch hochst tageshoch",
-    "low": "low lowprice tief tiefst tagestief",
+    "open": "open openprice openingprice erster eroffnung eroffnungskurs otwarcie",
+    "high": "high highprice hoch hochst tageshoch najwyzszy",
+    "low": "low lowprice tief tiefst tagestief najnizszy",
     "close": "close closelast closingprice closeprice schlusskurs schluss settle settlement "
-    "settlementprice last lastprice price pxlast",
+    "settlementprice last lastprice price pxlast zuletzt zamkniecie",
     "adj_close": "adjclose adjustedclose closeadj closeadjusted adjclosingprice adjustedclosingprice "
     "adjcloseprice adjustedprice adjprice",
-    "volume": "volume vol stuecke stucke totalvolume sharevolume sharestraded volumen umsatz",
+    "volume": "volume vol stuecke stucke totalvolume sharevolume sharestraded volumen umsatz wolumen",
     "change": "change changepercent pctchange percentchange chg netchange",
 }
 """What a column can be, and its names, the better ones first; see `plain_name`."""
