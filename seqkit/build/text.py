@@ -112,8 +112,8 @@ def open_text(recipe: ResolvedRecipe) -> TextSource:
     source = open_source(recipe.source)
     if not isinstance(source, TextSource):
         raise SourceError(
-            f"the source {recipe.source.use!r} gives series of numbers, and the recipe {recipe.name} reads "
-            "text.\n  Begin with a recipe for series: seqkit run stocks --data FILE.csv (its [series] table is what "
+            f"the source {recipe.source.use!r} gives series of numbers, and the recipe {recipe.name} "
+            "reads text.\n  Begin with a recipe for series: seqkit run stocks --data FILE.csv (its [series] table is what "
             "makes it one)."
         )
     return source
