@@ -113,8 +113,8 @@ def open_text(recipe: ResolvedRecipe) -> TextSource:
     if not isinstance(source, TextSource):
         raise SourceError(
             f"the source {recipe.source.use!r} gives series of numbers, and the recipe {recipe.name} "
-            "reads text.\n  Begin with a recipe for series: seqkit run stocks --data FILE.csv (its [series] table is what "
-            "makes it one)."
+            "reads text.\n  Begin with a recipe for series: seqkit run stocks --data FILE.csv (its [series] "
+            "table is what makes it one)."
         )
     return source
 
