@@ -105,9 +105,9 @@ def open_series(recipe: ResolvedRecipe) -> SeriesSource:
         )
     if source.splits != ("all",):
         raise SourceError(
-            f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; series "
-            "are split by date.\n  Let it give one split, 'all', and say where to cut: series.validation_from "
-            "and series.test_from."
+            f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; "
+            "series are split by date.\n  Let it give one split, 'all', and say where to cut: "
+            "series.validation_from and series.test_from."
         )
     return source
 
