@@ -10,7 +10,7 @@ Everything is in log returns from the origin's price.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,22 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqkit.cells.base import map_state
-from seqkit.data.series import PreparedSeries, SymbolRows
+from seqkit.data.series import PreparedSeries
 from seqkit.errors import ContractError
 from seqkit.heads import SeriesHead
 from seqkit.inference.stepping import Stepper
 from seqkit.model import SequenceModel, device_of, evaluating
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
+ORIGINS_AT_ONCE = 1 << 14
 PATHS_AT_ONCE = 1 << 16
-"""Sampled paths that are followed together: bounds the memory."""
+"""Origins that are judged, and sampled paths that are followed, together: bounds the memory."""
 
 
 class Forecast(NamedTuple):
     """Of one symbol, from a block of origins."""
 
-    origins: NDArray[np.intp]
+    origins: Rows
     """The rows after which the forecasts were made, `(origins,)`."""
     location: Floats
     """The log return from the origin to each row ahead that is expected, `(origins, horizon)`."""
@@ -46,7 +48,7 @@ def forecast_blocks(
     model: SequenceModel,
     data: PreparedSeries,
     symbol: int,
-    origins: NDArray[np.intp],
+    origins: Rows,
     *,
     horizon: int,
     levels: Sequence[float],
@@ -67,107 +69,109 @@ def forecast_blocks(
     Raises:
         ContractError: the model predicts no numbers.
     """
-    head = model.head
-    if not isinstance(head, SeriesHead):
-        raise ContractError(f"a forecast needs a head for series, and the model has {type(head).__name__}.")
-    rows = data.symbols[symbol]
-    steps = origins - rows.first
-    inputs = torch.from_numpy(data.inputs[symbol])[None].to(device_of(model))  # (1, T, features)
-    generator = torch.Generator().manual_seed(seed)
+    walk = _Walk(model, data, symbol)
     with evaluating(model.modules()), torch.no_grad():
         if horizon == 1:
-            outputs = model(inputs[:, : steps[-1] + 1])[0][0, torch.from_numpy(steps)]
-            location, quantiles = _one_ahead(head, outputs, data, rows, origins, levels)
-            yield Forecast(origins, location[:, None], None if quantiles is None else quantiles[:, None])
-            return
-        at_once = max(1, PATHS_AT_ONCE // paths)
-        for first, outputs, state in _states_at(model, inputs, steps, at_once):
-            block = origins[first : first + len(outputs)]
-            count = paths if head.has_interval else 1
-            location, drawn = _follow(
-                model, head, outputs, state, data, rows, block, horizon, count, generator
+            yield from walk.one_row_ahead(origins, levels)
+        else:
+            generator = torch.Generator().manual_seed(seed)
+            yield from walk.along_paths(origins, levels, horizon, paths, generator)
+
+
+class _Walk:
+    """A model that goes through the rows of one symbol."""
+
+    def __init__(self, model: SequenceModel, data: PreparedSeries, symbol: int) -> None:
+        if not isinstance(model.head, SeriesHead):
+            raise ContractError(
+                f"a forecast needs a head for series, and the model has {type(model.head).__name__}."
             )
-            quantiles = np.moveaxis(np.quantile(drawn, levels, axis=1), 0, -1) if head.has_interval else None
+        self._model, self._head = model, model.head
+        self._rows, self._features, self._target = data.symbols[symbol], data.features, data.target
+        self._scale = data.scaler.symbols[self._rows.name]
+        self._inputs = torch.from_numpy(data.inputs[symbol])[None].to(device_of(model))  # (1, T, features)
+
+    def one_row_ahead(self, origins: Rows, levels: Sequence[float]) -> Iterator[Forecast]:
+        """The whole series in one pass."""
+        steps = origins - self._rows.first
+        outputs = self._model(self._inputs[:, : steps[-1] + 1])[0][0, torch.from_numpy(steps)]
+        for first in range(0, len(origins), ORIGINS_AT_ONCE):
+            block = slice(first, first + ORIGINS_AT_ONCE)
+            location, quantiles = self._next_row(outputs[block], origins[block], levels)
+            ends = None if quantiles is None else quantiles[:, None]
+            yield Forecast(origins[block], location[:, None], ends)
+
+    def along_paths(
+        self, origins: Rows, levels: Sequence[float], horizon: int, paths: int, generator: torch.Generator
+    ) -> Iterator[Forecast]:
+        """Row by row to each origin, and from there along sampled paths."""
+        paths = paths if self._head.has_interval else 1  # a point has one path
+        for block, outputs, state in self._states_at(origins, max(1, PATHS_AT_ONCE // paths)):
+            location, drawn = self._follow(outputs, state, block, horizon, paths, generator)
             # One row ahead nothing has to be drawn.
-            location[:, 0], exact = _one_ahead(head, outputs, data, rows, block, levels)
-            if quantiles is not None and exact is not None:
+            location[:, 0], exact = self._next_row(outputs, block, levels)
+            quantiles = None
+            if exact is not None:
+                quantiles = np.moveaxis(np.quantile(drawn, levels, axis=1), 0, -1)
                 quantiles[:, 0] = exact
             yield Forecast(block, location, quantiles)
 
+    def _next_row(
+        self, outputs: Tensor, origins: Rows, levels: Sequence[float]
+    ) -> tuple[Floats, Floats | None]:
+        """Location `(origins,)` and quantiles `(origins, levels)` of the next row's log return."""
+        last = self._rows.log_prices[origins]
+        location = self._to_returns(self._head.location(outputs), last)
+        if not self._head.has_interval:
+            return location, None
+        wanted = torch.tensor(levels, dtype=torch.float64, device=outputs.device)
+        return location, self._to_returns(self._head.quantiles(outputs.double(), wanted), last[:, None])
 
-def _one_ahead(
-    head: SeriesHead,
-    outputs: Tensor,
-    data: PreparedSeries,
-    rows: SymbolRows,
-    origins: NDArray[np.intp],
-    levels: Sequence[float],
-) -> tuple[Floats, Floats | None]:
-    """Location `(origins,)` and quantiles `(origins, levels)` of the next row's log return."""
-    to_returns = _to_returns(data, rows)
-    last = rows.log_prices[origins]
-    location = to_returns(head.location(outputs), last)
-    if not head.has_interval:
-        return location, None
-    wanted = torch.tensor(levels, dtype=torch.float64, device=outputs.device)
-    return location, to_returns(head.quantiles(outputs.double(), wanted), last[:, None])
+    def _states_at(self, origins: Rows, at_once: int) -> Iterator[tuple[Rows, Tensor, Any]]:
+        """Blocks of origins, with what the model says and its states after them."""
+        state, at = None, 0
+        outputs: list[Tensor] = []
+        states: list[Any] = []
+        for place, step in enumerate(origins - self._rows.first):
+            found, state = self._model(self._inputs[:, at : step + 1], state)
+            at = int(step) + 1
+            outputs.append(found[0, -1])
+            states.append(state)
+            if len(outputs) == at_once or place == len(origins) - 1:
+                together = map_state(lambda *leaves: torch.cat(leaves), *states)
+                yield origins[place + 1 - len(outputs) : place + 1], torch.stack(outputs), together
+                outputs, states = [], []
 
+    def _follow(
+        self,
+        outputs: Tensor,
+        state: Any,
+        origins: Rows,
+        horizon: int,
+        paths: int,
+        generator: torch.Generator,
+    ) -> tuple[Floats, Floats]:
+        """Log returns along paths: expected, `(origins, horizon)`, and drawn, `(origins, paths, horizon)`.
 
-def _to_returns(data: PreparedSeries, rows: SymbolRows) -> Callable[[Tensor, Floats], Floats]:
-    """From what the model predicts after a log price to log returns."""
-    scale = data.scaler.symbols[rows.name]
-    return lambda predicted, last: data.target.returns(scale.unscaled(predicted.cpu().numpy()), last)
+        What is expected is the mean over the paths of what the model expects on each: the draws themselves
+        would add their own noise to it.
+        """
+        past = origins[:, None] + np.arange(-self._features.lookback, 1)
+        history = np.repeat(self._rows.log_prices[past], paths, 0)  # (origins * paths, lookback + 1)
+        outputs = outputs.repeat_interleave(paths, 0)
+        stepper = Stepper(self._model, map_state(lambda leaf: leaf.repeat_interleave(paths, 0), state))
+        expected, drawn = np.zeros((2, len(history), horizon))
+        for ahead in range(horizon):
+            last = history[:, -1]
+            expected[:, ahead] = self._to_returns(self._head.location(outputs), last)
+            drawn[:, ahead] = self._to_returns(self._head.sample(outputs.double(), generator), last)
+            if ahead < horizon - 1:
+                history = np.concatenate([history[:, 1:], (last + drawn[:, ahead])[:, None]], 1)
+                features = torch.from_numpy(self._scale.features(self._features.of_past(history)))
+                outputs = stepper(features.to(outputs.device))
+        shape = len(origins), paths, horizon
+        return expected.cumsum(1).reshape(shape).mean(1), drawn.cumsum(1).reshape(shape)
 
-
-def _states_at(
-    model: SequenceModel, inputs: Tensor, steps: NDArray[np.intp], at_once: int
-) -> Iterator[tuple[int, Tensor, Any]]:
-    """Outputs and states after given steps, in blocks: `(place of the first, outputs, states)`."""
-    state, at = None, 0
-    outputs: list[Tensor] = []
-    states: list[Any] = []
-    for place, step in enumerate(steps):
-        found, state = model(inputs[:, at : step + 1], state)
-        at = int(step) + 1
-        outputs.append(found[0, -1])
-        states.append(state)
-        if len(outputs) == at_once or place == len(steps) - 1:
-            together = map_state(lambda *leaves: torch.cat(leaves), *states)
-            yield place + 1 - len(outputs), torch.stack(outputs), together
-            outputs, states = [], []
-
-
-def _follow(
-    model: SequenceModel,
-    head: SeriesHead,
-    outputs: Tensor,
-    state: Any,
-    data: PreparedSeries,
-    rows: SymbolRows,
-    origins: NDArray[np.intp],
-    horizon: int,
-    paths: int,
-    generator: torch.Generator,
-) -> tuple[Floats, Floats]:
-    """Log returns along paths: expected, `(origins, horizon)`, and drawn, `(origins, paths, horizon)`.
-
-    What is expected is the mean over the paths of what the model expects on each: the draws themselves would
-    add their own noise to it.
-    """
-    scale, lookback = data.scaler.symbols[rows.name], data.features.lookback
-    to_returns = _to_returns(data, rows)
-    past = origins[:, None] + np.arange(-lookback, 1)
-    history = np.repeat(rows.log_prices[past], paths, 0)  # (origins * paths, lookback + 1)
-    outputs = outputs.repeat_interleave(paths, 0)
-    stepper = Stepper(model, map_state(lambda leaf: leaf.repeat_interleave(paths, 0), state))
-    expected, drawn = np.zeros((2, len(history), horizon))
-    for ahead in range(horizon):
-        last = history[:, -1]
-        expected[:, ahead] = to_returns(head.location(outputs), last)
-        drawn[:, ahead] = to_returns(head.sample(outputs.double(), generator), last)
-        if ahead < horizon - 1:
-            history = np.concatenate([history[:, 1:], (last + drawn[:, ahead])[:, None]], 1)
-            features = torch.from_numpy(scale.features(data.features.of_past(history)))
-            outputs = stepper(features.to(outputs.device))
-    shape = len(origins), paths, horizon
-    return expected.cumsum(1).reshape(shape).mean(1), drawn.cumsum(1).reshape(shape)
+    def _to_returns(self, predicted: Tensor, last: Floats) -> Floats:
+        """From what the model predicts after a log price to log returns."""
+        return self._target.returns(self._scale.unscaled(predicted.cpu().numpy()), last)
