@@ -55,6 +55,10 @@ class ContractError(SeqkitError):
     """A cell, a head or a batch does not keep its contract, or two parts do not fit together."""
 
 
+class StepError(ContractError):
+    """The step of a cell fails: what it raised, and where."""
+
+
 class SplitError(SeqkitError):
     """A step cannot be split (engine "fused") or compiled (engine "compiled"); the loop runs it."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 18
 
@@ -21,4 +24,9 @@ def read_pieces(recipe: Any, file: str) -> Iterator[str]:
     decoder = TextDecoder("standard input")
     while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
         yield decoder.decode(chunk)
+    if decoder.unfinished:  # as `head -c` leaves it
+        logger.warning(
+            "standard input ends within a character: its last %d bytes are left out", decoder.unfinished
+        )
+        return
     yield decoder.decode(b"", final=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -98,10 +99,12 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
 def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> list[tuple[str, str]]:
     path = run.path
     given = "".join(f" -p {plugin}" for plugin in plugins)
+    kept = [change for change in run.recipe.overrides if not change.lstrip("~").startswith("source.")]
+    changes = "".join(f" {shlex.quote(change)}" for change in kept)
     apart, prompt = run.recipe.data.documents != "joined", '"The " --temperature 0.5'
     has_test = "test" in run.provenance["data"]["splits"]
     return [
-        (f"run {recipe} --data my.txt{given}", "train on a text of your own"),
+        (f"run {recipe} --data my.txt{changes}{given}", "train on a text of your own"),
         (f"generate {path} {'--num 10' if apart else prompt}{given}", "more text"),
         (f"score {path} my.txt{given}", "how surprising a text is"),
         (f"evaluate {path}{'' if has_test else ' --split validation'}{given}", "the loss on a whole split"),

@@ -85,6 +85,8 @@ def _matches(pattern: str, text: str) -> list[bool]:
     inside = [False] * len(text)
     for match in found:
         inside[match.start() : match.end()] = [True] * len(match[0])
+    if text and not any(inside):
+        raise click.UsageError(f"--where {pattern!r} matches nothing in the text.")
     return inside
 
 

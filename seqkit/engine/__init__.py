@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
-from seqkit.engine.contract import check_cell
+from seqkit.engine.contract import check_cell, step_errors
 from seqkit.engine.loop import one_hot, one_hot_rows, unroll_loop
 from seqkit.errors import ContractError, SplitError, UnknownNameError
 
@@ -163,12 +163,16 @@ def _run(engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None)
         outputs, state = cell.scan(x if x.ndim == 3 else one_hot_rows(cell, x), state, reset)  # type: ignore[operator]
         return outputs, state, "scan"
     if engine != "auto":
-        return *ENGINES[engine]()(cell, x, state, reset), engine
+        with step_errors(cell):
+            return *ENGINES[engine]()(cell, x, state, reset), engine
     try:
         return *ENGINES["fused"]()(cell, x, state, reset), "fused"
     except SplitError as error:
-        _log_once(cell, str(error))
-        return *unroll_loop(cell, x, state, reset), "loop"
+        refusal = str(error)
+    with step_errors(cell):
+        outputs, state = unroll_loop(cell, x, state, reset)
+    _log_once(cell, refusal)  # a step that fails in the loop as well has told that already
+    return outputs, state, "loop"
 
 
 def _run_checkpointed(

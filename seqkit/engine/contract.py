@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import linecache
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
+import torch
 from torch import Tensor
 
 from seqkit.cells.base import Cell, State, state_rows
-from seqkit.errors import ContractError
+from seqkit.errors import ContractError, SeqkitError, StepError
 
 
 def check_cell(cell: object) -> None:
@@ -24,6 +30,48 @@ def check_cell(cell: object) -> None:
             )
 
 
+@contextmanager
+def step_errors(cell: Cell) -> Iterator[None]:
+    """What the code of a cell raises becomes a StepError with its line; anything else is left as it is."""
+    try:
+        yield
+    except SeqkitError:
+        raise
+    except Exception as error:  # whatever a stranger's step raises
+        place = step_line(error)
+        if not place:
+            raise
+        said = str(error).split("\n", 1)[0]
+        raise StepError(
+            f"the step of {type(cell).__name__} fails: {type(error).__name__}: {said}{place}"
+        ) from error
+
+
+def step_line(error: Exception, *, deepest: bool = True) -> str:
+    """On a line of its own, the innermost line of a step on the way to an error; empty where there is none.
+
+    Args:
+        error: with its traceback.
+        deepest: only if the engine called nothing of its own below that line.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if deepest and frame.filename.startswith(ENGINE):
+            return ""
+        if not is_foreign(frame.filename):
+            line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+            return f"\n  {Path(frame.filename).name}, line {frame.lineno}: {line}"
+    return ""
+
+
+ENGINE: Final = str(Path(__file__).parent)
+TORCH: Final = str(Path(torch.__file__).parent)
+
+
+def is_foreign(filename: str) -> bool:
+    """Whether a frame of a traceback belongs to PyTorch or to this engine, not to a step."""
+    return filename.startswith((TORCH, ENGINE, "<"))
+
+
 def checked_step(cell: Cell, batch_size: int, result: Any) -> tuple[Tensor, State]:
     """What a step returned, if it is `(output, state)` with the output `(batch, output_size)`.
 
@@ -32,7 +80,9 @@ def checked_step(cell: Cell, batch_size: int, result: Any) -> tuple[Tensor, Stat
     """
     name = f"{type(cell).__name__}.step"
     if not isinstance(result, tuple) or len(result) != 2:
-        what = f"a {type(result).__name__}" + (f" of {len(result)}" if isinstance(result, tuple) else "")
+        # A step that is being traced gives a subclass of Tensor, of which the user knows nothing.
+        kind = "Tensor" if isinstance(result, Tensor) else type(result).__name__
+        what = f"a {kind}" + (f" of {len(result)}" if isinstance(result, tuple) else "")
         raise ContractError(f"{name} must return (output, state); it returned {what}.")
     output, state = result
     expected = (batch_size, cell.output_size)

@@ -6,10 +6,9 @@ Fake tensors have a shape, a dtype and a device, and no numbers: whoever asks th
 from __future__ import annotations
 
 import inspect
-import linecache
-import traceback
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
@@ -20,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqkit.cells.base import Cell
 from seqkit.engine.attributes import Snapshot
+from seqkit.engine.contract import step_line
 from seqkit.errors import SeqkitError, SplitError
 
 _NUMBERS: Final = "it needs the value of a tensor in Python"
@@ -51,7 +51,7 @@ def rehearse(cell: Cell, step: Callable[[], Result], inputs: Iterable[Tensor]) -
     snapshot = Snapshot(cell)
     watch = _Watch(list(inputs))
     try:
-        with watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
+        with _quiet(), watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
             result = step()
         if name := snapshot.written():
             raise SplitError(_message(cell, f"it sets the attribute {name!r}", None))
@@ -147,19 +147,16 @@ def _reason(error: Exception) -> str:
 
 def _message(cell: nn.Module, reason: str, error: Exception | None) -> str:
     """The reason, and the innermost line of it that is not PyTorch's or seqkit's engine's."""
-    frames = traceback.extract_tb(error.__traceback__) if error is not None else traceback.StackSummary()
-    place = ""
-    for frame in reversed(frames):
-        if not is_foreign(frame.filename):
-            line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
-            place = f"\n  {Path(frame.filename).name}, line {frame.lineno}: {line}"
-            break
+    place = "" if error is None else step_line(error, deepest=False)
     return f"the step of {type(cell).__name__} cannot be split: {reason}.{place}"
 
 
-_FOREIGN: Final = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
-
-
-def is_foreign(filename: str) -> bool:
-    """Whether a frame of a traceback belongs to PyTorch or to this engine, not to a step."""
-    return filename.startswith((*_FOREIGN, "<"))
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch logs a traceback where a fake tensor fails; what failed is told by the engine."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before

@@ -86,7 +86,8 @@ class Draft:
             base = self.place(table, keys[0]).base if keys[1:] else Path.cwd()
             self.places[table, keys[0]] = Place(f"override {text!r}", base)
         elif values.pop(keys[-1], None) is None:
-            self.faults.append(f"{text!r}: there is no such key to remove")
+            there = f"; [{table}] has {', '.join(values)}" if values else ""
+            self.faults.append(f"{text!r}: there is no such key to remove{there}")
 
 
 def read_draft(path: Path) -> Draft:

@@ -44,6 +44,11 @@ class TextDecoder:
         self._line = 1
         self.replaced = 0
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes at the end of what was given that begin a character, and are not all of it."""
+        return len(self._decoder.getstate()[0])
+
     def decode(self, chunk: bytes, final: bool = False) -> str:
         """The text of the next bytes; `final` with the last of them.
 
@@ -79,5 +84,6 @@ class TextDecoder:
             f"{self._name} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
             f"line {line} ({error.reason}).\n"
             f"  If it is in another encoding, say so in [source] ({hint}, or source.encoding=...); "
-            'on_error = "replace" reads each invalid sequence as U+FFFD and counts them.'
+            'on_error = "replace" reads each invalid sequence as U+FFFD and counts them. Or convert it: '
+            "iconv -f latin-1 -t utf-8."
         )

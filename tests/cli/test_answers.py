@@ -41,6 +41,16 @@ def refused(*arguments: str, stdin: str | None = None) -> str:
 
 
 class TestScore:
+    def test_a_character_that_is_cut_at_the_end_of_standard_input_is_left_out_and_told(
+        self, run_dir: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        data = "the cat sat Ж".encode()[:-1]  # as `head -c` cuts
+        result = CliRunner().invoke(
+            cli, ["score", run_dir, "-", "--json"], input=data, catch_exceptions=False
+        )
+        assert json.loads(result.stdout)["tokens"] == 12
+        assert "standard input ends within a character: its last 1 bytes are left out" in caplog.text
+
     def test_colours_leave_the_text_as_it_is(self, run_dir: str) -> None:
         text = "the cat sat\ton the mat,\n\n  said Zürich\x1b[31m e\u0301.\n"
         output = invoke("score", run_dir, "-", "--color", stdin=text)
@@ -224,7 +234,7 @@ class TestStates:
             (("--out", "a.html"), "states are saved as .npz or .csv, and a.html is neither"),
             (("--out", "a.png", "--unit", "16"), "there is no unit 16: layer 0 has the units 0 to 15"),
             (("--layer", "1"), "there is no layer 1: the model has 1 layer"),
-            (("--where", "☃"), "a property that every character has, or none"),
+            (("--where", "☃"), "--where '☃' matches nothing in the text."),
         ],
     )
     def test_mistakes_are_told(self, run_dir: str, options: tuple[str, ...], message: str) -> None:

@@ -49,6 +49,7 @@ class TestRun:
         assert "--- a sample ---\nThe " in done.stdout
         first = done.stdout.partition("Next:\n")[2].splitlines()[0]
         assert "seqkit run quickstart --data my.txt" in first
+        assert all(change in first for change in QUICK)  # what was trained is trained again
         assert (Path("runs/quickstart") / "loss.png").exists()
 
     def test_json_is_one_document(self, text_file: Path) -> None:

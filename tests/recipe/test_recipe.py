@@ -190,7 +190,7 @@ class TestOverrides:
 
     def test_removing_what_is_not_there_is_told(self) -> None:
         assert faults(Recipe.load(write(SMALL)).override(["~train.minutes"])) == [
-            "'~train.minutes': there is no such key to remove"
+            "'~train.minutes': there is no such key to remove; [train] has steps"
         ]
 
 
