@@ -6,6 +6,7 @@ A recipe, or a tool, that "beats" the naive forecast there would beat it anywher
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Control:
     walks: int
     verdicts: dict[str, int]
     """How many beat, tied with and lost to the naive forecast, one row ahead."""
+    spread_verdicts: dict[str, int]
+    """The same of its distribution beside a normal one of constant volatility; empty for a point head."""
     ratios: list[float]
     """The error over naive's, walk by walk."""
     trustworthy: bool
@@ -54,15 +57,21 @@ def run_controls(
     Raises:
         RecipeError: the recipe reads columns that a walk has not.
     """
-    verdicts = {"beats": 0, "ties": 0, "loses": 0}
+    verdicts, spread_verdicts = Counter[str](), Counter[str]()
     ratios = []
     for walk in range(walks):
         skill = judge_synthetic(recipe, rows=rows, sigma=sigma, seed=walk, plugins=plugins)
         verdicts[skill.verdict] += 1
+        if skill.distribution is not None:
+            spread_verdicts[skill.distribution.constant.verdict] += 1
         ratios.append(skill.errors["naive"].ratio)
         on_walk(walk, skill.verdict)
     trustworthy = verdicts["beats"] * WALKS < SUSPICIOUS * walks
-    return Control(walks, verdicts, ratios, trustworthy)
+    return Control(walks, _counted(verdicts), _counted(spread_verdicts), ratios, trustworthy)
+
+
+def _counted(verdicts: Counter[str]) -> dict[str, int]:
+    return {verdict: verdicts[verdict] for verdict in ("beats", "ties", "loses")} if verdicts else {}
 
 
 def judge_synthetic(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from seqkit.fingerprint import fingerprint
 from seqkit.model import SequenceModel
 from seqkit.recipe import ResolvedRecipe, SeriesConfig, TrainConfig
 from seqkit.sources import Series, SeriesSource
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,40 @@ def open_series(recipe: ResolvedRecipe) -> SeriesSource:
 
 
 def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> SeriesSource:
-    """Another price file, read as the recipe reads its own: of its symbols, those that the run knows."""
+    """Another price file, read as the recipe reads its own: of its symbols, those that the run knows.
+
+    A file that names no symbol is read as that of a run which has one.
+    """
     from seqkit.sources.prices import Prices
+    from seqkit.sources.prices.forms import path_symbol
 
     given = recipe.source.options() if recipe.source.use == "prices" else {}
     every = Prices(**{**given, "path": path, "symbol": None, "panel": True})
     there = every.table.symbols
     known = [symbol for symbol in there if symbol in scaler.symbols]
-    if len(there) == 1 or not known:
-        return every  # one symbol need not be called alike; where none is known, that is said later
+    if not known and there == (path_symbol(Path(path)),) and len(scaler.symbols) == 1:
+        (name,) = scaler.symbols
+        logger.info("%s names no symbol; it is read as %s", path, name)
+        return _Renamed(every, name)
+    if not known:
+        return every  # the scaler will say that it does not know them
     return Prices(**{**given, "path": path, "symbol": known})
+
+
+class _Renamed(SeriesSource):
+    """A source of one series under another name."""
+
+    def __init__(self, source: SeriesSource, name: str) -> None:
+        self._source, self._name = source, name
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the source."""
+        return self._source.fingerprint
+
+    def series(self, split: str = "all") -> Iterator[Series]:
+        """The one series."""
+        return (one._replace(name=self._name) for one in self._source.series(split))
 
 
 def make_features(series: SeriesConfig) -> Features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,13 @@ def command(
     """
     from seqkit.run import TextRun
     from seqkit.seeds import load_seeds
+
+    if leaks and control:
+        raise click.UsageError("--leaks and --control are two things: one at a time.")
+    if (leaks or control) and (file is not None or split != "test"):
+        raise click.UsageError(
+            "--leaks and --control are about the run's own data; leave FILE and --split out."
+        )
 
     runs = load_seeds(directory, plugins=plugins)
     if isinstance(runs[0], TextRun) and not (leaks or control):
@@ -99,8 +107,10 @@ def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json
     from dataclasses import asdict
     from pathlib import Path
 
+    from seqkit import rundir
     from seqkit.controls import run_controls, write_control
 
+    logging.getLogger("seqkit").setLevel(logging.WARNING)  # of each walk's own run there is nothing to tell
     read = run.read().prepared
     scale = next(iter(run.scaler.symbols.values())).return_scale
     control = run_controls(
@@ -111,11 +121,18 @@ def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json
         on_walk=lambda walk, verdict: click.echo(f"walk {walk + 1}: {verdict}", err=True),
     )
     write_control(Path(directory), control)
+    report = Path(directory) / rundir.REPORT
+    if report.is_file():
+        marked = {"control": asdict(control), "trustworthy": control.trustworthy}
+        rundir.write_json(report, {**rundir.read_json(report), **marked})
     if as_json:
         print_json(asdict(control))
         return
     told = ", ".join(f"{verdict} {count}" for verdict, count in control.verdicts.items())
     click.echo(f"On {control.walks} random walks, where there is nothing to find, the recipe {told}.")
+    if control.spread_verdicts:
+        told = ", ".join(f"{verdict} {count}" for verdict, count in control.spread_verdicts.items())
+        click.echo(f"Its distribution beside that of constant volatility, which is the best there: {told}.")
     if control.trustworthy:
         click.echo("That is what chance allows; reports of this run say so.")
     else:

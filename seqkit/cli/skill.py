@@ -100,7 +100,7 @@ def warnings_of(report: SkillReport) -> list[str]:
         )
     if report.control is not None:
         beaten, walks = report.control["verdicts"]["beats"], report.control["walks"]
-        if report.trustworthy:
+        if report.trustworthy is not False:
             found.append(f"Control: {beaten} of {walks} random walks were beaten, as chance allows.")
         else:
             found.append(
@@ -138,8 +138,8 @@ def _print_horizon(skill: HorizonSkill) -> None:
             NAMES[name],
             f"{100 * errors[name].other:.3f} %",
             f"{100 * skill.rmse[name]:.3f} %",
-            f"{errors[name].ratio:.3f}",
-            "{:.3f} to {:.3f}".format(*errors[name].ratio_interval_95),
+            f"{errors[name].ratio:.4f}",
+            "{:.4f} to {:.4f}".format(*errors[name].ratio_interval_95),
             errors[name].verdict,
         )
         for name in NAMES
@@ -208,7 +208,7 @@ def _print_symbols(report: SkillReport) -> None:
 
 def _ratio(comparison: Comparison) -> str:
     low, high = comparison.ratio_interval_95
-    return f"{comparison.ratio:.3f} (95 %: {low:.3f} to {high:.3f})"
+    return f"{comparison.ratio:.4f} (95 %: {low:.4f} to {high:.4f})"
 
 
 def _sessions(horizon: int) -> str:

@@ -39,7 +39,7 @@ def step_errors(cell: Cell) -> Iterator[None]:
         raise
     except Exception as error:  # whatever a stranger's step raises
         place = step_line(error)
-        if not place:
+        if not place or type(error).__module__ == "torch.utils.checkpoint":  # which so ends a recomputation
             raise
         said = str(error).split("\n", 1)[0]
         raise StepError(

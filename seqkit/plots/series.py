@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -44,7 +45,13 @@ def plot_forecast(
         if low in ahead:
             fan = [*last, *ahead[low]], [*last, *ahead[high]]
             axes.fill_between(beyond, *fan, color=MODEL, alpha=alpha, linewidth=0)
-    axes.plot(beyond, [*last, *ahead["price"]], color=MODEL, marker=".", label="forecast, 50 % and 90 %")
+    axes.plot(
+        beyond,
+        [*last, *ahead["price"]],
+        color=MODEL,
+        marker=".",
+        label="forecast, 50 % and 90 %" if "0.05" in ahead else "forecast",
+    )
     ticks = np.linspace(0, len(prices) - 1, 5).astype(int)
     axes.set_xticks(ticks, [str(date.astype("datetime64[D]")) for date in dates[ticks]])
     axes.set(ylabel="price")
@@ -59,7 +66,7 @@ def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> No
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.scatter(100 * forecast, 100 * actual, s=6, color=MODEL, alpha=0.5, linewidth=0)
-    reach = 100 * float(np.abs(actual).max())
+    reach = 100 * float(np.abs([forecast, actual]).max())
     axes.plot(
         [-reach, reach], [-reach, reach], color=OTHER, linewidth=1, label="what came = what was forecast"
     )
@@ -105,6 +112,7 @@ def plot_errors(
     for index, (name, values) in enumerate(differences.items()):
         axes.plot(dates, 100 * values.cumsum(), color=(MODEL, OTHER, FACT)[index % 3], label=name)
     axes.axhline(0, color="#bbbbbb", linewidth=1)
+    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=8))  # type: ignore[no-untyped-call]  # untyped
     axes.set(ylabel="summed difference (% log return)")
     axes.set_title(title, parse_math=False)
     axes.grid(alpha=0.3)

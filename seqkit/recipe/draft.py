@@ -64,6 +64,7 @@ class Draft:
         if not path or removes == bool(equals):
             tables = [known for known, config in TABLES.items() if name.strip() in config.model_fields]
             hint = f". Did you mean {tables[0]}.{text.removeprefix('~')}?" if tables else ""
+            hint = f". Data is given with --data {text}." if Path(text).is_file() else hint
             self.faults.append(f"{text!r}: an override is table.key=value or ~table.key{hint}")
             return
         keys = path.split(".")

@@ -148,7 +148,7 @@ def judge_together(
     judged = [list(run.judge(read, truths)) for run in runs]
     uses = None
     if split == "test" and count:
-        uses = count_use(read.source_fingerprint, str(first.scaler.cuts.test_from))
+        uses = count_use(truths)
     control = first.path / rundir.CONTROL
     control = control if control.exists() else first.path.parent / rundir.CONTROL
     report = make_report(
@@ -177,6 +177,10 @@ def forecast_together(
     first = runs[0]
     settings = first.settings
     horizon = settings.horizon if horizon is None else horizon
+    if not isinstance(horizon, int):
+        raise OutOfRangeError(
+            f"a horizon is a number of rows, got {horizon!r}; a file is given as data=PATH."
+        )
     if horizon < 1 or paths < 10:
         raise OutOfRangeError(f"a horizon is 1 row at least, and paths are 10; got {horizon} and {paths}.")
     read = first.read(data).prepared
@@ -187,6 +191,12 @@ def forecast_together(
         )
     outlooks = []
     for symbol, rows in enumerate(read.symbols):
+        if rows.dates[-1] < read.scaler.cuts.validation_from:
+            logger.warning(
+                "%s ends on %s: what came after is among the rows that the model was trained on",
+                rows.name,
+                rows.dates[-1],
+            )
         origin = np.array([len(rows) - 1])
         blocks = [
             next(

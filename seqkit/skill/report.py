@@ -89,9 +89,9 @@ class SkillReport:
     """What the control runs said, where there were any."""
 
     @property
-    def trustworthy(self) -> bool:
-        """False where the control runs found skill in random walks."""
-        return self.control is None or bool(self.control["trustworthy"])
+    def trustworthy(self) -> bool | None:
+        """False where the control runs found skill in random walks; None where there were none."""
+        return None if self.control is None else bool(self.control["trustworthy"])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

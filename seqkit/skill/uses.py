@@ -1,32 +1,54 @@
-"""How often a test split was looked at: each look makes it a little less of a test."""
+"""How often the rows of a test split were looked at: each look makes them a little less of a test.
+
+A row is known by its date and its return, so it is the same row in a newer file, in another recipe, beside
+other symbols, and after a dividend has changed all adjusted prices before it.
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Sequence
 
+import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from seqkit.data.cache import cache_dir, writing_to
-from seqkit.fingerprint import fingerprint
+from seqkit.skill.judging import Truth
+
+DIGITS = 5
+"""Of a log return, that tell a row from others."""
+
+Keys = NDArray[np.int64]
 
 
-def count_use(source: str, test_from: str) -> int:
-    """Count a look at the test split of some data, whichever run it was for, and say the how-manieth it is.
+def count_use(truths: Sequence[Truth]) -> int:
+    """Count a look at these rows, whichever run it was for; how often the most seen of them was looked at.
 
     The count is kept in the cache directory, so it is this machine's, and goes with the cache.
     """
-    path = cache_dir() / "test-uses" / f"{fingerprint([source, test_from])}.json"
+    path = cache_dir() / "test-uses.npy"
+    seen = np.unique(np.concatenate([_keys(truth) for truth in truths]), axis=0)
     with writing_to(path.parent), FileLock(path.with_suffix(".lock")):
-        uses = _read(path) + 1
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"uses": uses, "test_from": test_from}) + "\n", "utf-8")
+        known = _read(path)
+        keys, places = np.unique(np.concatenate([known[:, :2], seen]), axis=0, return_inverse=True)
+        uses = np.zeros(len(keys), dtype=np.int64)
+        np.add.at(uses, places.ravel(), np.concatenate([known[:, 2], np.ones(len(seen), dtype=np.int64)]))
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, np.column_stack([keys, uses]), allow_pickle=False)
         partial.replace(path)
-    return uses
+        return int(uses[places.ravel()[len(known) :]].max())
 
 
-def _read(path: Path) -> int:
+def _keys(truth: Truth) -> Keys:
+    """Date and rounded return of the first row ahead of each origin, `(rows, 2)`."""
+    dates = truth.dates.astype("datetime64[s]").astype(np.int64)
+    return np.stack([dates, np.round(truth.actual[:, 0] * 10**DIGITS).astype(np.int64)], 1)
+
+
+def _read(path: object) -> Keys:
+    """Rows of `date, return, uses`; none where nothing readable is there."""
     try:
-        return int(json.loads(path.read_text("utf-8"))["uses"])
-    except (OSError, ValueError, KeyError):
-        return 0
+        known = np.load(str(path), allow_pickle=False)
+    except (OSError, ValueError):
+        known = np.empty((0, 3), dtype=np.int64)
+    return known if known.ndim == 2 and known.shape[1] == 3 else np.empty((0, 3), dtype=np.int64)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqkit.training.bootstrap import block_bootstrap_mean
+from seqkit.training.bootstrap import block_bootstrap_means
 
 Verdict = Literal["beats", "ties", "loses"]
 RESAMPLES = 2000
@@ -22,18 +22,14 @@ class Comparison:
     other: float
     """Mean losses."""
     difference_interval_95: tuple[float, float]
-    """Of the mean difference, model minus other."""
+    """Of the mean difference, model minus other; the verdict follows from it."""
+    ratio_interval_95: tuple[float, float]
+    """Of the ratio of the means."""
 
     @property
     def ratio(self) -> float:
         """The model's mean loss over the other's."""
-        return self.model / self.other if self.other else float("nan")
-
-    @property
-    def ratio_interval_95(self) -> tuple[float, float]:
-        """The interval of the difference as a share of the other's mean loss, around 1."""
-        low, high = self.difference_interval_95
-        return (1 + low / self.other, 1 + high / self.other) if self.other else (float("nan"),) * 2
+        return self.model / self.other
 
     @property
     def verdict(self) -> Verdict:
@@ -44,7 +40,8 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            **asdict(self),
+            "model": self.model,
+            "other": self.other,
             "difference_interval_95": list(self.difference_interval_95),
             "ratio": self.ratio,
             "ratio_interval_95": list(self.ratio_interval_95),
@@ -63,10 +60,16 @@ def compare(
         dates: of the rows: those of one date, of several symbols, are averaged first, for they move together.
         horizon: rows ahead; forecasts from neighbouring origins share rows, so a block is at least as long.
     """
-    model, other = by_date(model, dates), by_date(other, dates)
-    block = min(max(5, horizon), len(model))
-    interval = block_bootstrap_mean(model - other, block, resamples=RESAMPLES)
-    return Comparison(float(model.mean()), float(other.mean()), interval)
+    both = np.stack([by_date(model, dates), by_date(other, dates)], 1)
+    block = min(max(5, horizon), len(both))
+    models, others = block_bootstrap_means(both, block, RESAMPLES).T
+    model_mean, other_mean = both.mean(0).tolist()
+    return Comparison(model_mean, other_mean, _interval(models - others), _interval(models / others))
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def by_date(values: NDArray[np.float64], dates: NDArray[np.datetime64]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from seqkit.errors import OutOfRangeError
 
@@ -38,17 +38,28 @@ def block_bootstrap_mean(
 
     Source: Künsch (1989), "The jackknife and the bootstrap for general stationary observations".
     """
-    sequence = np.asarray(values, dtype=np.float64)
-    size = len(sequence)
+    means = block_bootstrap_means(np.asarray(values, dtype=np.float64)[:, None], block, resamples, seed)
+    low, high = np.quantile(means[:, 0], [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def block_bootstrap_means(
+    columns: NDArray[np.float64], block: int, resamples: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
+    """The means of columns in each resample of their rows, `(rows, k)` to `(resamples, k)`.
+
+    All columns are resampled alike, so what is computed of several means has an interval as well.
+    """
+    size = len(columns)
     if not 1 <= block <= size:
         raise OutOfRangeError(
             f"a block must have from 1 to {size} values, as many as there are; got {block}."
         )
-    sums = np.concatenate([[0.0], sequence.cumsum()])
+    sums = np.concatenate([np.zeros((1, columns.shape[1])), columns.cumsum(0)])
     starts = size - block + 1
     whole, rest = divmod(size, block)
     generator = np.random.default_rng(seed)
-    means = np.empty(resamples)
+    means = np.empty((resamples, columns.shape[1]))
     at_once = max(1, DRAWS // (whole + 1))
     for first in range(0, resamples, at_once):
         count = min(at_once, resamples - first)
@@ -56,5 +67,4 @@ def block_bootstrap_mean(
         total = (sums[drawn + block] - sums[drawn]).sum(1)
         drawn = generator.integers(starts, size=count)  # the last block is cut to the length of the sequence
         means[first : first + count] = (total + sums[drawn + rest] - sums[drawn]) / size
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return means

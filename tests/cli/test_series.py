@@ -90,6 +90,9 @@ def test_evaluate_takes_the_seeds_or_one_of_them(stocks: Path) -> None:
 
 
 def test_leaks_and_control(stocks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for more in (["--control"], ["--split", "validation"], ["my.csv"]):
+        result = CliRunner().invoke(cli, ["evaluate", str(stocks), "--leaks", *more])
+        assert result.exit_code == 2
     assert invoke("evaluate", str(stocks), "--leaks").startswith("No leak: with all rows from 2009-")
     assert json.loads(invoke("evaluate", str(stocks), "--leaks", "--json"))["clean"]
     monkeypatch.setattr("seqkit.controls.WALKS", 2)

@@ -160,7 +160,7 @@ class TestReport:
         assert elsewhere.evaluate().test_uses == 1
 
     def test_a_split_that_there_is_not(self, workdir: Path) -> None:
-        trained = seqkit.train(recipe(series={"split": [0.8, 0.2, 0.0], "test_from": "2050-01-01"}), "out")
+        trained = seqkit.train(recipe(series={"split": [0.8, 0.2, 0.0]}), "out")
         with pytest.raises(
             SourceError, match=r"there is no test split: no row has its dates \(validation from"
         ):

@@ -118,7 +118,8 @@ class TestSymbols:
                 use()
             assert str(caught.value) == (
                 "prices.csv: 4 symbols found (AAPL, IBM, MSFT and GE).\n"
-                '  Pick one, symbol="AAPL", or several, symbol=["AAPL", "IBM"]; panel=true takes all.'
+                '  Pick one, symbol="AAPL", or several, symbol=["AAPL", "IBM"]; panel=true takes all (in a '
+                "recipe source.symbol and source.panel)."
             )
 
     def test_one_that_is_not_there(self) -> None:

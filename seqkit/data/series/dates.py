@@ -51,7 +51,8 @@ def choose_cuts(
     dates = np.unique(np.concatenate([symbol.target_dates for symbol in symbols]))
     train, validation, _ = fractions
     ends = (train, train + validation)
-    found = [dates[min(round(end * len(dates)), len(dates) - 1)] for end in ends]
+    beyond = dates[-1] + np.timedelta64(1)  # where a split without rows begins
+    found = [[*dates, beyond][round(end * len(dates))] for end in ends]
     for place, given in enumerate((validation_from, test_from)):
         if given is not None:
             try:
@@ -59,6 +60,10 @@ def choose_cuts(
             except ValueError:
                 key = ("series.validation_from", "series.test_from")[place]
                 raise SourceError(f"{key}={given!r} is not a date such as 2012-12-31.") from None
+    for place, given in enumerate((validation_from, test_from)):
+        if given is not None and not dates[0] < found[place] <= dates[-1]:
+            key = ("series.validation_from", "series.test_from")[place]
+            raise SourceError(f"{key}={given} lies outside the rows to predict, {dates[0]} to {dates[-1]}.")
     if found[0] > found[1]:
         raise SourceError(f"the test split begins at {found[1]}, before the validation split, at {found[0]}.")
     return Cuts(*found)

@@ -133,11 +133,8 @@ def prepare_series(
 
 
 def _as_known(symbols: Sequence[SymbolRows], scaler: Scaler, features: Features) -> tuple[SymbolRows, ...]:
-    """The symbols under the names that the scaler has; a single one need not be called alike."""
+    """The symbols, all of which the scaler has to know."""
     known = tuple(scaler.symbols)
-    if len(symbols) == len(known) == 1:
-        (rows,) = symbols
-        symbols = [SymbolRows(known[0], *(getattr(rows, name) for name in list(vars(rows))[1:]))]
     for rows in symbols:
         if rows.name not in known:
             raise SourceError(

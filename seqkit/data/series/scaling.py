@@ -91,7 +91,7 @@ def fit_scale(rows: SymbolRows, cuts: Cuts, target: Target) -> SymbolScale:
         return_scale=float(np.sqrt((returns**2).mean())),
         fit_from=str(rows.dates[rows.first]),
         fit_to=str(rows.dates[rows.first + len(read)]),
-        fit_rows=len(read),
+        fit_rows=len(read) + 1,  # each is read or predicted, most are both
     )
 
 

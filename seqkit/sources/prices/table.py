@@ -95,7 +95,7 @@ def several_symbols(path: Path, symbols: tuple[str, ...]) -> SourceError:
     return SourceError(
         f"{path}: {len(symbols)} symbols found ({and_more(symbols)}).\n"
         f'  Pick one, symbol="{symbols[0]}", or several, symbol=["{symbols[0]}", "{symbols[1]}"]; '
-        "panel=true takes all."
+        "panel=true takes all (in a recipe source.symbol and source.panel)."
     )
 
 
