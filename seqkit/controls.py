@@ -48,14 +48,12 @@ def run_controls(
     """Train a recipe on random walks, one seed each, and judge it on their test splits.
 
     Args:
-        recipe: for series; its source is replaced.
+        recipe: for series; its source is replaced, volume and range left out, and one row ahead judged.
         rows: of each walk.
         sigma: of their log returns.
         walks: how many, with the seeds 0, 1, ...
         plugins: see `seqkit.train`.
         on_walk: is told each verdict.
-    Raises:
-        RecipeError: the recipe reads columns that a walk has not.
     """
     verdicts, spread_verdicts = Counter[str](), Counter[str]()
     ratios = []
@@ -92,8 +90,8 @@ def judge_synthetic(
             f"source.sigma={sigma!r}",
             f"source.seed={seed}",
             "series.horizon=1",
-            *(f"~series.{key}" for key in ("validation_from", "test_from") if getattr(recipe.series, key)),
-            *(f"series.{key}=false" for key in ("volume", "range", "calendar")),
+            *_split_of_its_own(recipe),
+            *(f"series.{key}=false" for key in ("volume", "range")),
         ]
     )
     with tempfile.TemporaryDirectory(prefix="seqkit-control-") as folder:
@@ -102,6 +100,18 @@ def judge_synthetic(
         return run.evaluate("test", count=False).horizons[0]
 
 
+def _split_of_its_own(recipe: ResolvedRecipe) -> list[str]:
+    """The recipe's fractions; where it has dates, or no test split, the usual ones."""
+    assert recipe.series is not None  # it is a recipe for series
+    dates = [key for key in ("validation_from", "test_from") if getattr(recipe.series, key)]
+    usual = ["series.split=[0.7,0.1,0.2]"] if dates or not recipe.series.split[2] else []
+    return [*(f"~series.{key}" for key in dates), *usual]
+
+
 def write_control(path: Path, control: Control) -> None:
-    """Keep it in a run's directory, for its reports to show."""
+    """Keep it in a run's directory, for its reports to show; the one that is there is marked."""
     rundir.write_json(path / rundir.CONTROL, asdict(control))
+    report = path / rundir.REPORT
+    if report.is_file():
+        marked = {"control": asdict(control), "trustworthy": control.trustworthy}
+        rundir.write_json(report, {**rundir.read_json(report), **marked})

@@ -61,6 +61,8 @@ def train_seeds(
                 path.rmdir()  # nothing was trained: the next try can have the name
             raise
         row = rundir.lowest_validation(run.metrics)
+        if row is None and recipe.resolve(registry_with(plugins)).series is not None:
+            continue  # seeds of series are judged together, see evaluate_together
         if row is None:
             raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
         best.append(row)
@@ -71,7 +73,7 @@ def train_seeds(
         "split": "validation",
     }
     for name in ("loss", "bits_per_char"):
-        if name in best[0]:
+        if best and name in best[0]:
             summary[name] = mean_and_interval([row[name] for row in best])
     rundir.write_json(path / SUMMARY, summary)
     return summary

@@ -121,13 +121,11 @@ def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> Seri
     A file that names no symbol is read as that of a run which has one.
     """
     from seqkit.sources.prices import Prices
-    from seqkit.sources.prices.forms import path_symbol
 
     given = recipe.source.options() if recipe.source.use == "prices" else {}
     every = Prices(**{**given, "path": path, "symbol": None, "panel": True})
-    there = every.table.symbols
-    known = [symbol for symbol in there if symbol in scaler.symbols]
-    if not known and there == (path_symbol(Path(path)),) and len(scaler.symbols) == 1:
+    known = [symbol for symbol in every.table.symbols if symbol in scaler.symbols]
+    if not every.table.names_symbols and len(scaler.symbols) == 1:
         (name,) = scaler.symbols
         logger.info("%s names no symbol; it is read as %s", path, name)
         return _Renamed(every, name)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from seqkit.cli.output import json_option, plugin_option, print_json, print_values
+from seqkit.cli.output import json_option, only_warnings, plugin_option, print_json, print_values
 
 if TYPE_CHECKING:
     from seqkit.run import SeriesRun
@@ -58,9 +57,9 @@ def command(
         else:
             print_values(metrics)
         return
-    from seqkit.cli.series import load_series_runs
+    from seqkit.cli.series import require_series
 
-    series = load_series_runs(directory, plugins)
+    series = require_series(runs, directory)
     if leaks:
         _check_leaks(series[0], as_json)
     elif control:
@@ -107,24 +106,19 @@ def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json
     from dataclasses import asdict
     from pathlib import Path
 
-    from seqkit import rundir
     from seqkit.controls import run_controls, write_control
 
-    logging.getLogger("seqkit").setLevel(logging.WARNING)  # of each walk's own run there is nothing to tell
     read = run.read().prepared
     scale = next(iter(run.scaler.symbols.values())).return_scale
-    control = run_controls(
-        run.recipe,
-        rows=max(len(rows) for rows in read.symbols),
-        sigma=scale,
-        plugins=plugins,
-        on_walk=lambda walk, verdict: click.echo(f"walk {walk + 1}: {verdict}", err=True),
-    )
+    with only_warnings():  # of each walk's own run there is nothing to tell
+        control = run_controls(
+            run.recipe,
+            rows=max(len(rows) for rows in read.symbols),
+            sigma=scale,
+            plugins=plugins,
+            on_walk=lambda walk, verdict: click.echo(f"walk {walk + 1}: {verdict}", err=True),
+        )
     write_control(Path(directory), control)
-    report = Path(directory) / rundir.REPORT
-    if report.is_file():
-        marked = {"control": asdict(control), "trustworthy": control.trustworthy}
-        rundir.write_json(report, {**rundir.read_json(report), **marked})
     if as_json:
         print_json(asdict(control))
         return

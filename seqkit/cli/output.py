@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,18 @@ LABELS = {
 }
 
 INTERVAL = "_interval_95"
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """What seqkit logs beside warnings is not shown inside."""
+    logger = logging.getLogger("seqkit")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def print_json(value: Any) -> None:

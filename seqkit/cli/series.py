@@ -12,7 +12,7 @@ import click
 from seqkit.cli.output import print_json, print_steps
 
 if TYPE_CHECKING:
-    from seqkit.run import SeriesRun
+    from seqkit.run import Run, SeriesRun
 
 SEEDS = 5
 """Trained where nothing else is said: a verdict needs as many."""
@@ -24,11 +24,20 @@ def load_series_runs(directory: str, plugins: Sequence[str]) -> list[SeriesRun]:
     Raises:
         WrongKindError: they are runs on text.
     """
-    from seqkit.errors import WrongKindError
-    from seqkit.run import SeriesRun
     from seqkit.seeds import load_seeds
 
-    runs = load_seeds(directory, plugins=plugins)
+    return require_series(load_seeds(directory, plugins=plugins), directory)
+
+
+def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:
+    """The runs, which have to be on series.
+
+    Raises:
+        WrongKindError: they are on text.
+    """
+    from seqkit.errors import WrongKindError
+    from seqkit.run import SeriesRun
+
     series = [run for run in runs if isinstance(run, SeriesRun)]
     if len(series) < len(runs):
         raise WrongKindError(

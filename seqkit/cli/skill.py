@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -113,15 +114,18 @@ def warnings_of(report: SkillReport) -> list[str]:
 def print_outlooks(outlooks: list[Outlook]) -> None:
     """Forecasts in prices."""
     for outlook in outlooks:
-        click.echo(f"{outlook.symbol}, after {outlook.last_date}, at {outlook.last_price:,.2f}:")
+        digits = _decimals(outlook.last_price)
+        click.echo(f"{outlook.symbol}, after {outlook.last_date}, at {outlook.last_price:,.{digits}f}:")
         ends = outlook.sessions[0].quantiles is not None
         header = ("", "price", "log return", *(("50 %", "90 %") if ends else ()))
         rows = []
         for session in outlook.sessions:
-            row = [session.label, f"{session.price:,.2f}", f"{100 * session.log_return:+.2f} %"]
+            row = [session.label, f"{session.price:,.{digits}f}", f"{100 * session.log_return:+.2f} %"]
             if session.quantiles is not None:
                 for low, high in (("0.25", "0.75"), ("0.05", "0.95")):
-                    row.append(f"{session.quantiles[low]:,.2f} to {session.quantiles[high]:,.2f}")
+                    row.append(
+                        f"{session.quantiles[low]:,.{digits}f} to {session.quantiles[high]:,.{digits}f}"
+                    )
             rows.append(row)
         print_table(header, rows)
         if not ends:
@@ -129,6 +133,11 @@ def print_outlooks(outlooks: list[Outlook]) -> None:
                 "A point head has no interval: it does not say how sure it is (model.head=student_t does)."
             )
         click.echo()
+
+
+def _decimals(price: float) -> int:
+    """Two, as money has; five digits of a price below ten, such as a currency's."""
+    return 2 if price >= 10 else 4 - math.floor(math.log10(price))
 
 
 def _print_horizon(skill: HorizonSkill) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +64,8 @@ def step_line(error: Exception, *, deepest: bool = True) -> str:
     return ""
 
 
-ENGINE: Final = str(Path(__file__).parent)
-TORCH: Final = str(Path(torch.__file__).parent)
+ENGINE: Final = str(Path(__file__).parent) + os.sep
+TORCH: Final = str(Path(torch.__file__).parent) + os.sep
 
 
 def is_foreign(filename: str) -> bool:

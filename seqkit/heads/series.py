@@ -1,6 +1,6 @@
 """Predictions of a number: a point, or a distribution.
 
-All begin as the flat forecast: with fresh weights the location is 0 whatever the cell gives, and the scale 1.
+With fresh weights the location is 0 whatever the cell gives, and the scale 1: of returns, the flat forecast.
 What a model then says that differs from it, it has learned.
 """
 

@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 ORIGINS_AT_ONCE = 1 << 14
-PATHS_AT_ONCE = 1 << 16
-"""Origins that are judged, and sampled paths that are followed, together: bounds the memory."""
+PATH_ROWS_AT_ONCE = 1 << 18
+"""Origins that are judged, and rows of sampled paths, together: bounds the memory."""
 
 
 class Forecast(NamedTuple):
@@ -106,13 +106,13 @@ class _Walk:
     ) -> Iterator[Forecast]:
         """Row by row to each origin, and from there along sampled paths."""
         paths = paths if self._head.has_interval else 1  # a point has one path
-        for block, outputs, state in self._states_at(origins, max(1, PATHS_AT_ONCE // paths)):
+        for block, outputs, state in self._states_at(origins, max(1, PATH_ROWS_AT_ONCE // (paths * horizon))):
             location, drawn = self._follow(outputs, state, block, horizon, paths, generator)
             # One row ahead nothing has to be drawn.
             location[:, 0], exact = self._next_row(outputs, block, levels)
             quantiles = None
             if exact is not None:
-                quantiles = np.moveaxis(np.quantile(drawn, levels, axis=1), 0, -1)
+                quantiles = np.moveaxis(np.quantile(drawn, levels, axis=1, method="weibull"), 0, -1)
                 quantiles[:, 0] = exact
             yield Forecast(block, location, quantiles)
 

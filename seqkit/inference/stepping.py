@@ -30,7 +30,7 @@ class Stepper:
         self._steps: list[Callable[[Tensor], Tensor]] = []
 
     def __call__(self, ids: Tensor) -> Tensor:
-        """Read ids `(batch,)`: outputs `(batch, output_size)`."""
+        """Read ids `(batch,)`, or features `(batch, features)`: outputs `(batch, output_size)`."""
         x = ids if isinstance(self._encoder, OneHot) else self._encoder(ids[:, None])[:, 0]
         for layer, (cell, state) in enumerate(self._layers):
             if layer == len(self._steps):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -39,13 +39,14 @@ def as_date(text: str) -> datetime:
 def _iso(value: object) -> object:
     """TOML has dates of its own; a string has to be one."""
     if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, str):
-        try:
-            as_date(value)
-        except ValueError:
-            raise ValueError("should be a date such as 2012-12-31") from None
-    return value
+        value = value.isoformat()
+    if not isinstance(value, str):
+        return value
+    try:
+        found = as_date(value)
+    except ValueError:
+        raise ValueError("should be a date such as 2012-12-31") from None
+    return found.isoformat() if found.time() != time() else found.date().isoformat()
 
 
 Date = Annotated[str, BeforeValidator(_iso)]
@@ -77,8 +78,15 @@ class SeriesConfig(Config):
     test_from: Date | None = None
     """The date where the test begins, in place of its fraction."""
 
-    paths: int = Field(default=200, ge=10)
+    paths: int = Field(default=500, ge=10)
     """Sampled from every row that is judged, for more than one row ahead."""
+
+    @field_validator("split")
+    @classmethod
+    def _check_judged(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not any(split[1:]):
+            raise ValueError("should leave dates for validation or test, else nothing can be judged")
+        return split
 
     @field_validator("test_from")
     @classmethod

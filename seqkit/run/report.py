@@ -79,7 +79,7 @@ def _plot_forecast(
         prices[-ROWS_SHOWN:],
         bands,
         ahead,
-        folder / f"forecast-{''.join(c if c.isalnum() else '_' for c in truth.symbol)}.png",
+        folder / f"forecast-{''.join(c if c.isalnum() or c in '.-' else '_' for c in truth.symbol)}.png",
         f"{truth.symbol}: forecast after {outlook.last_date}",
     )
 

@@ -198,20 +198,18 @@ def forecast_together(
                 rows.dates[-1],
             )
         origin = np.array([len(rows) - 1])
-        blocks = [
-            next(
-                forecast_blocks(
-                    run.model,
-                    read,
-                    symbol,
-                    origin,
-                    horizon=horizon,
-                    levels=FAN_LEVELS,
-                    paths=paths,
-                    seed=seed,
-                )
+        blocks = []
+        for run in runs:
+            (found,) = forecast_blocks(
+                run.model,
+                read,
+                symbol,
+                origin,
+                horizon=horizon,
+                levels=FAN_LEVELS,
+                paths=paths,
+                seed=seed,
             )
-            for run in runs
-        ]
+            blocks.append(found)
         outlooks.append(make_outlook(rows, blocks))
     return outlooks

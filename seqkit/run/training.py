@@ -23,6 +23,14 @@ from seqkit.training import Trainer, checkpoint
 
 logger = logging.getLogger(__name__)
 
+LOSS_UNITS = {
+    "point": "squared error, in standard deviations",
+    "gaussian": "nats per row",
+    "student_t": "nats per row",
+    "quantile": "CRPS, in standard deviations",
+}
+"""Of the loss on series, by the head; of text it is nats per token."""
+
 
 def train(
     recipe: Recipe | ResolvedRecipe | str | Path,
@@ -172,7 +180,7 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
         "training_s": history.training_s,
     }
     rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
-    unit = "nats per token" if run.recipe.series is None else run.recipe.model.head
+    unit = LOSS_UNITS.get(run.recipe.model.head, "nats per token")
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
 
 

@@ -34,7 +34,7 @@ def moving_average(horizon: int, origins: NDArray[np.intp], log_prices: Floats) 
 
 
 def constant_volatility(horizon: int, origins: NDArray[np.intp], return_scale: float) -> Floats:
-    """The standard deviation of the training rows, `(origins, horizon)`."""
+    """The root mean square of the training rows' returns, `(origins, horizon)`."""
     return np.tile(return_scale * np.sqrt(np.arange(1, horizon + 1)), (len(origins), 1))
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from seqkit.data.series import PreparedSeries
 from seqkit.data.series.dates import SPLITS, SplitName
-from seqkit.errors import SourceError
+from seqkit.data.series.preparing import rows_to_judge
+from seqkit.errors import NonFiniteError, SourceError
 from seqkit.inference.forecast import Forecast
 from seqkit.skill import baselines
 from seqkit.skill.scores import CRPS_LEVELS, crps, normal_quantiles
@@ -84,16 +85,17 @@ def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int
     """What came in a split of one symbol, with its baselines.
 
     Raises:
-        SourceError: the split has fewer rows than the horizon.
+        SourceError: the split has too few rows, or no move.
     """
     rows = data.symbols[symbol]
     found = data.scaler.cuts.split_of(rows.target_dates)
     inside = np.flatnonzero(found == SPLITS.index(split))
-    if len(inside) < horizon:
+    if len(inside) < rows_to_judge(horizon):
         raise SourceError(
-            f"{rows.name}: the {split} split has {len(inside)} rows, and the horizon is {horizon}.\n"
-            f"  It begins by date: validation at {data.scaler.cuts.validation_from}, test at "
-            f"{data.scaler.cuts.test_from}."
+            f"{rows.name}: the {split} split has {len(inside)} rows, and to judge a horizon of {horizon}, "
+            f"{rows_to_judge(horizon)} are needed.\n"
+            f"  Validation begins at {data.scaler.cuts.validation_from}, the test at "
+            f"{data.scaler.cuts.test_from}; give a file with more rows, or leave the symbol out."
         )
     origins = rows.first + inside[: len(inside) - horizon + 1]
     scale = data.scaler.symbols[rows.name]
@@ -131,6 +133,10 @@ def judge(truth: Truth, forecasts: Iterable[Forecast]) -> Judged:
     for forecast in forecasts:
         actual = truth.actual[at : at + len(forecast.origins)]
         at += len(forecast.origins)
+        if not np.isfinite(forecast.location).all():
+            raise NonFiniteError(
+                f"a forecast of {truth.symbol} is not a number: the model's state has overflowed."
+            )
         locations.append(forecast.location)
         if forecast.quantiles is not None:
             spreads.append(Spread.of(forecast.quantiles, actual))

@@ -1,7 +1,7 @@
 """The leak check: nothing that lies before a date may know what came at it or later.
 
-Every row from a date on is replaced by noise, and all is made anew. What was read, learned and forecast
-before that date has to be the same, bit for bit.
+Every row from a date on is replaced by noise, and all is made anew but the model. What training reads and
+predicts, the scaler, and every forecast before that date have to be the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqkit.data.series import PreparedSeries
 from seqkit.inference.forecast import forecast_blocks
@@ -21,6 +22,7 @@ Prepare = Callable[[Sequence[Series]], PreparedSeries]
 LATER_CUTS = 3
 """Dates within the test split before which forecasts may not change either."""
 LEVELS = (0.05, 0.5, 0.95)
+PATH_ORIGINS = 20
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ def check_leaks(
     cuts = before.scaler.cuts
     test_dates = np.unique(np.concatenate([rows.target_dates for rows in before.symbols]))
     test_dates = test_dates[test_dates >= cuts.test_from]
-    later = test_dates[np.linspace(0, len(test_dates) - 1, LATER_CUTS + 2).astype(int)[1:-1]]
+    if len(test_dates):
+        test_dates = test_dates[np.linspace(0, len(test_dates) - 1, LATER_CUTS + 2).astype(int)[1:-1]]
     leaks: list[Leak] = []
     compared = 0
-    for date in (cuts.validation_from, cuts.test_from, *later):
+    for date in (cuts.validation_from, cuts.test_from, *test_dates):
         after = prepare([replace_from(one, date, seed) for one in series])
         pairs = {
             "the date where validation begins": (cuts.validation_from, after.scaler.cuts.validation_from),
@@ -80,7 +83,7 @@ def check_leaks(
         }
         compared += len(pairs)
         leaks += [Leak(what, str(date)) for what, (old, new) in pairs.items() if not _same(old, new)]
-    dates = tuple(str(date) for date in (cuts.validation_from, cuts.test_from, *later))
+    dates = tuple(str(date) for date in (cuts.validation_from, cuts.test_from, *test_dates))
     return LeakCheck(compared, dates, tuple(leaks))
 
 
@@ -89,7 +92,11 @@ def replace_from(series: Series, date: np.datetime64, seed: int) -> Series:
     generator = np.random.default_rng(seed)
     values = series.values.copy()
     later = series.dates >= date
-    values[later] *= np.exp(generator.normal(0, 0.5, size=(int(later.sum()), values.shape[1])))
+    usual = np.nanmean(np.where(values > 0, values, np.nan), 0)
+    there = values > 0  # where there is no number, or a 0, there shall be one
+    values[later] = np.where(there, values, usual)[later] * np.exp(
+        generator.normal(0, 0.5, size=(int(later.sum()), values.shape[1]))
+    )
     return series._replace(values=values)
 
 
@@ -110,27 +117,42 @@ def _forecasts(
     horizon: int,
     seed: int,
 ) -> dict[str, tuple[object, object]]:
-    """Forecasts of both from each origin before the date, by symbol."""
+    """Forecasts of both from each origin before the date, by symbol.
+
+    All origins are forecast, and those before the date compared: a model that reads ahead is found out so.
+    """
     pairs: dict[str, tuple[object, object]] = {}
     for symbol, rows in enumerate(before.symbols):
-        origins = np.flatnonzero(rows.dates < date)
-        origins = origins[origins >= rows.first]
-        if horizon > 1:
-            origins = origins[-20:]  # sampled paths take a while, and the last ones are nearest to what comes
-        if not len(origins):
-            continue
-        found = [
-            list(
-                forecast_blocks(
-                    model, data, symbol, origins, horizon=horizon, levels=LEVELS, paths=20, seed=seed
-                )
-            )
-            for data in (before, after)
-        ]
-        for name in ("location", "quantiles"):
-            old, new = ([getattr(block, name) for block in blocks] for blocks in found)
-            pairs[f"the {name} forecast of {rows.name}"] = (old, new)
+        origins = np.arange(rows.first, len(rows))
+        earlier = int((rows.dates[origins] < date).sum())
+        # Paths take a while, and the origins next to the date are nearest to what comes.
+        chosen = {1: origins, horizon: origins[max(0, earlier - PATH_ORIGINS) : earlier + 1]}
+        for ahead, some in chosen.items():
+            compared = int((rows.dates[some] < date).sum())
+            if not compared:
+                continue
+            found = [_forecast(model, data, symbol, some, ahead, seed) for data in (before, after)]
+            for name, old, new in zip(("location", "quantiles"), *found, strict=True):
+                what = f"the {name} forecast of {rows.name}" + (f", {ahead} rows ahead" if ahead > 1 else "")
+                pairs[what] = (old[:compared], new[:compared])
     return pairs
+
+
+def _forecast(
+    model: SequenceModel,
+    data: PreparedSeries,
+    symbol: int,
+    origins: NDArray[np.intp],
+    horizon: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Location and quantiles; of a head without an interval, the location twice."""
+    blocks = list(
+        forecast_blocks(model, data, symbol, origins, horizon=horizon, levels=LEVELS, paths=20, seed=seed)
+    )
+    location = np.concatenate([block.location for block in blocks])
+    quantiles = [block.quantiles for block in blocks if block.quantiles is not None]
+    return location, np.concatenate(quantiles) if quantiles else location
 
 
 def _numbers(data: PreparedSeries) -> list[object]:

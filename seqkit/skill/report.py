@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seqkit.skill.judging import Judged, Spread, Truth
 from seqkit.skill.scores import correlation
-from seqkit.skill.verdict import RESAMPLES, Comparison, by_date, compare
+from seqkit.skill.verdict import RESAMPLES, Comparison, block_rows, by_date, compare
 from seqkit.training.bootstrap import block_bootstrap_mean
 
 Floats = NDArray[np.float64]
@@ -156,8 +156,7 @@ def _direction(locations: Floats, actual: Floats, dates: NDArray[np.datetime64],
     moved = actual != 0
     hits = ((locations[:, moved] > 0) == (actual[moved] > 0)).mean(0)
     hits = by_date(hits, dates[moved])
-    block = min(max(5, horizon), len(hits))
-    interval = block_bootstrap_mean(hits, block, resamples=RESAMPLES)
+    interval = block_bootstrap_mean(hits, block_rows(horizon, len(hits)), resamples=RESAMPLES)
     up = by_date((actual[moved] > 0).astype(float), dates[moved])
     return Direction(float(hits.mean()), interval, float(up.mean()))
 

@@ -1,7 +1,7 @@
 """How often the rows of a test split were looked at: each look makes them a little less of a test.
 
-A row is known by its date and its return, so it is the same row in a newer file, in another recipe, beside
-other symbols, and after a dividend has changed all adjusted prices before it.
+A row is known by its date, its return and the one before it, so it is the same row in a newer file, in
+another recipe and beside other symbols.
 """
 
 from __future__ import annotations
@@ -30,25 +30,27 @@ def count_use(truths: Sequence[Truth]) -> int:
     seen = np.unique(np.concatenate([_keys(truth) for truth in truths]), axis=0)
     with writing_to(path.parent), FileLock(path.with_suffix(".lock")):
         known = _read(path)
-        keys, places = np.unique(np.concatenate([known[:, :2], seen]), axis=0, return_inverse=True)
+        keys, places = np.unique(np.concatenate([known[:, :3], seen]), axis=0, return_inverse=True)
         uses = np.zeros(len(keys), dtype=np.int64)
-        np.add.at(uses, places.ravel(), np.concatenate([known[:, 2], np.ones(len(seen), dtype=np.int64)]))
+        np.add.at(uses, places.ravel(), np.concatenate([known[:, 3], np.ones(len(seen), dtype=np.int64)]))
         partial = path.with_suffix(".partial.npy")
         np.save(partial, np.column_stack([keys, uses]), allow_pickle=False)
         partial.replace(path)
-        return int(uses[places.ravel()[len(known) :]].max())
+        return int(uses[places.ravel()[len(known) :]].max(initial=0))
 
 
 def _keys(truth: Truth) -> Keys:
-    """Date and rounded return of the first row ahead of each origin, `(rows, 2)`."""
+    """Date and rounded returns of the first row ahead of each origin, `(rows, 3)`, without still rows."""
     dates = truth.dates.astype("datetime64[s]").astype(np.int64)
-    return np.stack([dates, np.round(truth.actual[:, 0] * 10**DIGITS).astype(np.int64)], 1)
+    returns = np.round(np.stack([truth.actual[:, 0], truth.previous]) * 10**DIGITS).astype(np.int64)
+    keys: Keys = np.stack([dates, *returns], 1)[returns.all(0)]
+    return keys
 
 
 def _read(path: object) -> Keys:
-    """Rows of `date, return, uses`; none where nothing readable is there."""
+    """Rows of `date, return, the one before, uses`; none where nothing readable is there."""
     try:
         known = np.load(str(path), allow_pickle=False)
-    except (OSError, ValueError):
-        known = np.empty((0, 3), dtype=np.int64)
-    return known if known.ndim == 2 and known.shape[1] == 3 else np.empty((0, 3), dtype=np.int64)
+    except (OSError, ValueError, EOFError):
+        known = np.empty((0, 4), dtype=np.int64)
+    return known if known.ndim == 2 and known.shape[1] == 4 else np.empty((0, 4), dtype=np.int64)

@@ -58,17 +58,24 @@ def compare(
         model: its losses, averaged over seeds, `(rows,)`.
         other: those of the other forecast.
         dates: of the rows: those of one date, of several symbols, are averaged first, for they move together.
-        horizon: rows ahead; forecasts from neighbouring origins share rows, so a block is at least as long.
+        horizon: rows ahead.
     """
     both = np.stack([by_date(model, dates), by_date(other, dates)], 1)
-    block = min(max(5, horizon), len(both))
-    models, others = block_bootstrap_means(both, block, RESAMPLES).T
+    models, others = block_bootstrap_means(both, block_rows(horizon, len(both)), RESAMPLES).T
     model_mean, other_mean = both.mean(0).tolist()
     return Comparison(model_mean, other_mean, _interval(models - others), _interval(models / others))
 
 
+def block_rows(horizon: int, rows: int) -> int:
+    """Rows of a block: 5, or three horizons, since forecasts from neighbouring origins share rows.
+
+    A block of one horizon would see two thirds of the variance of their mean, and no more.
+    """
+    return min(max(5, 3 * horizon), rows)
+
+
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
+    low, high = np.quantile(values[np.isfinite(values)], [0.025, 0.975])
     return float(low), float(high)
 
 

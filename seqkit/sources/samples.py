@@ -1,4 +1,4 @@
-"""Data that is on every machine already: no network, no file in the repository."""
+"""Data that is on the machine already, or in an installed package: no network, no file in the repository."""
 
 from __future__ import annotations
 

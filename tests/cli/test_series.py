@@ -102,6 +102,7 @@ def test_leaks_and_control(stocks: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     output = invoke("evaluate", str(stocks), "--control")
     assert "On 2 random walks, where there is nothing to find, the recipe beats" in output
     assert "2 random walks" in invoke("evaluate", str(stocks))
+    assert (stocks / "control.json").is_file()
 
 
 def test_forecast_from_newer_rows(workdir: Path) -> None:
@@ -119,6 +120,12 @@ def test_a_point_has_no_interval_and_says_so(workdir: Path) -> None:
         "A point head has no interval: it does not say how sure it is (model.head=student_t does)." in output
     )
     assert "CRPS" not in output
+
+
+def test_prices_are_told_in_as_many_digits_as_they_have() -> None:
+    from seqkit.cli.skill import _decimals
+
+    assert [_decimals(price) for price in (404.34, 10.0, 9.99, 1.0834, 0.00012)] == [2, 2, 4, 4, 8]
 
 
 def refused(error: type[Exception], *arguments: str) -> str:

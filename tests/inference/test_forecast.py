@@ -100,7 +100,7 @@ def test_blocks_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(
         whole.quantiles[:, 0], other.quantiles[:, 0]
     )  # one row ahead nothing is drawn
-    monkeypatch.setattr("seqkit.inference.forecast.PATHS_AT_ONCE", 64 * 7)
+    monkeypatch.setattr("seqkit.inference.forecast.PATH_ROWS_AT_ONCE", 64 * 3 * 7)
     blocks = forecast(data, model, origins, horizon=3)
     assert blocks.origins.tolist() == origins
     np.testing.assert_allclose(blocks.location[:, 0], whole.location[:, 0], rtol=1e-6)

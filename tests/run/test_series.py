@@ -129,6 +129,32 @@ class TestOfAFile:
         with pytest.raises(SourceError, match="the run was not trained on 'AA', so it has no scale for it"):
             trained.forecast(data="other.csv")
 
+    def test_a_file_that_names_no_symbol_is_that_of_the_run(
+        self, workdir: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        trained = seqkit.train(recipe().with_data(price_file("my.csv", 500, ("AAPL",))), "out")
+        nameless = Path(price_file("newer.csv", 520)).read_text().replace(",X,", ",").replace("Symbol,", "")
+        Path("newer.csv").write_text(nameless)
+        with caplog.at_level("INFO"):
+            assert trained.forecast(data="newer.csv")[0].symbol == "AAPL"
+        assert "newer.csv names no symbol; it is read as AAPL" in caplog.text
+        price_file("MSFT.csv", 520, ("MSFT",))  # called as its file, and yet it says so
+        with pytest.raises(SourceError, match="the run was not trained on 'MSFT'"):
+            trained.forecast(data="MSFT.csv")
+
+    def test_a_file_that_ends_in_training_is_told(
+        self, workdir: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
+        trained.forecast(data=price_file("early.csv", 100))
+        assert "X ends on 2010-05-21: what came after is among the rows that the model was" in caplog.text
+
+    def test_a_file_in_the_place_of_the_horizon(self, run: SeriesRun) -> None:
+        with pytest.raises(
+            OutOfRangeError, match="a horizon is a number of rows, got 'my.csv'; a file is given"
+        ):
+            run.forecast("my.csv")
+
     def test_data_that_has_changed_is_told(self, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
         trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
         price_file("my.csv", 520)
@@ -168,6 +194,24 @@ class TestReport:
         with pytest.raises(SourceError, match="series are judged on validation or test, got 'train'"):
             trained.evaluate("train")
 
+    def test_a_row_that_was_looked_at_is_known_in_a_newer_file(self, workdir: Path) -> None:
+        trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
+        assert trained.evaluate().test_uses == 1
+        assert trained.evaluate(data=price_file("newer.csv", 520)).test_uses == 2
+        assert trained.evaluate(data=price_file("other.csv", 520, seed=1)).test_uses == 1
+
+    def test_splits_without_a_validation_or_a_test(self, workdir: Path) -> None:
+        summary = train_seeds(recipe(series={"split": [0.8, 0.0, 0.2]}), 2, "out")
+        assert "loss" not in summary
+        assert evaluate_together(load_seeds("out")).seeds == 2
+        no_test = seqkit.train(recipe(series={"split": [0.8, 0.2, 0.0]}), "no-test")
+        assert no_test.leaks().clean
+        assert no_test.evaluate("validation").test_uses is None
+        with pytest.raises(
+            RecipeError, match="should leave dates for validation or test, else nothing can be"
+        ):
+            recipe(series={"split": [1.0, 0.0, 0.0]}).resolve()
+
     def test_control_runs_mark_the_report(self, run: SeriesRun) -> None:
         told: list[str] = []
         resolved = recipe(train={**TINY, "epochs": 1}).resolve()
@@ -176,7 +220,9 @@ class TestReport:
         )
         assert sum(control.verdicts.values()) == len(told) == len(control.ratios) == 2
         assert control.trustworthy == (control.verdicts["beats"] == 0)
+        write_report([run], run.path)
         write_control(run.path, control)
+        assert json.loads((run.path / "report.json").read_text())["trustworthy"] == control.trustworthy
         assert run.evaluate().trustworthy == control.trustworthy
         (run.path / "control.json").write_text(
             '{"walks": 20, "verdicts": {"beats": 4}, "trustworthy": false}'
@@ -235,7 +281,7 @@ class TestKinds:
     def test_dates_are_read_as_toml_has_them(self) -> None:
         dates = ["series.validation_from=2009-01-01", 'series.test_from="2011-01-01 09:30"']
         made = recipe().override(dates).resolve()
-        assert (made.series.validation_from, made.series.test_from) == ("2009-01-01", "2011-01-01 09:30")
+        assert (made.series.validation_from, made.series.test_from) == ("2009-01-01", "2011-01-01T09:30:00")
         for text, said in (
             ("series.test_from=soon", "series.test_from: should be a date such as 2012-12-31, got 'soon'"),
             ("series.test_from=2008-12-31", "series.test_from: should not lie before series.validation_from"),

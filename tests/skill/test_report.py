@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from seqkit.data.series import TARGETS, Features, PreparedSeries, prepare_series
-from seqkit.errors import SourceError
+from seqkit.errors import NonFiniteError, SourceError
 from seqkit.inference.forecast import Forecast
 from seqkit.skill import compare, judge, make_report, make_truth
 from seqkit.skill.judging import Truth
@@ -133,8 +133,16 @@ class TestTruth:
         ):
             make_truth(data, 0, "test", 1)
 
-    def test_a_split_that_is_shorter_than_the_horizon(self) -> None:
+    def test_a_split_that_is_too_short_for_the_horizon(self) -> None:
+        with pytest.raises(SourceError) as caught:
+            make_truth(prepared(), 0, "validation", 30)
+        first, second = str(caught.value).splitlines()
+        assert first == "S1: the validation split has 150 rows, and to judge a horizon of 30, 209 are needed."
+        assert second.startswith("  Validation begins at 2003-06-")
+
+    def test_a_forecast_that_is_not_a_number(self) -> None:
+        truth = make_truth(prepared(), 0, "test", 1)
         with pytest.raises(
-            SourceError, match="S1: the validation split has 150 rows, and the horizon is 200"
+            NonFiniteError, match="a forecast of S1 is not a number: the model's state has over"
         ):
-            make_truth(prepared(), 0, "validation", 200)
+            judge(truth, [said(truth, np.full(truth.actual.shape, np.nan))])

@@ -52,7 +52,7 @@ def choose_cuts(
     train, validation, _ = fractions
     ends = (train, train + validation)
     beyond = dates[-1] + np.timedelta64(1)  # where a split without rows begins
-    found = [[*dates, beyond][round(end * len(dates))] for end in ends]
+    found = [[*dates, beyond][min(round(end * len(dates)), len(dates))] for end in ends]
     for place, given in enumerate((validation_from, test_from)):
         if given is not None:
             try:

@@ -18,6 +18,9 @@ from seqkit.sources.base import Series
 
 Floats = NDArray[np.float64]
 
+ROWS_AT_ONCE = 1 << 14
+"""Windows that are computed together: bounds the memory."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -80,8 +83,11 @@ class Features:
         log_prices = np.log(series.values[:, 0])
         found = np.full((len(log_prices), len(self.names)), np.nan)
         if len(log_prices) > self.lookback:
-            past = self.of_past(sliding_window_view(log_prices, self.lookback + 1))
-            found[self.lookback :, : past.shape[1]] = past
+            windows = sliding_window_view(log_prices, self.lookback + 1)
+            for first in range(0, len(windows), ROWS_AT_ONCE):
+                past = self.of_past(windows[first : first + ROWS_AT_ONCE])
+                begin = self.lookback + first
+                found[begin : begin + len(past), : past.shape[1]] = past
         beside = [np.empty((len(log_prices), 0))]
         if self.volume:
             with np.errstate(divide="ignore", invalid="ignore"):

@@ -25,7 +25,11 @@ from seqkit.sources.base import Series
 logger = logging.getLogger(__name__)
 
 MIN_JUDGED = 20
-"""Rows that a split which is judged has at least."""
+
+
+def rows_to_judge(horizon: int) -> int:
+    """Rows that a split which is judged has at least: 20 forecasts, or six horizons of them."""
+    return horizon - 1 + max(MIN_JUDGED, 6 * horizon)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def prepare_series(
         raise SourceError("the source has no series.")
     if scaler is not None:
         return PreparedSeries(_as_known(symbols, scaler, features), scaler, features, target)
-    needed = (seq_len, *(horizon - 1 + MIN_JUDGED if share > 0 else 0 for share in fractions[1:]))
+    needed = (seq_len, *(rows_to_judge(horizon) if share > 0 else 0 for share in fractions[1:]))
     short = [rows for rows in symbols if len(rows) <= features.lookback + 1]
     if short:
         raise SourceError(_too_few(short[0], symbols, features, needed, (0, 0, 0), fractions))

@@ -47,11 +47,12 @@ def make_rows(series: Series, features: Features, target: Target) -> SymbolRows:
         SourceError: a price is not positive, or a column is missing.
     """
     prices = series.values[:, 0]
-    if not (prices > 0).all():
-        row = int(np.argmax(~(prices > 0)))
+    good = (prices > 0) & np.isfinite(prices)
+    if not good.all():
+        row = int(np.argmin(good))
         raise SourceError(
             f"{series.name}: the price of {series.dates[row]} is {prices[row]}; "
-            "log returns need positive prices."
+            "log returns need positive, finite prices."
         )
     log_prices = np.log(prices)
     first = min(features.lookback, len(prices))

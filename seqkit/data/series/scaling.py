@@ -1,4 +1,4 @@
-"""The scaler: what the model sees has mean 0 and variance 1 on the training rows, for each symbol."""
+"""The scaler: what the model sees is in standard deviations of the training rows, symbol by symbol."""
 
 from __future__ import annotations
 

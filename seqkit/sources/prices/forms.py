@@ -40,6 +40,8 @@ class Layout:
     """One, or in a wide file one a symbol."""
     left_out: tuple[str, ...]
     """Columns of text, which are not read."""
+    names_symbols: bool
+    """Whether the file says what its symbols are called; else its one symbol is called as the file."""
 
 
 def find_layout(path: Path, dialect: Dialect, options: Options) -> Layout:
@@ -69,10 +71,11 @@ def find_layout(path: Path, dialect: Dialect, options: Options) -> Layout:
         groups = _groups_of_levels(path, names, symbols, numeric, options)
     elif symbol is None:
         groups = _wide(path, names, numeric, options)
+    names_symbols = symbol is not None or bool(groups)
     if not groups:
         name = "" if symbol is not None else options.only_symbol or path_symbol(path)
         groups = (_group(path, names, numeric, options, name),)
-    return Layout(names, date, time, symbol, groups, left_out)
+    return Layout(names, date, time, symbol, groups, left_out, names_symbols)
 
 
 def path_symbol(path: Path) -> str:

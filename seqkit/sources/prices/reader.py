@@ -131,6 +131,7 @@ def examine(path: Path, options: Options, gaps: bool = False) -> PriceTable:
         delimiter=dialect.delimiter,
         decimal=dialect.decimal,
         encoding=content.encoding,
+        names_symbols=layout.names_symbols,
     )
 
 

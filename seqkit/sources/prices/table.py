@@ -53,6 +53,8 @@ class PriceTable:
     delimiter: str
     decimal: Decimal
     encoding: str
+    names_symbols: bool
+    """Whether the file says what its symbols are called."""
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -186,5 +186,7 @@ def test_a_price_that_never_moves() -> None:
 def test_a_price_that_is_not_positive() -> None:
     series = make()
     series.values[7] = 0
-    with pytest.raises(SourceError, match="X: the price of 2020-01-10 is 0.0; log returns need positive"):
+    with pytest.raises(
+        SourceError, match="X: the price of 2020-01-10 is 0.0; log returns need positive, finite"
+    ):
         prepare(series)
