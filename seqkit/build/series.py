@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,9 @@ from seqkit.data.series import (
     Features,
     PreparedSeries,
     Scaler,
-    SymbolRows,
     prepare_series,
 )
-from seqkit.data.series.dates import SPLITS, SplitName
+from seqkit.data.series.dates import SPLITS
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.model import SequenceModel
@@ -72,7 +71,10 @@ class SeriesData:
         """The first and the last date that each split predicts, and how many rows."""
         found: dict[str, dict[str, Any]] = {}
         for split in SPLITS:
-            dates = [dates for rows in self.prepared.symbols if len(dates := self._dates(rows, split))]
+            every = (
+                rows.target_dates[self.prepared.predicted(rows, split)] for rows in self.prepared.symbols
+            )
+            dates = [dates for dates in every if len(dates)]
             if dates:
                 found[split] = {
                     "from": str(min(one[0] for one in dates)),
@@ -89,9 +91,6 @@ class SeriesData:
             "to": max(scale.fit_to for scale in scales),
             "rows": sum(scale.fit_rows for scale in scales),
         }
-
-    def _dates(self, rows: SymbolRows, split: SplitName) -> Any:
-        return rows.target_dates[self.prepared.scaler.cuts.split_of(rows.target_dates) == SPLITS.index(split)]
 
 
 def open_series(recipe: ResolvedRecipe) -> SeriesSource:
@@ -123,31 +122,38 @@ def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> Seri
     from seqkit.sources.prices import Prices
 
     given = recipe.source.options() if recipe.source.use == "prices" else {}
-    every = Prices(**{**given, "path": path, "symbol": None, "panel": True})
-    known = [symbol for symbol in every.table.symbols if symbol in scaler.symbols]
-    if not every.table.names_symbols and len(scaler.symbols) == 1:
+    source = Prices(**{**given, "path": path, "symbol": None, "panel": True})
+    known = [symbol for symbol in source.table.symbols if symbol in scaler.symbols]
+    if not source.table.names_symbols and len(scaler.symbols) == 1:
         (name,) = scaler.symbols
         logger.info("%s names no symbol; it is read as %s", path, name)
-        return _Renamed(every, name)
+        return _Chosen(source, {source.table.symbols[0]: name})
     if not known:
-        return every  # the scaler will say that it does not know them
-    return Prices(**{**given, "path": path, "symbol": known})
+        return source  # the scaler will say that it does not know them
+    return _Chosen(source, {symbol: symbol for symbol in known})
 
 
-class _Renamed(SeriesSource):
-    """A source of one series under another name."""
+class _Chosen(SeriesSource):
+    """Some series of a source.
 
-    def __init__(self, source: SeriesSource, name: str) -> None:
-        self._source, self._name = source, name
+    Args:
+        source: read once.
+        names: of those that are wanted, and what they are called.
+    """
+
+    def __init__(self, source: SeriesSource, names: Mapping[str, str]) -> None:
+        self._source, self._names = source, names
 
     @property
     def fingerprint(self) -> str:
-        """Of the source."""
-        return self._source.fingerprint
+        """Of the source and the choice."""
+        return fingerprint(["chosen", self._source.fingerprint, dict(self._names)])
 
     def series(self, split: str = "all") -> Iterator[Series]:
-        """The one series."""
-        return (one._replace(name=self._name) for one in self._source.series(split))
+        """Those that are wanted, in the order of the source."""
+        for one in self._source.series(split):
+            if one.name in self._names:
+                yield one._replace(name=self._names[one.name])
 
 
 def make_features(series: SeriesConfig) -> Features:

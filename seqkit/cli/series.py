@@ -59,12 +59,13 @@ def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, An
     """
     from seqkit.cli.skill import print_outlooks, print_report
     from seqkit.run.report import write_report
-    from seqkit.run.series import forecast_together
+    from seqkit.run.series import forecast_read
 
     runs, path = _train(recipe, SEEDS if seeds is None else seeds, options)
     has_test = "test" in runs[0].provenance["data"]["splits"]
-    report = write_report(runs, path, "test" if has_test else "validation")
-    outlooks = forecast_together(runs)
+    read = runs[0].read()
+    report = write_report(runs, path, "test" if has_test else "validation", read)
+    outlooks = forecast_read(runs, read)
     if as_json:
         told = {"path": str(path), "report": report.as_dict()}
         print_json({**told, "forecast": [outlook.as_dict() for outlook in outlooks]})

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seqkit import plots, rundir
+from seqkit import build, plots, rundir
 from seqkit.inference.outlook import Outlook
-from seqkit.run.series import SeriesRun, forecast_together, judge_together
+from seqkit.run.series import SeriesRun, forecast_read, judge_read
 from seqkit.skill import Judged, SkillReport, Truth
+from seqkit.skill.judging import Pooled, pool
 from seqkit.skill.verdict import by_date
 
 ROWS_SHOWN = 120
@@ -20,37 +21,37 @@ FAN_ROWS = 10
 
 
 def write_report(
-    runs: Sequence[SeriesRun], folder: Path, split: str = "test", data: str | Path | None = None
+    runs: Sequence[SeriesRun], folder: Path, split: str = "test", read: build.SeriesData | None = None
 ) -> SkillReport:
     """Judge seeds of a run, and write `report.json` and the pictures into a folder.
 
     `forecast-SYMBOL.png` for each symbol, `returns.png`, `errors.png`, and where the head has an interval
     `calibration.png`.
+
+    Args:
+        runs: of one recipe.
+        folder: of the files.
+        split: that is judged.
+        read: what `SeriesRun.read` gave, where it was read already.
     """
-    report, truths, judged = judge_together(runs, split, data)
+    read = runs[0].read() if read is None else read
+    report, truths, judged = judge_read(runs, read, split)
     rundir.write_json(folder / rundir.REPORT, report.as_dict())
-    read = runs[0].read(data).prepared
     horizon = runs[0].settings.horizon
-    if not read.features.names_of_the_file:
+    if not read.prepared.features.names_of_the_file:
         horizon = max(horizon, FAN_ROWS)
-    for rows, outlook in zip(read.symbols, forecast_together(runs, horizon, data), strict=True):
-        place = [truth.symbol for truth in truths].index(rows.name)
+    outlooks = forecast_read(runs, read, horizon)
+    for place, (rows, outlook) in enumerate(zip(read.prepared.symbols, outlooks, strict=True)):
         _plot_forecast(rows.dates, np.exp(rows.log_prices), truths[place], judged, place, outlook, folder)
-    locations = _mean_locations(judged)
-    actual = np.concatenate([truth.actual[:, 0] for truth in truths])
+    pooled = pool(truths, judged)
     named = f"{', '.join(report.symbols)}: +1 session, {split} split"
-    plots.plot_returns(locations, actual, folder / "returns.png", named)
+    expected = pooled.locations[:, :, 0].mean(0)
+    plots.plot_returns(expected, pooled.actual[:, 0], folder / "returns.png", named)
     distribution = report.horizons[0].distribution
     if distribution is not None:
         plots.plot_calibration(distribution.calibration, folder / "calibration.png", named)
-    _plot_errors(truths, judged, folder, named)
+    _plot_errors(pooled, folder, named)
     return report
-
-
-def _mean_locations(judged: Sequence[Sequence[Judged]]) -> np.ndarray:
-    """What is expected one row ahead, averaged over the seeds, `(rows of all symbols,)`."""
-    seeds = [np.concatenate([one.location[:, 0] for one in seed]) for seed in judged]
-    return np.asarray(np.mean(seeds, 0))
 
 
 def _plot_forecast(
@@ -84,19 +85,12 @@ def _plot_forecast(
     )
 
 
-def _plot_errors(
-    truths: Sequence[Truth], judged: Sequence[Sequence[Judged]], folder: Path, title: str
-) -> None:
-    dates = np.concatenate([truth.dates for truth in truths])
-    actual = np.concatenate([truth.actual[:, 0] for truth in truths])
-    model = np.mean(
-        [np.abs(np.concatenate([one.location[:, 0] for one in seed]) - actual) for seed in judged], 0
-    )
-    differences = {"absolute error minus naive's": by_date(model - np.abs(actual), dates)}
-    spreads = [[one.spread for one in seed if one.spread is not None] for seed in judged]
-    if all(len(seed) == len(truths) for seed in spreads):
-        crps = np.mean([np.concatenate([one.crps[:, 0] for one in seed]) for seed in spreads], 0)
+def _plot_errors(pooled: Pooled, folder: Path, title: str) -> None:
+    dates = pooled.dates
+    naive = np.abs(pooled.actual[:, 0])
+    differences = {"absolute error minus naive's": by_date(pooled.errors[:, :, 0].mean(0) - naive, dates)}
+    if pooled.spreads:
         for name, label in (("ewma", "EWMA"), ("constant", "constant")):
-            other = np.concatenate([truth.spreads[name].crps[:, 0] for truth in truths])
-            differences[f"CRPS minus {label} volatility's"] = by_date(crps - other, dates)
+            apart = pooled.crps[:, 0] - pooled.normals[name].crps[:, 0]
+            differences[f"CRPS minus {label} volatility's"] = by_date(apart, dates)
     plots.plot_errors(np.unique(dates), differences, folder / "errors.png", title)

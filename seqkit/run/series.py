@@ -123,19 +123,18 @@ def evaluate_together(
     Raises:
         SourceError: there is no such split, or the data has no row in it.
     """
-    report, _, _ = judge_together(runs, split, data, count=count)
+    report, _, _ = judge_read(runs, runs[0].read(data), split, count=count)
     return report
 
 
-def judge_together(
-    runs: Sequence[SeriesRun], split: str, data: str | Path | None, *, count: bool = True
+def judge_read(
+    runs: Sequence[SeriesRun], read: build.SeriesData, split: str, *, count: bool = True
 ) -> tuple[SkillReport, list[Truth], list[list[Judged]]]:
-    """The report, and the rows that it was made of."""
+    """The report on what `SeriesRun.read` gave, and the rows that it was made of."""
     if split not in ("validation", "test"):
         raise SourceError(f"series are judged on validation or test, got {split!r}.")
     chosen: SplitName = "test" if split == "test" else "validation"
     first = runs[0]
-    read = first.read(data)
     if not any(read.prepared.counts(chosen).values()):
         raise SourceError(
             f"there is no {split} split: no row has its dates (validation from "
@@ -174,24 +173,34 @@ def forecast_together(
     seed: int = 0,
 ) -> list[Outlook]:
     """The same as `SeriesRun.forecast`, of several seeds: the mean of what they say, quantile by quantile."""
-    first = runs[0]
-    settings = first.settings
-    horizon = settings.horizon if horizon is None else horizon
+    return forecast_read(runs, runs[0].read(data), horizon, paths=paths, seed=seed)
+
+
+def forecast_read(
+    runs: Sequence[SeriesRun],
+    read: build.SeriesData,
+    horizon: int | None = None,
+    *,
+    paths: int = 1000,
+    seed: int = 0,
+) -> list[Outlook]:
+    """The same from what `SeriesRun.read` gave."""
+    horizon = runs[0].settings.horizon if horizon is None else horizon
     if not isinstance(horizon, int):
         raise OutOfRangeError(
             f"a horizon is a number of rows, got {horizon!r}; a file is given as data=PATH."
         )
     if horizon < 1 or paths < 10:
         raise OutOfRangeError(f"a horizon is 1 row at least, and paths are 10; got {horizon} and {paths}.")
-    read = first.read(data).prepared
-    if horizon > 1 and (beside := read.features.names_of_the_file):
+    prepared = read.prepared
+    if horizon > 1 and (beside := prepared.features.names_of_the_file):
         raise OutOfRangeError(
             f"a path of {horizon} rows is sampled row by row, and {beside[0]} does not follow from sampled "
             f"returns.\n  Forecast one row (--horizon 1), or train without it."
         )
     outlooks = []
-    for symbol, rows in enumerate(read.symbols):
-        if rows.dates[-1] < read.scaler.cuts.validation_from:
+    for symbol, rows in enumerate(prepared.symbols):
+        if rows.dates[-1] < prepared.scaler.cuts.validation_from:
             logger.warning(
                 "%s ends on %s: what came after is among the rows that the model was trained on",
                 rows.name,
@@ -202,7 +211,7 @@ def forecast_together(
         for run in runs:
             (found,) = forecast_blocks(
                 run.model,
-                read,
+                prepared,
                 symbol,
                 origin,
                 horizon=horizon,

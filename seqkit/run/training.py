@@ -80,12 +80,7 @@ def train(
             **build.make_training(recipe.train, model),
             callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
         )
-        try:
-            interrupted = _fit(trainer, batches, validation, recipe.train)
-        except Exception:
-            if not trainer.budget.step:
-                shutil.rmtree(run.path)  # nothing was trained: the next try can have the name
-            raise
+        interrupted = _fit(run, trainer, batches, validation)
     if interrupted:
         keeper.run_finished(trainer)
         log.run_finished(trainer)
@@ -184,8 +179,9 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
 
 
-def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) -> bool:
+def _fit(run: Run, trainer: Trainer, batches: Any, validation: Any) -> bool:
     """Train by the recipe; whether Ctrl-C ended it."""
+    train = run.recipe.train
     try:
         trainer.fit(
             batches,
@@ -199,4 +195,8 @@ def _fit(trainer: Trainer, batches: Any, validation: Any, train: TrainConfig) ->
     except KeyboardInterrupt:
         trainer.history.ended_by = "an interrupt"
         return True
+    except Exception:
+        if not trainer.budget.step:
+            shutil.rmtree(run.path)  # nothing was trained: the next try can have the name
+        raise
     return False

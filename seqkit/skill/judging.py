@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqkit.data.series import PreparedSeries
-from seqkit.data.series.dates import SPLITS, SplitName
+from seqkit.data.series.dates import SplitName
 from seqkit.data.series.preparing import rows_to_judge
 from seqkit.errors import NonFiniteError, SourceError
 from seqkit.inference.forecast import Forecast
@@ -88,8 +88,7 @@ def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int
         SourceError: the split has too few rows, or no move.
     """
     rows = data.symbols[symbol]
-    found = data.scaler.cuts.split_of(rows.target_dates)
-    inside = np.flatnonzero(found == SPLITS.index(split))
+    inside = np.flatnonzero(data.predicted(rows, split))
     if len(inside) < rows_to_judge(horizon):
         raise SourceError(
             f"{rows.name}: the {split} split has {len(inside)} rows, and to judge a horizon of {horizon}, "
@@ -141,3 +140,53 @@ def judge(truth: Truth, forecasts: Iterable[Forecast]) -> Judged:
         if forecast.quantiles is not None:
             spreads.append(Spread.of(forecast.quantiles, actual))
     return Judged(np.concatenate(locations), Spread.joined(spreads) if spreads else None)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The rows of all symbols, one symbol after the other, and what each seed's model said of them."""
+
+    dates: NDArray[np.datetime64]
+    """`(rows,)`."""
+    previous: Floats
+    actual: Floats
+    """`(rows, horizon)`."""
+    locations: Floats
+    """`(seeds, rows, horizon)`."""
+    points: dict[str, Floats]
+    """Naive forecasts by name, each `(rows, horizon)`."""
+    spreads: tuple[Spread, ...]
+    """Of each seed; none where the head has no interval."""
+    normals: dict[str, Spread]
+
+    @property
+    def errors(self) -> Floats:
+        """Absolute ones, `(seeds, rows, horizon)`."""
+        return np.abs(self.locations - self.actual)
+
+    @property
+    def crps(self) -> Floats:
+        """Averaged over the seeds, `(rows, horizon)`."""
+        return np.asarray(np.mean([spread.crps for spread in self.spreads], 0))
+
+
+def pool(truths: Sequence[Truth], judged: Sequence[Sequence[Judged]]) -> Pooled:
+    """Put the symbols below each other.
+
+    Args:
+        truths: of one symbol or of several.
+        judged: for each seed, what its model said of each of them.
+    """
+    spreads = [[one.spread for one in seed if one.spread is not None] for seed in judged]
+    whole = all(len(seed) == len(truths) for seed in spreads)
+    return Pooled(
+        dates=np.concatenate([truth.dates for truth in truths]),
+        previous=np.concatenate([truth.previous for truth in truths]),
+        actual=np.concatenate([truth.actual for truth in truths]),
+        locations=np.stack([np.concatenate([one.location for one in seed]) for seed in judged]),
+        points={name: np.concatenate([truth.points[name] for truth in truths]) for name in truths[0].points},
+        spreads=tuple(Spread.joined(seed) for seed in spreads) if whole else (),
+        normals={
+            name: Spread.joined([truth.spreads[name] for truth in truths]) for name in truths[0].spreads
+        },
+    )

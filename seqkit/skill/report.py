@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from seqkit.skill.judging import Judged, Spread, Truth
+from seqkit.skill.judging import Judged, Pooled, Spread, Truth, pool
 from seqkit.skill.scores import correlation
 from seqkit.skill.verdict import RESAMPLES, Comparison, block_rows, by_date, compare
 from seqkit.training.bootstrap import block_bootstrap_mean
-
-Floats = NDArray[np.float64]
 
 MIN_SEEDS = 5
 """A verdict on fewer is told as provisional."""
@@ -120,75 +117,58 @@ def measure_skill(truths: Sequence[Truth], judged: Sequence[Sequence[Judged]]) -
         truths: of one symbol or of several.
         judged: for each seed, what its model said of each of them.
     """
-    return tuple(_skill_at(truths, judged, ahead) for ahead in range(truths[0].actual.shape[1]))
+    pooled = pool(truths, judged)
+    return tuple(_skill_at(pooled, ahead) for ahead in range(pooled.actual.shape[1]))
 
 
-def _skill_at(truths: Sequence[Truth], judged: Sequence[Sequence[Judged]], ahead: int) -> HorizonSkill:
-    horizon = ahead + 1
-    dates = np.concatenate([truth.dates for truth in truths])
-    actual = np.concatenate([truth.actual[:, ahead] for truth in truths])
-    # (seeds, rows), and by name (rows,)
-    locations = np.stack([np.concatenate([one.location[:, ahead] for one in seed]) for seed in judged])
-    points = {
-        name: np.concatenate([truth.points[name][:, ahead] for truth in truths]) for name in truths[0].points
-    }
-    errors = np.abs(locations - actual)
-    others = {name: np.abs(point - actual) for name, point in points.items()}
+def _skill_at(pooled: Pooled, ahead: int) -> HorizonSkill:
+    horizon, dates = ahead + 1, pooled.dates
+    errors = pooled.errors[:, :, ahead]  # (seeds, rows)
+    others = {name: np.abs(point - pooled.actual)[:, ahead] for name, point in pooled.points.items()}
     naive_error = by_date(others["naive"], dates).mean()
     return HorizonSkill(
         horizon=horizon,
-        rows=len(actual),
+        rows=len(dates),
         errors={name: compare(errors.mean(0), other, dates, horizon) for name, other in others.items()},
         rmse={
             "model": float(np.sqrt((errors**2).mean())),
             **{name: float(np.sqrt((other**2).mean())) for name, other in others.items()},
         },
         seed_ratios=tuple(float(by_date(error, dates).mean() / naive_error) for error in errors),
-        direction=_direction(locations, actual, dates, horizon),
-        correlation_with_previous=correlation(
-            locations.mean(0), np.concatenate([truth.previous for truth in truths])
-        ),
-        distribution=_distribution(truths, judged, dates, actual, ahead),
+        direction=_direction(pooled, ahead),
+        correlation_with_previous=correlation(pooled.locations[:, :, ahead].mean(0), pooled.previous),
+        distribution=_distribution(pooled, ahead) if pooled.spreads else None,
     )
 
 
-def _direction(locations: Floats, actual: Floats, dates: NDArray[np.datetime64], horizon: int) -> Direction:
+def _direction(pooled: Pooled, ahead: int) -> Direction:
+    actual = pooled.actual[:, ahead]
     moved = actual != 0
-    hits = ((locations[:, moved] > 0) == (actual[moved] > 0)).mean(0)
-    hits = by_date(hits, dates[moved])
-    interval = block_bootstrap_mean(hits, block_rows(horizon, len(hits)), resamples=RESAMPLES)
-    up = by_date((actual[moved] > 0).astype(float), dates[moved])
-    return Direction(float(hits.mean()), interval, float(up.mean()))
+    dates, went_up = pooled.dates[moved], actual[moved] > 0
+    hits = by_date(((pooled.locations[:, moved, ahead] > 0) == went_up).mean(0), dates)
+    interval = block_bootstrap_mean(hits, block_rows(ahead + 1, len(hits)), resamples=RESAMPLES)
+    return Direction(float(hits.mean()), interval, float(by_date(went_up.astype(float), dates).mean()))
 
 
-def _distribution(
-    truths: Sequence[Truth],
-    judged: Sequence[Sequence[Judged]],
-    dates: NDArray[np.datetime64],
-    actual: Floats,
-    ahead: int,
-) -> Distribution | None:
-    seeds = [[one.spread for one in seed if one.spread is not None] for seed in judged]
-    if not all(len(seed) == len(truths) for seed in seeds):
-        return None
+def _distribution(pooled: Pooled, ahead: int) -> Distribution:
+    actual, normals = pooled.actual[:, ahead], pooled.normals
+    crps = pooled.crps[:, ahead]
 
     def covered(spread: Spread) -> float:
         low, high = spread.low[:, ahead], spread.high[:, ahead]
         return float(((low <= actual) & (actual <= high)).mean())
 
-    models = [Spread.joined(seed) for seed in seeds]
-    normals = {
-        name: Spread.joined([truth.spreads[name] for truth in truths]) for name in ("constant", "ewma")
-    }
-    crps = np.mean([model.crps[:, ahead] for model in models], 0)
     return Distribution(
-        **{name: compare(crps, normal.crps[:, ahead], dates, ahead + 1) for name, normal in normals.items()},
+        **{
+            name: compare(crps, normal.crps[:, ahead], pooled.dates, ahead + 1)
+            for name, normal in normals.items()
+        },
         calibration={
-            "model": (np.mean([model.below[ahead] for model in models], 0) / len(actual)).tolist(),
+            "model": (np.mean([spread.below[ahead] for spread in pooled.spreads], 0) / len(actual)).tolist(),
             **{name: (normal.below[ahead] / len(actual)).tolist() for name, normal in normals.items()},
         },
         coverage_90={
-            "model": float(np.mean([covered(model) for model in models])),
+            "model": float(np.mean([covered(spread) for spread in pooled.spreads])),
             **{name: covered(normal) for name, normal in normals.items()},
         },
     )

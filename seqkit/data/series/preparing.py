@@ -48,13 +48,14 @@ class PreparedSeries:
             self.scaler.symbols[rows.name].features(rows.features[rows.first :]) for rows in self.symbols
         )
 
+    def predicted(self, rows: SymbolRows, split: SplitName) -> NDArray[np.bool_]:
+        """Which of a symbol's `target_dates` lie in a split."""
+        inside: NDArray[np.bool_] = self.scaler.cuts.split_of(rows.target_dates) == SPLITS.index(split)
+        return inside
+
     def counts(self, split: SplitName) -> dict[str, int]:
         """How many rows of each symbol are predicted in a split."""
-        wanted = SPLITS.index(split)
-        return {
-            rows.name: int((self.scaler.cuts.split_of(rows.target_dates) == wanted).sum())
-            for rows in self.symbols
-        }
+        return {rows.name: int(self.predicted(rows, split).sum()) for rows in self.symbols}
 
     def training_stream(self) -> RowStream:
         """The rows that predict training rows, one symbol after the other."""
