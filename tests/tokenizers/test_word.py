@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -244,9 +243,15 @@ def test_a_wrong_config_says_what_is_right(config: dict[str, Any], says: str) ->
         TokenizerCase("word", **config).prepare()
 
 
-@given(st.text("ab1 \n\r\té\u0301\u200d’中ぁ\u3099\ufe00\u0600\u00a0😀\x1c", max_size=40))
-def test_the_faster_ways_find_the_same_tokens(text: str) -> None:
-    plain = regex.compile(rf"{word._WORD}|{word._RUNS}|{word._OTHERS}")
-    assert word.split(text) == plain.findall(text)
-    mostly_ascii = "x" * 200 + text + "y" * 200
-    assert word.split(mostly_ascii) == plain.findall(mostly_ascii)
+@given(st.text("ab1 \n\r\té\u0301\u200d’‘。，中ぁ々\u3099\ufe00\u0600\u00a0😀\x1c", max_size=40))
+def test_the_faster_way_finds_the_same_tokens(text: str) -> None:
+    for each in (text, "x\n" + text + "\ny", "中\r\n" + text + "\r\n中"):
+        assert word.split(each) == word._TOKEN.findall(each)
+
+
+def test_each_plain_character_is_a_token_whatever_is_beside_it() -> None:
+    plain = [chr(code) for code in range(0x10000) if not word._NOT_PLAIN.match(chr(code))]
+    assert {*"\0a中ぁア。，“"} <= {*plain}
+    for each in plain:
+        beside = "".join(f"{other}{each}" for other in "a1 'a\r中\n")
+        assert word._PLAIN_TOKEN.findall(beside) == word._TOKEN.findall(beside), repr(each)
