@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from seqkit.engine.batched import sum_over_time
-from seqkit.engine.body import rows_of
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loop import like_rows
 from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of
@@ -29,30 +28,37 @@ def run_backward(
     arrays: Arrays,
     carry: Sequence[Tensor],
     reset: Tensor | None,
-) -> tuple[list[Tensor | None], Sequence[Tensor], list[Tensor]]:
+) -> tuple[list[Tensor | None], list[Tensor], list[Tensor]]:
     """Run the loop backwards: gradients of inputs and constants, of the first state, of the initial one."""
     loop = core.backward
     fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
-    step = core.backward_body.bind([fixed[node] for node in loop.fixed])
+    body = core.backward_body.bind([fixed[node] for node in loop.fixed])
     results: list[Tensor] = []
     d_inputs = nodes_of(loop.d_inputs)
     whole = {node: core.memory(time, node) for node in d_inputs}
     steps = _chunk(time, loop, whole)
     kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
+    states = [core.memory(steps + 1, node) for node in loop.d_new_state]  # row t: before the chunk's step t
     d_initial = [torch.zeros_like(each) for each in carry] if reset is not None else []
     for stop in range(time, 0, -steps):
         start = max(0, stop - steps)
+        length = stop - start
         chunk = {node: array[start:stop] for node, array in arrays.items()}
-        chunk |= {node: memory[: stop - start] for node, memory in kept.items()}
+        chunk |= {node: memory[:length] for node, memory in kept.items()}
         chunk |= {node: memory[start:stop] for node, memory in whole.items() if node in loop.kept}
-        reads, written = [chunk[node] for node in loop.columns], [chunk[node] for node in loop.kept]
-        rows = reversed([*rows_of(stop - start, core.backward_body.columns(reads, written))])
+        for memory, gradient in zip(states, carry, strict=True):
+            memory[length].copy_(gradient)
+        run = body(
+            [*(memory[1 : length + 1] for memory in states), *(chunk[node] for node in loop.columns)],
+            [*(memory[:length] for memory in states), *(chunk[node] for node in loop.kept)],
+        )
         if reset is None:
-            for row in rows:
-                carry = step(*carry, *row)
+            run(range(length - 1, -1, -1))
         else:
-            for t, row in zip(reversed(range(start, stop)), rows, strict=True):
-                carry = _cut_rows(step(*carry, *row), reset[t], d_initial)
+            for t in reversed(range(length)):
+                run(range(t, t + 1))
+                _cut_rows([memory[t] for memory in states], reset[start + t], d_initial)
+        carry = [memory[0] for memory in states]
         found = _finish(loop, chunk, fixed)
         for node, gradient in zip(d_inputs, found, strict=False):
             if node not in loop.kept:
@@ -64,7 +70,7 @@ def run_backward(
     found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), results, strict=True))}
     return (
         [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]],
-        carry,
+        [each.clone() for each in carry],
         d_initial,
     )
 
@@ -77,14 +83,12 @@ def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
     return math.ceil(time / chunks)
 
 
-def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> list[Tensor]:
-    """The gradients that go on to the step before; rows that started anew give theirs back."""
-    going_on = []
+def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> None:
+    """Keep the gradients of rows that started anew from the step before: they go to the initial state."""
     for gradient, total in zip(gradients, d_initial, strict=True):
         back = like_rows(reset, gradient)
         total += torch.where(back, gradient, 0)
-        going_on.append(torch.where(back, 0, gradient))
-    return going_on
+        gradient.masked_fill_(back, 0)
 
 
 def _finish(loop: BackwardLoop, arrays: Arrays, fixed: Arrays) -> list[Tensor]:

@@ -1,13 +1,14 @@
-"""The body of a loop: one step, as a function of views of memory that is there already.
+"""The body of a loop: one step, which reads and writes rows of memory that is there already.
 
-step = body.bind(constants)                                      once an unroll
-for row in zip(*(c.unbind(0) for c in body.columns(...))):
-    step(*row)                                                   once a step: reads, computes, writes
+loop = body.bind(constants)             once an unroll
+run = loop(reads, written)              the memory of all steps
+run(range(time))                        reads, computes, writes, row after row
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +20,10 @@ from seqkit.engine.graphs import Stage, aten, insert, returned, value_of
 from seqkit.engine.products import is_worth_packing, pack, packed_product
 
 Step = Callable[..., Any]
+Run = Callable[[range], None]
+"""Goes through these steps, in this order."""
+Loop = Callable[[Sequence[Tensor], Sequence[Tensor]], Run]
+"""`loop(reads, written)`: each the memory of all steps, `(time, batch, ...)`."""
 Place = tuple[int, int, int]
 """Dimension, start and length of a slice of one step's memory."""
 
@@ -46,26 +51,49 @@ class Draft:
         """The destinations of a node's value."""
         return [destination for written, destination in self.writes if written is node]
 
+    def columns(self, reads: Sequence[Tensor], written: Sequence[Tensor]) -> list[Tensor]:
+        """The memory of all steps, in the order in which a step takes its rows."""
+        cut = []
+        for index, place in self.destinations:
+            memory = written[index]
+            cut.append(memory if place is None else memory.narrow(place[0] + 1, *place[1:]))
+        return [*reads, *cut]
+
+
+class Body(ABC):
+    """What a loop does at each step."""
+
+    @abstractmethod
+    def bind(self, constants: Sequence[Tensor]) -> Loop:
+        """The loop with its constants in place. Matrices are packed here, so this is done once an unroll."""
+
 
 @dataclass(frozen=True)
-class Body:
+class PythonBody(Body):
     """A draft and the function made of it: constants, packed, reads, destinations -> results."""
 
     draft: Draft
     function: Step
 
-    def bind(self, constants: Sequence[Tensor]) -> Step:
-        """The step with its constants in place. Matrices are packed here, so this is done once an unroll."""
+    def bind(self, constants: Sequence[Tensor]) -> Loop:
+        """See `Body`; each step is a call of the function."""
+        step = self.step(constants)
+
+        def loop(reads: Sequence[Tensor], written: Sequence[Tensor]) -> Run:
+            rows = [*zip(*(column.unbind(0) for column in self.draft.columns(reads, written)), strict=True)]
+
+            def run(steps: range) -> None:
+                for t in steps:
+                    step(*rows[t])
+
+            return run
+
+        return loop
+
+    def step(self, constants: Sequence[Tensor]) -> Step:
+        """The function with its constants in place."""
         packed = [pack(rows, constants[index]) for index, rows in self.draft.packed]
         return partial(self.function, *constants, *packed)
-
-    def columns(self, reads: Sequence[Tensor], written: Sequence[Tensor]) -> list[Tensor]:
-        """The memory of all steps, `(time, batch, ...)`, in the order in which a step takes its rows."""
-        cut = []
-        for index, place in self.draft.destinations:
-            memory = written[index]
-            cut.append(memory if place is None else memory.narrow(place[0] + 1, *place[1:]))
-        return [*reads, *cut]
 
 
 def whole_of(memory: Tensor, *parts: Tensor) -> Tensor:
@@ -73,22 +101,23 @@ def whole_of(memory: Tensor, *parts: Tensor) -> Tensor:
     return memory
 
 
-def draft_body(stage: Stage, constants: int, results: int) -> Draft:
+def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool = True) -> Draft:
     """Prepare a stage to run in a loop.
 
     Args:
         stage: its first inputs are the constants, its first outputs the results; other outputs are written.
         constants: how many inputs are the same at every step.
         results: how many outputs are given back.
+        packing: whether matrices are packed for oneDNN where it is faster.
     """
     source = stage.run.graph
     inputs = source.find_nodes(op="placeholder")
     outputs = returned(source)
     graph = fx.Graph()
     copies = {node: _placeholder(graph, node.name, node) for node in inputs[:constants]}
-    products = _products_to_pack(source, inputs[:constants])
-    packing = list(dict.fromkeys((inputs.index(matrix), rows) for matrix, rows in products.values()))
-    packs = {(inputs[index], rows): graph.placeholder(f"packed_{index}") for index, rows in packing}
+    products = _products_to_pack(source, inputs[:constants]) if packing else {}
+    packed = list(dict.fromkeys((inputs.index(matrix), rows) for matrix, rows in products.values()))
+    packs = {(inputs[index], rows): graph.placeholder(f"packed_{index}") for index, rows in packed}
     copies |= {node: _placeholder(graph, node.name, node) for node in inputs[constants:]}
 
     destinations: list[tuple[int, Place | None]] = []
@@ -120,7 +149,7 @@ def draft_body(stage: Stage, constants: int, results: int) -> Draft:
             copies[node] = graph.node_copy(node, copies.__getitem__)
     return Draft(
         graph,
-        packing,
+        packed,
         destinations,
         [(copies[node], destination) for node, destination in planned],
         [_contiguous(graph, copies[node]) for node in outputs[:results]],
@@ -168,8 +197,3 @@ def _parts(node: fx.Node) -> list[fx.Node]:
 def _joined_dim(node: fx.Node) -> int:
     dim: Any = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
     return int(dim) % value_of(node).ndim
-
-
-def rows_of(time: int, columns: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-    """The views of each step."""
-    return zip(*(column.unbind(0) for column in columns), strict=True) if columns else iter([()] * time)

@@ -5,8 +5,7 @@
     backwards     d[0] ◄────── body ◄── d[1] ◄─────── body ◄── ... ◄── d[T]
                                 └─────────┴── finish: gradients of weights, many steps at once
 
-Memory of all steps is one block, time first, and cut into views for each step. A body writes into those
-views.
+Memory of all steps is one block, time first. A body reads and writes its rows.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, fx
 
 from seqkit.engine.backward import run_backward
-from seqkit.engine.body import Body, rows_of
+from seqkit.engine.body import Body
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loop import reset_leaf
@@ -62,17 +61,17 @@ class Core:
     @cached_property
     def plain_body(self) -> Body:
         """One step forwards."""
-        return self._lower(self.plain.stage, len(self.plain.constants), 0)
+        return self._lower(self.plain.stage, len(self.plain.constants))
 
     @cached_property
     def recording_body(self) -> Body:
         """One step forwards that keeps more."""
-        return self._lower(self.recording.stage, len(self.recording.constants), 0)
+        return self._lower(self.recording.stage, len(self.recording.constants))
 
     @cached_property
     def backward_body(self) -> Body:
-        """One step backwards, which gives the gradient of the state before it."""
-        return self._lower(self.backward.stage, len(self.backward.fixed), len(self.backward.d_new_state))
+        """One step backwards."""
+        return self._lower(self.backward.stage, len(self.backward.fixed))
 
     def begin(self) -> None:
         """To be called at the start of an unroll."""
@@ -187,18 +186,16 @@ def _forward(
         block = core.memory(time, nodes[0], len(nodes))
         arrays.update(zip(nodes, block.chunk(len(nodes), dim=-1), strict=True))
 
-    step = body.bind(constants)
     reads = [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)]
     written = [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)]
-    rows = rows_of(time, body.columns(reads, written))
+    run = body.bind(constants)(reads, written)
     if reset is None:
-        for row in rows:
-            step(*row)
+        run(range(time))
     else:
-        for t, row in enumerate(rows):
+        for t in range(time):
             for memory, target, start in zip(states, before, initial, strict=True):
                 target[t].copy_(reset_leaf(reset[t], start, memory[t]))
-            step(*row)
+            run(range(t, t + 1))
     return arrays, [memory[time].clone() for memory in states]
 
 

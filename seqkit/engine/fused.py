@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from seqkit.cells.base import Cell, State, map_state
 from seqkit.engine.attributes import attributes_of
 from seqkit.engine.batched import run_batched
-from seqkit.engine.body import Body
+from seqkit.engine.body import PythonBody
 from seqkit.engine.check import difference_from_loop
 from seqkit.engine.core import Core, run_core
 from seqkit.engine.graphs import Stage, value_of
@@ -129,7 +129,7 @@ class Plan:
         self._split = split_step(step, ids=ids) if self.settled else None
         self._lower, self._pool = lower, pool
         self._core: Core | None = None
-        self._step: Body | None = None
+        self._step: PythonBody | None = None
 
     def unroll(
         self, weights: Weights, cell: Cell, x: Tensor, state: State, reset: Tensor | None
@@ -171,7 +171,7 @@ class Plan:
         constants = split.constants.run(*weights.values())
         if self._step is None:
             self._step = lower(split.step, len(constants), len(split.step.outputs))
-        step = self._step.bind(constants)
+        step = self._step.step(constants)
         leaves = pytree.tree_leaves(state)
 
         def advance(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.passes.dialect.common.cse_pass import CSEPass
+from torch.utils import _pytree as pytree
 
 aten = torch.ops.aten
 
@@ -148,7 +149,7 @@ def insert(graph: fx.Graph, target: Callable[..., Any], *args: Any, **kwargs: An
 
 def fake_mode_of(node: fx.Node) -> FakeTensorMode:
     """The mode in which further fake tensors can be made that go with the node's."""
-    value: Any = value_of(node)
+    value: Any = pytree.tree_leaves(node.meta["val"])[0]  # some give several
     mode: FakeTensorMode = value.fake_mode
     return mode
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 import torch
 from torch import fx
 
-from seqkit.engine.body import Body, Draft, draft_body, whole_of
+from seqkit.engine.body import Body, Draft, PythonBody, draft_body, whole_of
 from seqkit.engine.graphs import Stage, aten, value_of
 from seqkit.engine.products import packed_product, packed_product_and_sum
 
-Lower = Callable[[Stage, int, int], Body]
-"""`lower(stage, constants, results)`: see `draft_body`."""
+Lower = Callable[[Stage, int], Body]
+"""`lower(stage, constants)`: see `draft_body`."""
 
 _PUBLIC: Final = {
     aten.add.Tensor: torch.add,
@@ -35,7 +35,7 @@ _PUBLIC: Final = {
 """The same operations by their public names; calling them so takes half as long."""
 
 
-def lower(stage: Stage, constants: int, results: int) -> Body:
+def lower(stage: Stage, constants: int, results: int = 0) -> PythonBody:
     """The body of a stage; see `draft_body`."""
     draft = draft_body(stage, constants, results)
     graph = fx.Graph()
@@ -57,7 +57,7 @@ def lower(stage: Stage, constants: int, results: int) -> Body:
         if node.op != "call_function":
             graph.call_method("copy_", (copies[destination], copies[node]))
     graph.output(tuple(copies[node] for node in draft.results))
-    return Body(draft, fx.GraphModule(stage.run, graph).forward)
+    return PythonBody(draft, fx.GraphModule(stage.run, graph).forward)
 
 
 def _call(
@@ -79,7 +79,8 @@ def _call(
         out = _out_variant(target)
     if out is not None:
         overload, name = out
-        public = _PUBLIC.get(target) if name == "out" else None  # type: ignore[call-overload]  # an operation
+        has_public = name == "out" and target != aten.embedding.default  # whose public name takes no `out`
+        public = _PUBLIC.get(target) if has_public else None  # type: ignore[call-overload]  # an operation
         made = graph.call_function(public or overload, args, {**kwargs, name: copies[destinations[0]]})
         # From here on the value is read from its memory.
         made, destinations = copies[destinations[0]], destinations[1:]

@@ -1,6 +1,7 @@
 """What the forward loop keeps for the backward one: the fewest bytes from which the rest can be computed.
 
-A product is kept, or what was computed from it; pointwise values are cheap and are computed again. Which
+A product is kept, or what was computed from it, and so is a mean over the numbers of a row, which is small;
+pointwise values are cheap and are computed again. Which
 of them to keep is a minimum cut: from the products and inputs, whose values are lost unless something on
 the way is kept, to the values that the backward loop reads.
 """
@@ -18,11 +19,6 @@ from seqkit.engine.graphs import aten, is_pointwise, is_view
 
 _CHEAP: Final = frozenset(
     {
-        aten.native_layer_norm.default,
-        aten.var_mean.correction,
-        aten.sum.dim_IntList,
-        aten.mean.dim,
-        aten.amax.default,
         aten._softmax.default,
         aten.cat.default,
         aten.clone.default,

@@ -14,8 +14,10 @@ state and only the output needs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any, Final
 
 import torch
 from torch import fx
@@ -29,13 +31,17 @@ from seqkit.engine.graphs import (
     fake_mode_of,
     frontier,
     insert,
+    is_pointwise,
     is_view,
     returned,
     value_of,
 )
 from seqkit.engine.loops import ForwardLoop, forward_loop
-from seqkit.engine.sums import is_sum, regroup_sums
+from seqkit.engine.sums import regroup_sums
 from seqkit.engine.trace import StepGraph
+
+_MOST_IDS: Final = 16
+"""So many times more ids than rows of a batch, and it costs more to compute something once for each id."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def split_step(step: StepGraph, *, ids: bool) -> Split:
     graph = step.graph
     constant, waits = _kinds(graph, step.x, step.state)
     regroup_sums(graph, [constant, {*graph.nodes} - constant - waits])
-    x = _gather_rows(graph, step.x) if ids else step.x
+    x = _gather_rows(graph, step.x, {*step.weights}) if ids else step.x
     _own_memory(graph, *_kinds(graph, x, step.state))
     constant, waits = _kinds(graph, x, step.state)
     output, *new_state = returned(graph)
@@ -113,7 +119,7 @@ def _kinds(graph: fx.Graph, x: fx.Node, state: Iterable[fx.Node]) -> tuple[set[f
     return nodes - waits - dependents(graph, {x}), waits
 
 
-def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
+def _gather_rows(graph: fx.Graph, x: fx.Node, weights: Collection[fx.Node]) -> fx.Node:
     """Put ids in the place of their one-hot rows `x`; the placeholder of the ids is returned."""
     rows, features = value_of(x).shape
     with graph.inserting_after(x):
@@ -127,9 +133,10 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
                 matrix = insert(
                     graph, aten.clone.default, node.args[1], memory_format=torch.contiguous_format
                 )
-                node.replace_all_uses_with(insert(graph, aten.embedding.default, matrix, ids))
+                gathered = insert(graph, aten.embedding.default, matrix, ids)
+                node.replace_all_uses_with(gathered)
             graph.erase_node(node)
-            _add_to_rows(graph, matrix)
+            _compute_before_gathering(graph, gathered, weights)
     for cast in casts:
         if not cast.users:
             graph.erase_node(cast)
@@ -143,20 +150,35 @@ def _gather_rows(graph: fx.Graph, x: fx.Node) -> fx.Node:
     return ids
 
 
-def _add_to_rows(graph: fx.Graph, matrix: fx.Node) -> None:
-    """A row plus a vector is a row of the matrix to which the vector was added."""
-    (rows,) = matrix.users
-    if len(rows.users) != 1:
-        return
-    total = next(iter(rows.users))
-    vector = next((read for read in total.all_input_nodes if read is not rows), None)
-    if vector is None or not is_sum(total) or value_of(vector).ndim != 1 or vector.op != "placeholder":
-        return
-    with graph.inserting_before(rows):
-        moved = insert(graph, aten.add.Tensor, matrix, vector)
-    rows.replace_input_with(matrix, moved)
-    total.replace_all_uses_with(rows)
-    graph.erase_node(total)
+def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, weights: Collection[fx.Node]) -> None:
+    """What is computed of each gathered row alone is computed of the matrix: once for each id."""
+    matrix: Any = rows.args[0]
+    while len(value_of(matrix)) <= _MOST_IDS * len(value_of(rows)) and (user := _row_wise(rows, weights)):
+        with graph.inserting_before(rows):
+            reads = {**{read: read for read in user.all_input_nodes}, rows: matrix}
+            args = fx.map_arg(user.args, reads.__getitem__)
+            matrix = insert(graph, user.target, *args, **user.kwargs)  # type: ignore[arg-type]  # a function
+            if user.target == aten.native_layer_norm.default:
+                matrix = insert(graph, operator.getitem, matrix, 0)
+                (user,) = user.users
+        rows.update_arg(0, matrix)
+        user.replace_all_uses_with(rows)
+        graph.eliminate_dead_code()
+
+
+def _row_wise(rows: fx.Node, weights: Collection[fx.Node]) -> fx.Node | None:
+    """The only reader of the rows, if each row of its result depends on the same row, and on weights."""
+    user = next(iter(rows.users), None)
+    if user is None or len(rows.users) > 1:
+        return None
+    others = [read for read in user.all_input_nodes if read is not rows]
+    if any(read not in weights or value_of(read).ndim > 1 for read in others):
+        return None
+    if user.target == aten.native_layer_norm.default:
+        normalized: Any = user.args[1]
+        first = [result.args[1] for result in user.users] == [0]
+        return user if first and len(normalized) == 1 else None
+    return user if is_pointwise(user) and value_of(user).shape == value_of(rows).shape else None
 
 
 def _own_memory(graph: fx.Graph, constant: set[fx.Node], waits: set[fx.Node]) -> None:

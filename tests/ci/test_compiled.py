@@ -1,11 +1,17 @@
 """The engine that needs a compiler."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from torch import Tensor, nn
 
 from seqkit import Cell, unroll
 from seqkit.bench.steps import GRU, LSTM, LayerNormLSTM
 from seqkit.cells import RNN
+from seqkit.engine import compiled
+from seqkit.engine.body import Body
+from seqkit.engine.native import NativeBody
 from seqkit.errors import SplitError
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
@@ -23,6 +29,92 @@ def test_compiled_is_the_loop(seed: int) -> None:
     cell = random_cell(seed)
     given = inputs_of(cell, seed)
     require_equal(everything(cell, **given, engine="compiled"), everything(cell, **given, engine="loop"))
+
+
+@pytest.fixture
+def bodies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Body]]:
+    """The bodies of the loops that are compiled."""
+    made: list[Body] = []
+
+    def compile_body(*arguments: object) -> Body:
+        made.append(original(*arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    original = compiled.compile_body
+    monkeypatch.setattr(compiled, "compile_body", compile_body)
+    from seqkit import engine
+
+    engine._compiled.cache_clear()  # type: ignore[attr-defined]
+    yield made
+    engine._compiled.cache_clear()  # type: ignore[attr-defined]
+
+
+class Everything(Cell):
+    """Products of constants, of a matrix that the state decides on, of several pairs; a copy; a counter."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.i2h, self.h2h = nn.Linear(input_size, hidden_size), nn.Linear(hidden_size, hidden_size)
+        self.groups = nn.Parameter(torch.randn(2, hidden_size, hidden_size) / hidden_size)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+        count = self.zeros(batch_size).long()
+        return self.zeros(batch_size, self.hidden_size), self.zeros(batch_size, self.hidden_size), count
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden, before, count = state
+        pair = torch.bmm(torch.stack([hidden, before]), self.groups).sum(0)
+        new = torch.tanh(self.i2h(x) + self.h2h(hidden) @ (self.groups[0] + self.groups[1].t()) + pair)
+        return new * (count[:, None] + 1), (new, hidden, count + 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("batch", "hidden_size"), [(1, 5), (3, 32), (13, 65), (64, 48)])
+def test_a_loop_is_one_function(dtype: torch.dtype, batch: int, hidden_size: int, bodies: list[Body]) -> None:
+    torch.manual_seed(0)
+    cell = Everything(4, hidden_size).to(dtype)
+    x = torch.randn(batch, 6, 4, dtype=dtype, requires_grad=True)
+    reset = torch.rand(batch, 6) < 0.2
+    for masks in (None, reset):
+        found = everything(cell, x, reset=masks, engine="compiled")
+        exact = everything(cell.double(), x.double(), reset=masks, engine="loop")
+        cell.to(dtype)
+        for one, other in zip([*found[0], *found[1]], [*exact[0], *exact[1]], strict=True):
+            tolerance = 1e-4 if dtype == torch.float32 else 1e-9
+            scale = float(other.detach().double().abs().max()) + 1
+            torch.testing.assert_close(one.double(), other.double(), rtol=0, atol=tolerance * scale)
+    assert bodies
+    assert all(isinstance(body, NativeBody) for body in bodies)
+
+
+def test_what_cannot_be_written_down_runs_kernel_after_kernel(bodies: list[Body]) -> None:
+    cell, x = GRU(5, 8), torch.randn(3, 7, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = unroll(cell, x, engine="compiled")
+        expected, _ = unroll(cell, x, engine="loop")
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-2)
+    assert bodies
+    assert not any(isinstance(body, NativeBody) for body in bodies)
+
+
+class Divided(Cell):
+    """Divides whole numbers by its counter, which comes to zero."""
+
+    input_size = output_size = hidden_size = 4
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.zeros(batch_size).long() + 3
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return x * (12 // state)[:, None], state - 1
+
+
+def test_an_error_in_the_loop_is_raised(bodies: list[Body]) -> None:
+    cell = Divided()
+    assert unroll(cell, torch.ones(2, 3, 4), engine="compiled")[0][0, :, 0].tolist() == [4, 6, 12]
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        unroll(cell, torch.ones(2, 4, 4), engine="compiled")
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from seqkit import Cell, SequenceModel, unroll
+from seqkit.bench.steps import LayerNormLSTM
 from seqkit.cells import RNN, Stacked
-from seqkit.engine import ENGINES, unroll_named
+from seqkit.engine import ENGINES, fused, unroll_named
+from seqkit.engine.split import Split, split_step
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
 
@@ -120,6 +122,21 @@ def test_ids_under_autocast(engine: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
 def test_ids_of_any_integer_type(cell: Annealed, dtype: torch.dtype) -> None:
     require_loop(cell, torch.randint(2, (3, 6)).to(dtype))
+
+
+@pytest.mark.parametrize("input_size", [5, 100])  # few ids for a batch, and many
+def test_what_is_computed_of_ids_alone_is_computed_once_for_each(
+    input_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits: list[Split] = []
+    monkeypatch.setattr(
+        fused,
+        "split_step",
+        lambda *given, **options: splits.append(split_step(*given, **options)) or splits[-1],
+    )
+    require_loop(LayerNormLSTM(input_size, 4).double(), torch.randint(input_size, (3, 7)))
+    each_step = {node.target for split in splits for node in split.before.run.graph.nodes}
+    assert (torch.ops.aten.native_layer_norm.default in each_step) == (input_size == 100)
 
 
 def test_large_products_are_right() -> None:

@@ -1,0 +1,88 @@
+// left @ right for a matrix that many products share: it is packed once, into panels as wide as a tile.
+//
+//                    right, packed: panel after panel, each k rows of `cols` numbers
+//                    ┌──────┬──────┬──────┐
+//                  k │      │  ▒▒  │      │
+//           k        ├──────┼──────┼──────┤
+//        ┌──────┐    │      │      │      │
+//   rows │  ▒▒  │    │      │ tile │      │   a tile of the result stays in registers for all of k
+//        └──────┘    └──────┴──────┴──────┘
+//
+// Each number is one sum in the order of k, whatever the number of threads.
+
+#include <ATen/cpu/vec/vec.h>
+#include <algorithm>
+#include <cstdint>
+#include <omp.h>
+
+namespace product {
+
+#ifdef CPU_CAPABILITY_AVX512
+constexpr int most_rows = 12;  // times two vectors, of 32 registers
+#else
+constexpr int most_rows = 6;
+#endif
+
+template <typename T> constexpr int width = at::vec::Vectorized<T>::size();
+template <typename T> constexpr int cols = 2 * width<T>;
+
+template <typename T> int64_t panels(int64_t n) { return (n + cols<T> - 1) / cols<T>; }
+
+template <typename T>
+void pack(const T* right, int64_t row_stride, int64_t col_stride, int64_t k, int64_t n, T* packed) {
+  for (int64_t first = 0; first < n; first += cols<T>)
+    for (int64_t i = 0; i < k; i++)
+      for (int64_t j = first; j < first + cols<T>; j++)
+        *packed++ = j < n ? right[i * row_stride + j * col_stride] : T(0);
+}
+
+template <typename T, int rows>
+void tile(const T* left, int64_t left_stride, const T* panel, int64_t k, T* out, int64_t out_stride, int64_t n) {
+  using Vec = at::vec::Vectorized<T>;
+  Vec sums[rows][2];
+#pragma GCC unroll 12
+  for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = Vec(T(0));
+  for (int64_t i = 0; i < k; i++, panel += cols<T>) {
+    const Vec first = Vec::loadu(panel), second = Vec::loadu(panel + width<T>);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+      const Vec number(left[r * left_stride + i]);
+      sums[r][0] = at::vec::fmadd(number, first, sums[r][0]);
+      sums[r][1] = at::vec::fmadd(number, second, sums[r][1]);
+    }
+  }
+  const int64_t in_first = std::min<int64_t>(n, width<T>), in_second = std::min<int64_t>(n - in_first, width<T>);
+#pragma GCC unroll 12
+  for (int r = 0; r < rows; r++) {
+    const Vec first = sums[r][0], second = sums[r][1];
+    first.store(out + r * out_stride, in_first);
+    if (in_second > 0) second.store(out + r * out_stride + width<T>, in_second);
+  }
+}
+
+// The tile of as many rows as are asked for, which the compiler needs to know.
+template <typename T, int rows = most_rows>
+void tile_of(int64_t wanted, const T* left, int64_t left_stride, const T* panel, int64_t k, T* out,
+             int64_t out_stride, int64_t n) {
+  if (wanted == rows) tile<T, rows>(left, left_stride, panel, k, out, out_stride, n);
+  else if constexpr (rows > 1) tile_of<T, rows - 1>(wanted, left, left_stride, panel, k, out, out_stride, n);
+}
+
+// out (m, n) = left (m, k) @ right (k, n); numbers of a row lie side by side.
+template <typename T>
+void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64_t out_stride, int64_t m, int64_t k,
+              int64_t n) {
+  const int64_t blocks = (m + most_rows - 1) / most_rows, tiles = panels<T>(n) * blocks;
+#pragma omp parallel if (m * k * n > 32768)
+  {
+    const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    for (int64_t index = tiles * thread / threads; index < tiles * (thread + 1) / threads; index++) {
+      const int64_t panel = index / blocks, block = index % blocks;
+      const int64_t row = m * block / blocks, col = panel * cols<T>;
+      tile_of<T>(m * (block + 1) / blocks - row, left + row * left_stride, left_stride, packed + col * k, k,
+                 out + row * out_stride + col, out_stride, n - col);
+    }
+  }
+}
+
+}  // namespace product
