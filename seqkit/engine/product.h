@@ -24,16 +24,20 @@ constexpr int most_rows = 6;
 #endif
 
 template <typename T> constexpr int width = at::vec::Vectorized<T>::size();
-template <typename T> constexpr int cols = 2 * width<T>;
+template <typename T> constexpr int cols = 2 * width<T>;  // at most 64: who packs needs to know
 
 template <typename T> int64_t panels(int64_t n) { return (n + cols<T> - 1) / cols<T>; }
 
 template <typename T>
 void pack(const T* right, int64_t row_stride, int64_t col_stride, int64_t k, int64_t n, T* packed) {
   for (int64_t first = 0; first < n; first += cols<T>)
-    for (int64_t i = 0; i < k; i++)
-      for (int64_t j = first; j < first + cols<T>; j++)
-        *packed++ = j < n ? right[i * row_stride + j * col_stride] : T(0);
+    for (int64_t i = 0; i < k; i++, packed += cols<T>) {
+      const T* from = right + i * row_stride + first * col_stride;
+      const int64_t count = std::min<int64_t>(n - first, cols<T>);
+      if (col_stride == 1) std::copy_n(from, count, packed);
+      else for (int64_t j = 0; j < count; j++) packed[j] = from[j * col_stride];
+      std::fill(packed + count, packed + cols<T>, T(0));
+    }
 }
 
 template <typename T, int rows>
