@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from seqkit.engine.graphs import ancestors, aten, is_pointwise, is_view, returned
-from seqkit.engine.products import tall_product
+from seqkit.engine.products import product, tall_product
 
 Values = dict[fx.Node, Any]
 """What each node gives, for all steps; `Any`, because some give several tensors."""
@@ -137,7 +137,7 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
         return call(*_aligned(tensors, tall))
     if node.target == aten.mm.default and tall == [True, False]:
         left, matrix = tensors
-        return torch.mm(left.flatten(0, 1), matrix).view(*left.shape[:2], -1)
+        return product(left.flatten(0, 1), matrix).view(*left.shape[:2], -1)
     return torch.vmap(call, in_dims=tuple(0 if each else None for each in tall))(*tensors)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 MIN_MULTIPLICATIONS: Final = 1_500_000
 """Below it, at about 32 x 128 x 384, the longer call costs more than it saves."""
@@ -49,15 +50,46 @@ def packed_product_and_sum(left: Tensor, packed: Tensor, addend: Tensor) -> Tens
 
 def tall_product(left: Tensor, right: Tensor) -> Tensor:
     """left.t() @ right for `(R, M)` and `(R, N)` with many rows R: a gradient summed over batch and time."""
-    multiplications = left.numel() * right.shape[1]
-    if (
-        left.dtype == right.dtype == torch.float32
-        and left.device.type == "cpu"
-        and multiplications >= MIN_MULTIPLICATIONS
-        and _onednn_works()
-    ):
+    if _is_faster_by_onednn(left, right):
         return packed_product(left.t(), right.t())
     return left.t() @ right
+
+
+def product(left: Tensor, matrix: Tensor) -> Tensor:
+    """left @ matrix for `(R, K)` and `(K, N)`, with its derivative."""
+    if _is_faster_by_onednn(left, matrix):
+        result: Tensor = _Product.apply(left, matrix)  # type: ignore[no-untyped-call]  # PyTorch has not typed it
+        return result
+    return torch.mm(left, matrix)
+
+
+class _Product(torch.autograd.Function):
+    """A product by oneDNN, whose derivative is two more."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, matrix: Tensor) -> Tensor:
+        ctx.save_for_backward(left, matrix)
+        return packed_product(left, matrix.t())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        left, matrix = ctx.saved_tensors
+        for_left, for_matrix = ctx.needs_input_grad
+        return (
+            packed_product(gradient, matrix) if for_left else None,
+            tall_product(left, gradient) if for_matrix else None,
+        )
+
+
+def _is_faster_by_onednn(left: Tensor, right: Tensor) -> bool:
+    """Whether a product of a `(R, K)` tensor, or of its transpose, with the other is large enough."""
+    return (
+        left.dtype == right.dtype == torch.float32
+        and left.device.type == "cpu"
+        and left.numel() * right.shape[1] >= MIN_MULTIPLICATIONS
+        and _onednn_works()
+    )
 
 
 @cache
