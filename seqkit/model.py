@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from seqkit.cells import Cell, Stacked, State
+from seqkit.dropout import Dropout
 from seqkit.engine import check_cell, choose_engine, unroll_named
 from seqkit.errors import ContractError, UnknownNameError
 from seqkit.heads import SERIES_HEADS, Head, make_head
@@ -73,8 +74,8 @@ class SequenceModel(nn.Module):
             )
         self.encoder = make_encoder(encoder, vocab_size, cell.input_size)
         self.cell = cell
-        self.dropout = nn.Dropout(dropout)
-        self.encoder_dropout = nn.Dropout(dropout if encoder_dropout is None else encoder_dropout)
+        self.dropout = Dropout(dropout)
+        self.encoder_dropout = Dropout(dropout if encoder_dropout is None else encoder_dropout)
         self.head = make_head(head, cell.output_size, output_size or 0)
         self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)

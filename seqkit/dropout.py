@@ -1,0 +1,36 @@
+"""Dropout, with a quarter of the random numbers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+_LEVELS: Final = 1 << 16
+
+
+class Dropout(nn.Dropout):
+    """As `torch.nn.Dropout`, with `p` rounded to a multiple of 1/65536 on the CPU.
+
+    There, random numbers come from one core, one after the other, and `torch.nn.Dropout` takes one for
+    each element: at 64 x 64 x 256 that is a tenth of a training step. Here each gives four draws of 16 bits.
+
+    Example:
+        >>> dropped = Dropout(0.25)(torch.ones(1000))
+        >>> sorted(set(dropped.tolist())) == [0.0, 1.3333333730697632]
+        True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input with elements zeroed, and the others scaled by 1 / (1 - p); in evaluation, the input."""
+        cut = round(self.p * _LEVELS)
+        if not self.training or x.device.type != "cpu" or cut in (0, _LEVELS):
+            return super().forward(x)
+        bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)  # all of them
+        layout = torch.empty_like(
+            x, device="meta"
+        ).stride()  # that of the input, so that both are read in order
+        draws = bits.view(torch.int16).as_strided(x.shape, layout)
+        kept = (draws >= cut - _LEVELS // 2).to(x.dtype)
+        return x * kept.mul_(_LEVELS / (_LEVELS - cut))
