@@ -138,5 +138,6 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes.set_xticks(range(len(here)), [row["cell"] for row in here])
         axes.set_title(shape)
         axes.set_ylabel("ms, forward and backward")
-    figure.axes[0].legend()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     figure.savefig(path, dpi=120)

@@ -18,6 +18,7 @@ from seqkit.engine.inductor import compiled_kernel
 from seqkit.engine.native import native_body
 from seqkit.engine.recording import UnwritableError
 from seqkit.engine.regions import Kernel, RegionCompiler
+from seqkit.errors import SplitError
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ def compile_body(stage: Stage, constants: int) -> Body:
         return native_body(stage, constants)
     except UnwritableError as reason:
         logger.debug("the compiled loop is not one function: %s", reason)
+    except SplitError:
+        raise
+    except Exception as error:  # another release of Inductor; its kernels can still be called one by one
+        logger.warning("the compiled loop is not one function: %s: %s", type(error).__name__, error)
     draft = draft_body(stage, constants)
     return PythonBody(draft, _KernelCalls(stage, draft).compile())
 
