@@ -25,9 +25,11 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         """The input with elements zeroed, and the others scaled by 1 / (1 - p); in evaluation, the input."""
         cut = round(self.p * _LEVELS)
-        if not self.training or x.device.type != "cpu" or cut in (0, _LEVELS):
+        is_plain = not self.inplace and not torch.compiler.is_compiling() and type(x) is Tensor
+        if not self.training or x.device.type != "cpu" or cut in (0, _LEVELS) or not is_plain:
             return super().forward(x)
-        bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)  # all of them
+        bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
+        bits.random_(-(1 << 63), None)  # all of them
         layout = torch.empty_like(
             x, device="meta"
         ).stride()  # that of the input, so that both are read in order

@@ -218,6 +218,10 @@ def _check(cell: Cell, x: Tensor, reset: Tensor | None) -> None:
             f"unroll takes numbers (batch, time, {cell.input_size}) or integer ids (batch, time); "
             f"got {x.dtype} {tuple(x.shape)}."
         )
+    if ids and x.device.type == "cpu" and x.numel() and (x.min() < 0 or x.max() >= cell.input_size):
+        raise ContractError(
+            f"ids must be from 0 to {cell.input_size - 1}; got {int(x.min())} to {int(x.max())}."
+        )
     if x.shape[1] == 0:
         raise ContractError("unroll needs at least one time step; got none.")
     if reset is not None and (reset.shape != x.shape[:2] or reset.dtype != torch.bool):

@@ -137,7 +137,7 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
         return call(*_aligned(tensors, tall))
     if node.target == aten.mm.default and tall == [True, False]:
         left, matrix = tensors
-        return product(left.flatten(0, 1), matrix).view(*left.shape[:2], -1)
+        return product(left.flatten(0, 1), matrix).view(*left.shape[:2], matrix.shape[1])
     return torch.vmap(call, in_dims=tuple(0 if each else None for each in tall))(*tensors)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from seqkit.engine.graphs import Stage, aten, insert, returned, value_of
+from seqkit.engine.graphs import Stage, aten, insert, is_view, returned, value_of
 from seqkit.engine.products import is_worth_packing, pack, packed_product
 
 Step = Callable[..., Any]
@@ -57,7 +57,22 @@ class Draft:
         for index, place in self.destinations:
             memory = written[index]
             cut.append(memory if place is None else memory.narrow(place[0] + 1, *place[1:]))
-        return [*reads, *cut]
+        rows = self.graph.find_nodes(op="placeholder")[-len(reads) - len(cut) :]
+        laid_out = [_laid_out(each, value_of(row)) for each, row in zip(reads, rows, strict=False)]
+        return [*laid_out, *cut]
+
+
+def _laid_out(column: Tensor, row: Tensor) -> Tensor:
+    """The column, copied where its rows do not lie as those that the body was made for.
+
+    They do, unless someone has put a copy in the place of what autograd saved.
+    """
+    axes = zip(column.shape[1:], column.stride()[1:], row.stride(), strict=True)
+    if all(length == 1 or stride == wanted for length, stride, wanted in axes):
+        return column
+    span = 1 + sum((length - 1) * stride for length, stride in zip(row.shape, row.stride(), strict=True))
+    rows = column.new_empty(len(column), span).as_strided(column.shape, (span, *row.stride()))
+    return rows.copy_(column)
 
 
 class Body(ABC):
@@ -130,7 +145,7 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
             for part in _parts(node):
                 length = value_of(part).shape[dim]
                 planned.append((part, _placeholder(graph, f"destination_{len(destinations)}", node)))
-                planned[-1][1].meta["val"] = value_of(node).narrow(dim, start, length)
+                planned[-1][1].meta["val"] = _memory_of(node).narrow(dim, start, length)
                 destinations.append((index, (dim, start, length)))
                 start += length
             whole[node] = _placeholder(graph, f"whole_{index}", node)
@@ -166,9 +181,14 @@ def _contiguous(graph: fx.Graph, node: fx.Node) -> fx.Node:
 def _placeholder(graph: fx.Graph, name: str, like: fx.Node) -> fx.Node:
     """A placeholder of that node's shape, with the strides of its memory."""
     node = graph.placeholder(name)
-    value = value_of(like)
-    node.meta["val"] = like.meta.get("memory", value if value.is_contiguous() else value.contiguous())
+    node.meta["val"] = _memory_of(like)
     return node
+
+
+def _memory_of(node: fx.Node) -> Tensor:
+    """A fake tensor that lies as one step's memory of the node does."""
+    memory: Tensor = node.meta.get("memory", value_of(node).contiguous())
+    return memory
 
 
 def _products_to_pack(graph: fx.Graph, constants: Sequence[fx.Node]) -> dict[fx.Node, tuple[fx.Node, int]]:
@@ -182,9 +202,17 @@ def _products_to_pack(graph: fx.Graph, constants: Sequence[fx.Node]) -> dict[fx.
 
 
 def _is_joined_memory(node: fx.Node, outputs: Sequence[fx.Node]) -> bool:
-    """Whether the node joins tensors and is read by products only, so that nobody needs it to be joined."""
-    return node.target == aten.cat.default and all(
-        user.target == aten.mm.default or user.op == "output" for user in node.users
+    """Whether the node joins tensors and is read by products only, so that nobody needs it to be joined.
+
+    Each part must be computed for this place alone.
+    """
+    return (
+        node.target == aten.cat.default
+        and all(user.target == aten.mm.default or user.op == "output" for user in node.users)
+        and len({*_parts(node)}) == len(_parts(node))
+        and all(
+            part.op == "call_function" and not is_view(part) and part not in outputs for part in _parts(node)
+        )
     )
 
 

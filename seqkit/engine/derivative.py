@@ -91,7 +91,7 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
         decompositions: Any = get_decompositions(_DECOMPOSED)
         traced = make_fx(joint, decomposition_table=decompositions)(
             [torch.empty_like(value) for value in values],
-            [torch.empty_like(outputs[index]) for index in floats],
+            [torch.empty_like(outputs[index], memory_format=torch.contiguous_format) for index in floats],
         )
     graph = _tidy(traced)
     placeholders = graph.find_nodes(op="placeholder")

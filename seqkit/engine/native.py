@@ -28,6 +28,7 @@ from seqkit.engine.regions import Kernel, RegionCompiler
 
 _FILE: Final = """
 #include <torch/csrc/inductor/cpp_prefix.h>
+#include <cstring>
 #include <string>
 %(product)s
 %(kernels)s

@@ -161,7 +161,7 @@ class Recording:
             at += f" + {i} * {value.stride(axis)}"
         source = self._place(value, f"const {number}*")
         target = self._place(destination, f"{number}*", writes=True)
-        self.lines.append(f"{loops}({target})[0{to}] = ({source})[0{at}];")
+        self.lines.append(f"{loops}std::memcpy({target}{to}, {source}{at}, sizeof({number}));")
 
     def _place(self, tensor: Tensor, kind: str, *, writes: bool = False) -> str:
         """The tensor's address, as C++ says it."""

@@ -162,6 +162,7 @@ def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, weights: Collectio
                 matrix = insert(graph, operator.getitem, matrix, 0)
                 (user,) = user.users
         rows.update_arg(0, matrix)
+        rows.meta["val"] = value_of(user)
         user.replace_all_uses_with(rows)
         graph.eliminate_dead_code()
 

@@ -12,7 +12,7 @@ from seqkit.cells import RNN
 from seqkit.engine import compiled
 from seqkit.engine.body import Body
 from seqkit.engine.native import NativeBody
-from seqkit.errors import SplitError
+from seqkit.errors import ContractError, SplitError
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
 
@@ -115,6 +115,63 @@ def test_an_error_in_the_loop_is_raised(bodies: list[Body]) -> None:
     assert unroll(cell, torch.ones(2, 3, 4), engine="compiled")[0][0, :, 0].tolist() == [4, 6, 12]
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         unroll(cell, torch.ones(2, 4, 4), engine="compiled")
+
+
+class Written(Cell):
+    """A step given as a function of the input, the state and three matrices."""
+
+    input_size = output_size = hidden_size = 8
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.wide, self.other = nn.Parameter(torch.randn(16, 8) / 4), nn.Parameter(torch.randn(16, 8) / 4)
+        self.square = nn.Parameter(torch.randn(8, 8) / 3)
+
+    def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        if self.name == "joined with an input":
+            joined = torch.cat([x, h], 1)
+            return joined @ self.other, torch.tanh(joined @ self.wide)
+        if self.name == "joined with a view":
+            a, b = (h @ self.wide.t()).chunk(2, 1)
+            joined = torch.cat([a, torch.tanh(b)], 1)
+            return joined[:, :8], torch.tanh(joined @ self.other + x)
+        if self.name == "joined twice":
+            pair, other = (
+                torch.cat([torch.tanh(x + h), torch.sigmoid(h)], 1),
+                torch.cat([torch.sin(h), torch.cos(h)], 1),
+            )
+            return pair @ self.other, torch.tanh(pair @ self.wide + other @ self.other)
+        turned = torch.tanh(x + h @ self.square).view(-1, 2, 4).transpose(1, 2).reshape(-1, 8)
+        return turned, turned
+
+
+NAMES = ["joined with an input", "joined with a view", "joined twice", "turned"]
+
+
+@pytest.mark.parametrize("engine", ["fused", "compiled"])
+@pytest.mark.parametrize("name", NAMES)
+def test_joined_and_turned_memory(name: str, engine: str) -> None:
+    torch.manual_seed(0)
+    cell, x = Written(name).double(), torch.randn(3, 6, 8, dtype=torch.float64, requires_grad=True)
+    require_equal(everything(cell, x, engine=engine), everything(cell, x, engine="loop"))
+
+
+def test_saved_tensors_may_be_copied() -> None:
+    cell, x = LSTM(5, 8).double(), torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
+    expected = everything(cell, x, engine="loop")
+    everything(cell, x, engine="compiled")
+    with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda saved: saved.contiguous()):
+        require_equal(everything(cell, x, engine="compiled"), expected)
+
+
+@pytest.mark.parametrize("engine", ["loop", "fused", "compiled"])
+def test_an_id_out_of_range_is_told(engine: str) -> None:
+    cell = LSTM(5, 8)
+    unroll(cell, torch.randint(5, (3, 4)), engine=engine)
+    with pytest.raises(ContractError, match="ids must be from 0 to 4; got 1 to 7"):
+        unroll(cell, torch.tensor([[1, 7, 2, 3]]), engine=engine)
+    assert unroll(cell, torch.randint(5, (3, 4)), engine=engine)[0].shape == (3, 4, 8)
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
