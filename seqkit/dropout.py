@@ -30,9 +30,8 @@ class Dropout(nn.Dropout):
             return super().forward(x)
         bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         bits.random_(-(1 << 63), None)  # all of them
-        layout = torch.empty_like(
-            x, device="meta"
-        ).stride()  # that of the input, so that both are read in order
+        # Laid out as the input is, so that both are read in order.
+        layout = torch.empty_like(x, device="meta").stride()
         draws = bits.view(torch.int16).as_strided(x.shape, layout)
         kept = (draws >= cut - _LEVELS // 2).to(x.dtype)
         return x * kept.mul_(_LEVELS / (_LEVELS - cut))

@@ -1,9 +1,9 @@
 """What the forward loop keeps for the backward one: the fewest bytes from which the rest can be computed.
 
 A product is kept, or what was computed from it, and so is a mean over the numbers of a row, which is small;
-pointwise values are cheap and are computed again. Which
-of them to keep is a minimum cut: from the products and inputs, whose values are lost unless something on
-the way is kept, to the values that the backward loop reads.
+pointwise values are cheap and are computed again. Which of them to keep is a minimum cut: from the products
+and inputs, whose values are lost unless something on the way is kept, to the values that the backward loop
+reads.
 """
 
 from __future__ import annotations
