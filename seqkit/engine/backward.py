@@ -59,7 +59,7 @@ def run_backward(
                 run(range(t, t + 1))
                 _cut_rows([memory[t] for memory in states], reset[start + t], d_initial)
         carry = [memory[0] for memory in states]
-        found = _finish(loop, chunk, fixed)
+        found = _finish(core, chunk, fixed)
         for node, gradient in zip(d_inputs, found, strict=False):
             if node not in loop.kept:
                 whole[node][start:stop].copy_(gradient)
@@ -91,11 +91,13 @@ def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor
         gradient.masked_fill_(back, 0)
 
 
-def _finish(loop: BackwardLoop, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
+def _finish(core: Core, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
     """The gradients of inputs, for these steps, and of constants, summed over them."""
+    loop = core.backward
     return sum_over_time(
         loop.finish.run,
         [fixed[node] if node in fixed else arrays[node] for node in loop.finish.inputs],
         [node not in fixed for node in loop.finish.inputs],
         range(len(nodes_of(loop.d_inputs)), len(loop.finish.outputs)),
+        core.backward_body.tall_product,
     )

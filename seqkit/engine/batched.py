@@ -6,14 +6,14 @@ A value is either the same at every step, or holds all steps with the time first
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from seqkit.engine.graphs import ancestors, aten, is_pointwise, is_view, returned
-from seqkit.engine.products import product, tall_product
+from seqkit.engine.products import product
 
 Values = dict[fx.Node, Any]
 """What each node gives, for all steps; `Any`, because some give several tensors."""
@@ -34,11 +34,16 @@ def run_batched(
 
 
 def sum_over_time(
-    stage: fx.GraphModule, given: Sequence[Tensor], per_step: Sequence[bool], summed: Collection[int]
+    stage: fx.GraphModule,
+    given: Sequence[Tensor],
+    per_step: Sequence[bool],
+    summed: Collection[int],
+    tall_product: Callable[[Tensor, Tensor], Tensor],
 ) -> list[Any]:
     """As `run_batched`, but the outputs at the positions `summed` are added up over the steps.
 
-    A sum of products over the steps, as the gradient of a weight is, is one product over batch x time.
+    A sum of products over the steps, as the gradient of a weight is, is one product over batch x time:
+    `tall_product(left, right)` gives left.t() @ right.
     """
     outputs = returned(stage.graph)
     wanted = [node for index, node in enumerate(outputs) if index not in summed]
@@ -58,7 +63,7 @@ def sum_over_time(
         tall = [read in varying for read in node.all_input_nodes]
         if node.target in (aten.mm.default, aten.bmm.default):
             if all(tall):
-                return _product_over_time(value_of(args[0]), value_of(args[1]))
+                return _product_over_time(value_of(args[0]), value_of(args[1]), tall_product)
             left = total(args[0]) if args[0] in varying else value_of(args[0])
             right = total(args[1]) if args[1] in varying else value_of(args[1])
             return operation(left, right)
@@ -89,7 +94,9 @@ _LINEAR = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default}
 """Operations of one tensor that may be done after the sum over the steps in place of before it."""
 
 
-def _product_over_time(left: Tensor, right: Tensor) -> Tensor:
+def _product_over_time(
+    left: Tensor, right: Tensor, tall_product: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """The sum over t of left[t] @ right[t], as one product."""
     if left.ndim == 3:  # (T, M, B) and (T, B, N)
         return tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1))
@@ -135,6 +142,10 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
         return call(*tensors)
     if is_pointwise(node):
         return call(*_aligned(tensors, tall))
+    if node.target == aten.t.default:
+        return tensors[0].mT if tensors[0].ndim == 3 else tensors[0]
+    if node.target == aten.embedding.default and tall == [False, True]:
+        return call(*tensors)
     if node.target == aten.mm.default and tall == [True, False]:
         left, matrix = tensors
         return product(left.flatten(0, 1), matrix).view(*left.shape[:2], matrix.shape[1])

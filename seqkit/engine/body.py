@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx
 
 from seqkit.engine.graphs import Stage, aten, insert, is_view, returned, value_of
-from seqkit.engine.products import is_worth_packing, pack, packed_product
+from seqkit.engine.products import is_worth_packing, pack, packed_product, tall_product
 
 Step = Callable[..., Any]
 Run = Callable[[range], None]
@@ -81,6 +81,10 @@ class Body(ABC):
     @abstractmethod
     def bind(self, constants: Sequence[Tensor]) -> Loop:
         """The loop with its constants in place. Matrices are packed here, so this is done once an unroll."""
+
+    def tall_product(self, left: Tensor, right: Tensor) -> Tensor:
+        """left.t() @ right for `(R, M)` and `(R, N)`, the gradient of a weight, by the body's fastest way."""
+        return tall_product(left, right)
 
 
 @dataclass(frozen=True)

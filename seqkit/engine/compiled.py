@@ -36,7 +36,8 @@ def compile_body(stage: Stage, constants: int) -> Body:
     except SplitError:
         raise
     except Exception as error:  # another release of Inductor; its kernels can still be called one by one
-        logger.warning("the compiled loop is not one function: %s: %s", type(error).__name__, error)
+        first_line = next(iter(str(error).splitlines()), "")
+        logger.warning("the compiled loop is not one function: %s: %s", type(error).__name__, first_line)
     draft = draft_body(stage, constants)
     return PythonBody(draft, _KernelCalls(stage, draft).compile())
 

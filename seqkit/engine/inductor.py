@@ -5,7 +5,7 @@ It keeps what it compiled in its cache on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import CDLL
 from typing import Any, Final
@@ -24,7 +24,9 @@ from torch._inductor.graph import GraphLowering
 from torch._inductor.virtualized import V
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from seqkit.engine.graphs import aten
 from seqkit.engine.regions import Kernel
+from seqkit.engine.tanh import fast_tanh
 from seqkit.errors import SplitError
 
 _SETTINGS: Final = {
@@ -61,6 +63,7 @@ def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
     """
     with _lowering(inputs):
         graph = GraphLowering(_decomposed(part, inputs), example_inputs=list(inputs), is_inference=True)
+        graph.sizevars._simplify_loops = _keeping_rows_apart(graph.sizevars._simplify_loops)
         with V.set_graph_handler(graph), V.set_extern_kernel_nodes([]), V.set_debug_handler(DebugContext()):
             graph.run(*inputs)
             code: Any = graph.codegen()[0]
@@ -98,5 +101,19 @@ def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
 
 def _decomposed(part: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
     """The part in the operations that Inductor knows."""
+    table = {**select_decomp_table(), aten.tanh.default: fast_tanh}
     with inputs[0].fake_mode:  # type: ignore[attr-defined]  # they are fake tensors
-        return make_fx(part, decomposition_table=select_decomp_table())(*inputs)
+        return make_fx(part, decomposition_table=table)(*inputs)
+
+
+def _keeping_rows_apart(simplify: Callable[..., Any]) -> Callable[..., Any]:
+    """Inductor's merging of loops, but for the innermost.
+
+    What is a block of memory would be gone over in one loop, and what lies in columns of a wider block in
+    two: those cannot be fused, and a value that both need would be written twice.
+    """
+
+    def simplified(indices: Sequence[Any], sizes: Sequence[Any], formulas: Sequence[Any]) -> Any:
+        return simplify(indices, sizes, [*formulas, *indices[-1:]])
+
+    return simplified

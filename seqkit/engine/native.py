@@ -23,7 +23,7 @@ from torch import Tensor, fx
 from seqkit.engine.body import Body, Draft, Loop, Run, draft_body
 from seqkit.engine.graphs import Stage, aten, value_of
 from seqkit.engine.inductor import load_library
-from seqkit.engine.recording import Recording, UnwritableError
+from seqkit.engine.recording import MOST_COLS, Recording, UnwritableError
 from seqkit.engine.regions import Kernel, RegionCompiler
 
 _FILE: Final = """
@@ -32,6 +32,11 @@ _FILE: Final = """
 #include <string>
 %(product)s
 %(kernels)s
+
+extern "C" void add_tall(const float* left, int64_t left_stride, const float* right, int64_t right_stride,
+                         float* out, int64_t out_stride, int64_t k, int64_t m, int64_t n) {
+  product::add_tall(left, left_stride, right, right_stride, out, out_stride, k, m, n);
+}
 
 extern "C" void prepare(char* const* p) {
   %(once)s
@@ -123,6 +128,10 @@ class NativeBody(Body):
         self._prepare.argtypes, self._prepare.restype = [POINTER(c_void_p)], None
         self._run.argtypes = [c_int64, c_int64, c_int64, POINTER(c_void_p), POINTER(c_int64)]
         self._run.restype = c_char_p
+        self._add_tall = library.add_tall
+        places: list[Any] = [c_void_p, c_int64] * 3
+        self._add_tall.argtypes = [*places, c_int64, c_int64, c_int64]
+        self._add_tall.restype = None
 
     def bind(self, constants: Sequence[Tensor]) -> Loop:
         """See `Body`."""
@@ -140,6 +149,16 @@ class NativeBody(Body):
             return partial(self._go, bases, strides, [*fixed, *own, *columns])
 
         return loop
+
+    def tall_product(self, left: Tensor, right: Tensor) -> Tensor:
+        """See `Body`."""
+        (k, m), n = left.shape, right.shape[1]
+        if any(each.dtype != torch.float32 or each.stride(1) != 1 for each in (left, right)):
+            return super().tall_product(left, right)
+        out = left.new_zeros(m, n + -n % MOST_COLS)
+        places = [argument for each in (left, right, out) for argument in (each.data_ptr(), each.stride(0))]
+        self._add_tall(*places, k, m, n)
+        return out[:, :n]
 
     def _go(self, bases: Any, strides: Any, alive: Sequence[Tensor], steps: range) -> None:
         """`alive` holds the memory that the addresses speak of."""

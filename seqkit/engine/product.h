@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <omp.h>
+#include <vector>
 
 namespace product {
 
@@ -34,13 +35,16 @@ void pack(const T* right, int64_t row_stride, int64_t col_stride, int64_t k, int
     for (int64_t i = 0; i < k; i++, packed += cols<T>) {
       const T* from = right + i * row_stride + first * col_stride;
       const int64_t count = std::min<int64_t>(n - first, cols<T>);
-      if (col_stride == 1) std::copy_n(from, count, packed);
+      if (col_stride == 1 && count == cols<T>) std::copy_n(from, cols<T>, packed);
       else for (int64_t j = 0; j < count; j++) packed[j] = from[j * col_stride];
       std::fill(packed + count, packed + cols<T>, T(0));
     }
 }
 
-template <typename T, int rows>
+// What `multiply` and `add_tall` have of their own: where the left number of row r is at the i-th of k, and the sums.
+enum Kind { plain, tall };
+
+template <Kind kind, typename T, int rows>
 void tile(const T* left, int64_t left_stride, const T* panel, int64_t k, T* out, int64_t out_stride, int64_t n) {
   using Vec = at::vec::Vectorized<T>;
   Vec sums[rows][2];
@@ -50,7 +54,7 @@ void tile(const T* left, int64_t left_stride, const T* panel, int64_t k, T* out,
     const Vec first = Vec::loadu(panel), second = Vec::loadu(panel + width<T>);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
-      const Vec number(left[r * left_stride + i]);
+      const Vec number(kind == tall ? left[i * most_rows + r] : left[r * left_stride + i]);
       sums[r][0] = at::vec::fmadd(number, first, sums[r][0]);
       sums[r][1] = at::vec::fmadd(number, second, sums[r][1]);
     }
@@ -59,17 +63,23 @@ void tile(const T* left, int64_t left_stride, const T* panel, int64_t k, T* out,
 #pragma GCC unroll 12
   for (int r = 0; r < rows; r++) {
     const Vec first = sums[r][0], second = sums[r][1];
-    first.store(out + r * out_stride, in_first);
-    if (in_second > 0) second.store(out + r * out_stride + width<T>, in_second);
+    T* to = out + r * out_stride;
+    if constexpr (kind == tall) {
+      (first + Vec::loadu(to)).store(to);
+      (second + Vec::loadu(to + width<T>)).store(to + width<T>);
+    } else {
+      first.store(to, in_first);
+      if (in_second > 0) second.store(to + width<T>, in_second);
+    }
   }
 }
 
 // The tile of as many rows as are asked for, which the compiler needs to know.
-template <typename T, int rows = most_rows>
+template <Kind kind, typename T, int rows = most_rows>
 void tile_of(int64_t wanted, const T* left, int64_t left_stride, const T* panel, int64_t k, T* out,
              int64_t out_stride, int64_t n) {
-  if (wanted == rows) tile<T, rows>(left, left_stride, panel, k, out, out_stride, n);
-  else if constexpr (rows > 1) tile_of<T, rows - 1>(wanted, left, left_stride, panel, k, out, out_stride, n);
+  if (wanted == rows) tile<kind, T, rows>(left, left_stride, panel, k, out, out_stride, n);
+  else if constexpr (rows > 1) tile_of<kind, T, rows - 1>(wanted, left, left_stride, panel, k, out, out_stride, n);
 }
 
 // out (m, n) = left (m, k) @ right (k, n); numbers of a row lie side by side.
@@ -83,8 +93,51 @@ void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64
     for (int64_t index = tiles * thread / threads; index < tiles * (thread + 1) / threads; index++) {
       const int64_t panel = index / blocks, block = index % blocks;
       const int64_t row = m * block / blocks, col = panel * cols<T>;
-      tile_of<T>(m * (block + 1) / blocks - row, left + row * left_stride, left_stride, packed + col * k, k,
+      tile_of<plain, T>(m * (block + 1) / blocks - row, left + row * left_stride, left_stride, packed + col * k, k,
                  out + row * out_stride + col, out_stride, n - col);
+    }
+  }
+}
+
+// out (m, n) += the transpose of left (k, m) @ right (k, n), for a large k; rows of out have room for whole panels.
+//
+//      left        right
+//     ┌─┬─┬─┐     ┌──┬──┐
+//     │ │▒│ │     │  │▒▒│     both are packed, some rows of k at a time,
+//     ├─┼─┼─┤     ├──┼──┤     so that what a tile reads lies side by side
+//     │ │ │ │  k  │  │  │
+//     └─┴─┴─┘     └──┴──┘
+template <typename T>
+void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_stride, T* out, int64_t out_stride,
+              int64_t k, int64_t m, int64_t n) {
+  constexpr int64_t most_deep = 384;
+  const int64_t blocks = (m + most_rows - 1) / most_rows, tiles = panels<T>(n) * blocks;
+#pragma omp parallel
+  {
+    const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    const int64_t start = tiles * thread / threads, stop = tiles * (thread + 1) / threads;
+    static thread_local std::vector<T> packed_left, packed_right;  // kept: new memory costs as much as packing
+    packed_left.resize(std::max<size_t>(packed_left.size(), most_deep * blocks * most_rows));
+    packed_right.resize(most_deep * cols<T>);
+    for (int64_t first = 0; first < k && start < stop; first += most_deep) {
+      const int64_t deep = std::min(most_deep, k - first);
+      for (int64_t block = 0; block < blocks; block++) {
+        const int64_t row = m * block / blocks, rows = m * (block + 1) / blocks - row;
+        T* to = packed_left.data() + block * most_deep * most_rows;
+        for (int64_t i = 0; i < deep; i++, to += most_rows) {
+          const T* from = left + (first + i) * left_stride + row;
+          if (rows == most_rows) std::copy_n(from, most_rows, to);
+          else std::copy_n(from, rows, to);
+        }
+      }
+      for (int64_t index = start; index < stop; index++) {
+        const int64_t col = index / blocks * cols<T>, block = index % blocks, row = m * block / blocks;
+        if (index == start || block == 0)
+          pack(right + first * right_stride + col, right_stride, 1, deep, std::min<int64_t>(n - col, cols<T>),
+               packed_right.data());
+        tile_of<tall, T>(m * (block + 1) / blocks - row, packed_left.data() + block * most_deep * most_rows, most_rows,
+                         packed_right.data(), deep, out + row * out_stride + col, out_stride, cols<T>);
+      }
     }
   }
 }

@@ -24,8 +24,11 @@ from seqkit.engine.regions import Kernel
 
 _NUMBERS: Final = {torch.float32: "float", torch.float64: "double"}
 _SAME_SIZE: Final = {1: "uint8_t", 2: "uint16_t", 4: "uint32_t", 8: "uint64_t"}
-_MOST_COLS: Final = 64
+MOST_COLS: Final = 64
 """No panel of a packed matrix is wider."""
+
+_SHORT_COPY: Final = 4096
+"""So many numbers are copied before a second thread has begun."""
 
 _OTHER_CALLS: Final = re.compile(r"\b(torch\.ops|extern_kernels|aten|inductor_ops|_quantized)\.")
 
@@ -137,7 +140,7 @@ class Recording:
         place = self._place(right, f"const {number}*")
         if (place, k, n, strides) in self._packed:
             return self.memory[self._packed[place, k, n, strides]]
-        panels = k * (n + _MOST_COLS)
+        panels = k * (n + MOST_COLS)
         packed = self.allocate((panels,), (1,), right.dtype)
         to = self._place(packed, f"{number}*", writes=True)
         line = f"product::pack<{number}>({place}, {strides[0]}, {strides[1]}, {k}, {n}, {to});"
@@ -153,7 +156,8 @@ class Recording:
         number = _SAME_SIZE.get(value.dtype.itemsize)
         if destination.dtype != value.dtype or destination.shape != value.shape or number is None:
             raise UnwritableError(f"a copy of {value.dtype} to another type or shape")
-        loops, to, at = "", "", ""
+        is_long = value.numel() > _SHORT_COPY
+        loops, to, at = "#pragma omp parallel for\n      " if is_long else "", "", ""
         for axis, length in enumerate(value.shape):
             i = f"i{axis}"
             loops += f"for (int64_t {i} = 0; {i} < {length}; {i}++) "

@@ -88,6 +88,26 @@ def test_a_loop_is_one_function(dtype: torch.dtype, batch: int, hidden_size: int
     assert all(isinstance(body, NativeBody) for body in bodies)
 
 
+def test_a_long_copy(bodies: list[Body]) -> None:
+    """The gradients of a GRU's gates are read from two places, and copied from one to the other."""
+    cell, ids = GRU(5, 80), torch.randint(5, (64, 7))
+    found, expected = (everything(cell, ids, engine=engine) for engine in ("compiled", "loop"))
+    require_equal(found, expected, tolerance=1e-4)
+    assert all(isinstance(body, NativeBody) for body in bodies)
+
+
+@pytest.mark.parametrize(("rows", "m", "n"), [(1, 1, 1), (7, 13, 33), (385, 24, 64), (900, 100, 31)])
+def test_a_tall_product(rows: int, m: int, n: int, bodies: list[Body]) -> None:
+    everything(GRU(5, 8), torch.randint(5, (3, 7)), engine="compiled")
+    left, right = torch.randn(rows, m + 3)[:, 2:-1], torch.randn(rows, n)
+    for other in (right, right.repeat(1, 2)[:, n:], right.t().contiguous().t()):
+        product = bodies[-1].tall_product(left, other)
+        torch.testing.assert_close(product, left.t() @ right, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(
+        bodies[-1].tall_product(left.double(), right.double()), left.t().double() @ right.double()
+    )
+
+
 def test_what_cannot_be_written_down_runs_kernel_after_kernel(bodies: list[Body]) -> None:
     cell, x = GRU(5, 8), torch.randn(3, 7, 5)
     with torch.autocast("cpu", torch.bfloat16):
