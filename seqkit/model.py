@@ -103,14 +103,18 @@ class SequenceModel(nn.Module):
     ) -> tuple[Tensor, State]:
         """What the head reads, `(batch, time, cell.output_size)`, and the state after the last step."""
         with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
-            x = self.encoder(inputs)
-            if x.is_floating_point():
-                x = self.encoder_dropout(x)
+            x, table = inputs, self._table()
+            if table is None:
+                x = self.encoder(inputs)
+                x = self.encoder_dropout(x) if x.is_floating_point() else x
             layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
             states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
             after, names = [], set()
             for layer, layer_state in zip(layers, states, strict=True):
-                x, layer_state, name = unroll_named(layer, x, layer_state, reset=reset, engine=self.engine)
+                x, layer_state, name = unroll_named(
+                    layer, x, layer_state, reset=reset, table=table, engine=self.engine
+                )
+                table = None
                 names.add(name)
                 after.append(layer_state)
                 if layer is not layers[-1]:
@@ -120,6 +124,13 @@ class SequenceModel(nn.Module):
             if not self._head_is_cell:
                 x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
+
+    def _table(self) -> Tensor | None:
+        """The encoder's table, if ids are all that is looked up in it: then the engine may do so itself."""
+        drops = self.encoder_dropout.training and self.encoder_dropout.p > 0
+        if drops or type(self.encoder) is not Embedding or self.encoder._forward_hooks:
+            return None
+        return self.encoder.weight
 
 
 @contextmanager

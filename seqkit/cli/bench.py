@@ -88,6 +88,50 @@ def engine(
     )
 
 
+@command.command("training")
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+@click.option("--data", help="Train on this text file instead of the recipes' sources.")
+@click.option("--steps", default=10, show_default=True, type=click.IntRange(min=1), help="In a row.")
+@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of all recipes; several times.")
+@plugin_option
+@json_option
+def training(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Recipes with each engine, in turn: whole training steps.
+
+    By default quickstart, and char-lstm and char-gru where they are installed.
+    """
+    from seqkit.bench.training import ENGINES, measure
+    from seqkit.registry import registry_with
+
+    known = registry_with(options["plugins"]).names("recipe")
+    chosen = recipes or tuple(name for name in ("quickstart", "char-lstm", "char-gru") if name in known)
+    rows = measure(chosen, **options)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        [
+            "recipe",
+            *(f"{engine} ms" for engine in ENGINES),
+            "compiled tokens/s",
+            *(f"loop / {engine} (from, to)" for engine in ENGINES[1:]),
+        ],
+        [
+            [
+                row["recipe"],
+                *(f"{row['ms'][engine]:.1f}" for engine in ENGINES),
+                f"{row['tokens_per_s']['compiled']:,.0f}",
+                *(
+                    f"{ratio['median']:.2f} ({ratio['min']:.2f}, {ratio['max']:.2f})"
+                    for ratio in row["ratios"].values()
+                ),
+            ]
+            for row in rows
+        ],
+    )
+
+
 @command.command("generate")
 @click.argument("cells", nargs=-1, metavar="[CELL]...")
 @click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))

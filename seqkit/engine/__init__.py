@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import check_cell, step_errors
-from seqkit.engine.loop import one_hot, one_hot_rows, unroll_loop
+from seqkit.engine.loop import embedded, one_hot, one_hot_rows, unroll_loop
 from seqkit.errors import ContractError, SplitError, UnknownNameError
 
 __all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "unroll", "unroll_named"]
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Engine = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
+Engine = Callable[[Cell, Tensor, State, Tensor | None, Tensor | None], tuple[Tensor, State]]
 
 
 @cache
@@ -57,6 +57,7 @@ def unroll(
     state: State = None,
     *,
     reset: Tensor | None = None,
+    table: Tensor | None = None,
     engine: str = "auto",
     checkpoint_every: int | None = None,
 ) -> tuple[Tensor, State]:
@@ -68,6 +69,8 @@ def unroll(
             one-hot row of its id.
         state: the state before the first step; by default the cell's initial state.
         reset: bool `(batch, time)`; where true, that row returns to the initial state before that step.
+        table: `(ids, input_size)`: the row that each id stands for, in place of a one-hot one. The same as
+            an embedding before the cell; what the step computes of a row alone is computed once for each id.
         engine: `"loop"`, the plain Python loop; `"fused"`, the split step; `"compiled"`, the same with
             compiled kernels; or `"auto"`: fused where the step can be split, else the loop. All give
             the same numbers.
@@ -88,7 +91,7 @@ def unroll(
         (torch.Size([2, 5, 8]), torch.Size([2, 8]))
     """
     outputs, state, _ = unroll_named(
-        cell, x, state, reset=reset, engine=engine, checkpoint_every=checkpoint_every
+        cell, x, state, reset=reset, table=table, engine=engine, checkpoint_every=checkpoint_every
     )
     return outputs, state
 
@@ -99,20 +102,21 @@ def unroll_named(
     state: State = None,
     *,
     reset: Tensor | None = None,
+    table: Tensor | None = None,
     engine: str = "auto",
     checkpoint_every: int | None = None,
 ) -> tuple[Tensor, State, str]:
     """As `unroll`, and the name of the engine that ran."""
-    _check(cell, x, reset)
+    _check(cell, x, reset, table)
     engine = choose_engine(engine, cell, x.device)
     with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
         if state is None:
             state = cell.initial_state(len(x))
         if checkpoint_every is None:
-            return _run(engine, cell, x, state, reset)
+            return _run(engine, cell, x, state, reset, table)
         if checkpoint_every < 1:
             raise ContractError(f"checkpoint_every must be 1 or more, got {checkpoint_every}.")
-        return _run_checkpointed(engine, cell, x, state, reset, checkpoint_every)
+        return _run_checkpointed(engine, cell, x, state, reset, table, checkpoint_every)
 
 
 def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tensor]:
@@ -157,30 +161,40 @@ def _automatic(cell: Cell, device: torch.device) -> str:
     return "scan" if device.type == "cuda" and hasattr(cell, "scan") else "auto"
 
 
-def _run(engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State, str]:
+def _run(
+    engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
+) -> tuple[Tensor, State, str]:
     """Unroll, and say which engine did it."""
     if engine == "scan":
-        outputs, state = cell.scan(x if x.ndim == 3 else one_hot_rows(cell, x), state, reset)  # type: ignore[operator]
+        if x.ndim == 2:
+            x = one_hot_rows(cell, x) if table is None else embedded(x, table)
+        outputs, state = cell.scan(x, state, reset)  # type: ignore[operator]
         return outputs, state, "scan"
     if engine != "auto":
         with step_errors(cell):
-            return *ENGINES[engine]()(cell, x, state, reset), engine
+            return *ENGINES[engine]()(cell, x, state, reset, table), engine
     try:
-        return *ENGINES["fused"]()(cell, x, state, reset), "fused"
+        return *ENGINES["fused"]()(cell, x, state, reset, table), "fused"
     except SplitError as error:
         refusal = str(error)
     with step_errors(cell):
-        outputs, state = unroll_loop(cell, x, state, reset)
+        outputs, state = unroll_loop(cell, x, state, reset, table)
     _log_once(cell, refusal)  # a step that fails in the loop as well has told that already
     return outputs, state, "loop"
 
 
 def _run_checkpointed(
-    engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, every: int
+    engine: str,
+    cell: Cell,
+    x: Tensor,
+    state: State,
+    reset: Tensor | None,
+    table: Tensor | None,
+    every: int,
 ) -> tuple[Tensor, State, str]:
     """Unroll so many steps at a time; the backward pass runs each piece again, from the state before it."""
     # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
-    _run(engine, cell, x[:, :1], state, None if reset is None else reset[:, :1])
+    _run(engine, cell, x[:, :1], state, None if reset is None else reset[:, :1], table)
     pieces = []
     name = engine
     for start in range(0, x.shape[1], every):
@@ -192,6 +206,7 @@ def _run_checkpointed(
             x[:, steps],
             state,
             None if reset is None else reset[:, steps],
+            table,
             use_reentrant=False,
             preserve_rng_state=False,  # no engine draws a random number
         )
@@ -209,7 +224,7 @@ def _log_once(cell: Cell, message: str) -> None:
         logger.warning("%s\n  The plain loop runs it.", message)
 
 
-def _check(cell: Cell, x: Tensor, reset: Tensor | None) -> None:
+def _check(cell: Cell, x: Tensor, reset: Tensor | None, table: Tensor | None) -> None:
     check_cell(cell)
     numbers = x.ndim == 3 and x.shape[2] == cell.input_size and x.is_floating_point()
     ids = x.ndim == 2 and not x.is_floating_point() and x.dtype != torch.bool
@@ -218,10 +233,14 @@ def _check(cell: Cell, x: Tensor, reset: Tensor | None) -> None:
             f"unroll takes numbers (batch, time, {cell.input_size}) or integer ids (batch, time); "
             f"got {x.dtype} {tuple(x.shape)}."
         )
-    if ids and x.device.type == "cpu" and x.numel() and (x.min() < 0 or x.max() >= cell.input_size):
+    if table is not None and not (ids and table.ndim == 2 and table.shape[1] == cell.input_size):
         raise ContractError(
-            f"ids must be from 0 to {cell.input_size - 1}; got {int(x.min())} to {int(x.max())}."
+            f"a table is (ids, {cell.input_size}), for integer ids (batch, time); "
+            f"got {tuple(table.shape)} for {x.dtype} {tuple(x.shape)}."
         )
+    known = cell.input_size if table is None else len(table)
+    if ids and x.device.type == "cpu" and x.numel() and (x.min() < 0 or x.max() >= known):
+        raise ContractError(f"ids must be from 0 to {known - 1}; got {int(x.min())} to {int(x.max())}.")
     if x.shape[1] == 0:
         raise ContractError("unroll needs at least one time step; got none.")
     if reset is not None and (reset.shape != x.shape[:2] or reset.dtype != torch.bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State, map_state
-from seqkit.engine.loop import one_hot, unroll_loop
+from seqkit.engine.loop import embedded, one_hot, unroll_loop
 from seqkit.engine.weights import Weights
 
 STEPS: Final = 3
@@ -21,16 +22,23 @@ Unroll = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
 
 
 def difference_from_loop(
-    unroll: Unroll, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None
+    unroll: Unroll,
+    cell: Cell,
+    weights: Weights,
+    x: Tensor,
+    state: State,
+    reset: Tensor | None,
+    table: Tensor | None = None,
 ) -> str | None:
     """What differs from the loop on the first steps of `x`; None where nothing does.
 
     Gradients are compared where they would be computed, for a loss that weighs every number differently.
     """
     x, reset = x[:, :STEPS].detach(), None if reset is None else reset[:, :STEPS]
-    if not _rows_are_apart(cell, x, state):
+    if not _rows_are_apart(cell, x if table is None else embedded(x, table), state):
         return "its rows see each other"
-    ours, theirs = (_results(engine, cell, weights, x, state, reset) for engine in (unroll, unroll_loop))
+    loop = partial(unroll_loop, table=table)
+    ours, theirs = (_results(engine, cell, weights, x, state, reset) for engine in (unroll, loop))
     tolerance = _tolerance(x.device, [each for part in theirs for each in part])
     for what, ours_part, theirs_part in zip(("output", "state", "gradient"), ours, theirs, strict=True):
         if not _close(ours_part, theirs_part, tolerance):

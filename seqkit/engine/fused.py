@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
@@ -30,7 +30,10 @@ from seqkit.errors import SeqkitError, SplitError
 Stepper = Callable[[Tensor], Tensor]
 """Takes an input, moves its state on, and returns the output."""
 
-_UNSETTLED_STEPS = 3
+TABLE: Final = "::table"
+"""The place, among the weights, of the table whose rows the ids stand for. It is no weight of the cell."""
+
+_UNSETTLED_STEPS: Final = 3
 
 
 class FusedEngine:
@@ -46,14 +49,16 @@ class FusedEngine:
         # What was found for a cell goes when the cell goes.
         self._plans: weakref.WeakKeyDictionary[Cell, dict[Hashable, Plan | str]] = weakref.WeakKeyDictionary()
 
-    def __call__(self, cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State]:
+    def __call__(
+        self, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """See `unroll`.
 
         Raises:
             SplitError: the step cannot be split, or the split differs from the loop.
         """
         with parametrize.cached():
-            weights = weights_of(cell)
+            weights = weights_of(cell) if table is None else {**weights_of(cell), TABLE: table}
             outputs: list[Tensor] = []
             for _ in range(_UNSETTLED_STEPS):
                 plan = self._plan(cell, weights, x, state, reset)
@@ -61,7 +66,8 @@ class FusedEngine:
                     output, state = plan.unroll(weights, cell, x, state, reset)
                     return output if not outputs else _joined([*outputs, output]), state
                 # Under autocast a state may have another dtype after the first step than before it.
-                output, state = unroll_loop(cell, x[:, :1], state, None if reset is None else reset[:, :1])
+                first_reset = None if reset is None else reset[:, :1]
+                output, state = unroll_loop(cell, x[:, :1], state, first_reset, table)
                 outputs.append(output)
                 x, reset = x[:, 1:], None if reset is None else reset[:, 1:]
                 if not x.shape[1]:
@@ -92,7 +98,9 @@ class FusedEngine:
             gradients = torch.is_grad_enabled()
             try:
                 with torch.inference_mode(False), torch.set_grad_enabled(gradients):
-                    plan = Plan(_traced(cell, weights, x, state), self._lower, self._pool, ids=x.ndim == 2)
+                    step = _traced(cell, weights, x, state)
+                    table = step.weights[-1] if TABLE in weights else None
+                    plan = Plan(step, self._lower, self._pool, ids=x.ndim == 2, table=table)
                 if plan.settled:
                     _check(plan, cell, weights, x, state, reset)
                 plans[key] = plan
@@ -116,17 +124,19 @@ class Plan:
         step: the traced step.
         lower: how the bodies of the loops are made.
         pool: where their memory comes from.
-        ids: the input is ids.
+        ids, table: see `split_step`.
     """
 
-    def __init__(self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool) -> None:
+    def __init__(
+        self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool, table: fx.Node | None = None
+    ) -> None:
         self.settled = all(
             value_of(before).shape == value_of(after).shape
             and value_of(before).dtype == value_of(after).dtype
             for before, after in zip(step.state, step.new_state, strict=True)
         )
         """Whether the state after a step is as the one before it; only then there is a split."""
-        self._split = split_step(step, ids=ids) if self.settled else None
+        self._split = split_step(step, ids=ids, table=table) if self.settled else None
         self._lower, self._pool = lower, pool
         self._core: Core | None = None
         self._step: PythonBody | None = None
@@ -200,17 +210,23 @@ def _run_batched(
 
 
 def _traced(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGraph:
-    one_step = cell.zeros(len(x), cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
+    table = weights.get(TABLE)
+    if table is not None:
+        one_step = table.detach().new_zeros(len(x), table.shape[1])
+    else:
+        one_step = cell.zeros(len(x), cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
     # The first state may have no gradient, and those after it have one.
     gradients = torch.is_grad_enabled()
     state = map_state(
         lambda leaf: leaf.detach().requires_grad_(gradients and leaf.is_floating_point()), state
     )
-    return trace_step(cell, weights, one_step.requires_grad_(x.requires_grad), state)
+    one_step.requires_grad_(x.requires_grad if table is None else table.requires_grad)
+    return trace_step(cell, weights, one_step, state)
 
 
 def _check(plan: Plan, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> None:
-    difference = difference_from_loop(partial(plan.unroll, weights), cell, weights, x, state, reset)
+    ours = partial(plan.unroll, weights)
+    difference = difference_from_loop(ours, cell, weights, x, state, reset, weights.get(TABLE))
     if difference is not None:
         raise SplitError(f"the step of {type(cell).__name__} cannot be split: {difference}.")
 

@@ -6,12 +6,15 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from seqkit.cells.base import Cell, State, map_state
 from seqkit.engine.contract import checked_step
 
 
-def unroll_loop(cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State]:
+def unroll_loop(
+    cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None = None
+) -> tuple[Tensor, State]:
     """One step after the other.
 
     Args:
@@ -19,9 +22,11 @@ def unroll_loop(cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tu
         x: `(batch, time, input_size)`, or integer ids `(batch, time)`.
         state: the state before the first step.
         reset: `(batch, time)` bool, or None.
+        table: `(ids, input_size)`, the row that each id stands for, or None: a one-hot row.
     Returns:
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the final state.
     """
+    x = x if table is None else embedded(x, table)
     initial = cell.initial_state(len(x))
     resets = [False] * x.shape[1] if reset is None else reset.any(0).tolist()
     outputs = []
@@ -32,6 +37,11 @@ def unroll_loop(cell: Cell, x: Tensor, state: State, reset: Tensor | None) -> tu
         output, state = checked_step(cell, len(x), result) if t == 0 else result
         outputs.append(output)
     return torch.stack(outputs).transpose(0, 1), state
+
+
+def embedded(ids: Tensor, table: Tensor) -> Tensor:
+    """The rows `(batch, time, features)` of a table that ids stand for, in time-major memory."""
+    return F.embedding(ids.t(), table).transpose(0, 1)
 
 
 def one_hot(cell: Cell, ids: Tensor) -> Tensor:

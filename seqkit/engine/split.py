@@ -63,17 +63,22 @@ class Split:
     step: Stage
 
 
-def split_step(step: StepGraph, *, ids: bool) -> Split:
+def split_step(step: StepGraph, *, ids: bool, table: fx.Node | None = None) -> Split:
     """Cut the graph of a step into its four parts.
 
     Args:
         step: the traced step; its graph is rewritten.
         ids: the input is ids: the product of a one-hot row and a matrix is a row of the matrix.
+        table: where ids stand for rows of a table: that one of the weights; it is no part of the step yet.
     """
     graph = step.graph
     constant, waits = _kinds(graph, step.x, step.state)
     regroup_sums(graph, [constant, {*graph.nodes} - constant - waits])
-    x = _gather_rows(graph, step.x, {*step.weights}) if ids else step.x
+    x = step.x
+    if table is not None:
+        x = _gather_from(graph, step.x, table, constant)
+    elif ids:
+        x = _gather_rows(graph, step.x, constant)
     _own_memory(graph, *_kinds(graph, x, step.state))
     constant, waits = _kinds(graph, x, step.state)
     output, *new_state = returned(graph)
@@ -119,13 +124,30 @@ def _kinds(graph: fx.Graph, x: fx.Node, state: Iterable[fx.Node]) -> tuple[set[f
     return nodes - waits - dependents(graph, {x}), waits
 
 
-def _gather_rows(graph: fx.Graph, x: fx.Node, weights: Collection[fx.Node]) -> fx.Node:
-    """Put ids in the place of their one-hot rows `x`; the placeholder of the ids is returned."""
-    rows, features = value_of(x).shape
+def _ids_for(graph: fx.Graph, x: fx.Node) -> fx.Node:
+    """A placeholder for the ids whose rows are `x`."""
     with graph.inserting_after(x):
         ids = graph.placeholder("ids")
     with fake_mode_of(x):
-        ids.meta["val"] = torch.empty(rows, dtype=torch.int64, device=value_of(x).device)
+        ids.meta["val"] = torch.empty(len(value_of(x)), dtype=torch.int64, device=value_of(x).device)
+    return ids
+
+
+def _gather_from(graph: fx.Graph, x: fx.Node, table: fx.Node, constant: Collection[fx.Node]) -> fx.Node:
+    """Put ids in the place of their rows `x` of the table; the placeholder of the ids is returned."""
+    ids = _ids_for(graph, x)
+    for user in list(x.users):
+        with graph.inserting_before(user):
+            gathered = insert(graph, aten.embedding.default, table, ids)
+        user.replace_input_with(x, gathered)
+        _compute_before_gathering(graph, gathered, constant)
+    return ids
+
+
+def _gather_rows(graph: fx.Graph, x: fx.Node, constant: Collection[fx.Node]) -> fx.Node:
+    """Put ids in the place of their one-hot rows `x`; the placeholder of the ids is returned."""
+    features = value_of(x).shape[1]
+    ids = _ids_for(graph, x)
     casts = [node for node in x.users if node.target == aten._to_copy.default]  # autocast's: one-hot as well
     for node in [user for rows in (x, *casts) for user in rows.users]:
         if node.target == aten.mm.default and node.args[0] in (x, *casts):
@@ -136,10 +158,8 @@ def _gather_rows(graph: fx.Graph, x: fx.Node, weights: Collection[fx.Node]) -> f
                 gathered = insert(graph, aten.embedding.default, matrix, ids)
                 node.replace_all_uses_with(gathered)
             graph.erase_node(node)
-            _compute_before_gathering(graph, gathered, weights)
-    for cast in casts:
-        if not cast.users:
-            graph.erase_node(cast)
+            _compute_before_gathering(graph, gathered, constant)
+    graph.eliminate_dead_code()
     if x.users:
         with graph.inserting_before(next(node for node in graph.nodes if node.op == "call_function")):
             dtype, device = value_of(x).dtype, value_of(x).device
@@ -150,10 +170,11 @@ def _gather_rows(graph: fx.Graph, x: fx.Node, weights: Collection[fx.Node]) -> f
     return ids
 
 
-def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, weights: Collection[fx.Node]) -> None:
+def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, constant: Collection[fx.Node]) -> None:
     """What is computed of each gathered row alone is computed of the matrix: once for each id."""
     matrix: Any = rows.args[0]
-    while len(value_of(matrix)) <= _MOST_IDS * len(value_of(rows)) and (user := _row_wise(rows, weights)):
+    while len(value_of(matrix)) <= _MOST_IDS * len(value_of(rows)) and (user := _row_wise(rows, constant)):
+        user.prepend(rows)  # past all that the user reads
         with graph.inserting_before(rows):
             reads = {**{read: read for read in user.all_input_nodes}, rows: matrix}
             args = fx.map_arg(user.args, reads.__getitem__)
@@ -167,13 +188,17 @@ def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, weights: Collectio
         graph.eliminate_dead_code()
 
 
-def _row_wise(rows: fx.Node, weights: Collection[fx.Node]) -> fx.Node | None:
-    """The only reader of the rows, if each row of its result depends on the same row, and on weights."""
+def _row_wise(rows: fx.Node, constant: Collection[fx.Node]) -> fx.Node | None:
+    """The only reader of the rows, if each row of its result depends on the same row, and on constants."""
     user = next(iter(rows.users), None)
     if user is None or len(rows.users) > 1:
         return None
     others = [read for read in user.all_input_nodes if read is not rows]
-    if any(read not in weights or value_of(read).ndim > 1 for read in others):
+    if any(read not in constant for read in others):
+        return None
+    if user.target == aten.mm.default and user.args[0] is rows:
+        return user
+    if any(value_of(read).ndim > 1 for read in others):
         return None
     if user.target == aten.native_layer_norm.default:
         normalized: Any = user.args[1]

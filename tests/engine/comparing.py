@@ -10,13 +10,18 @@ from seqkit import Cell, unroll
 
 
 def everything(
-    cell: Cell, x: Tensor, state: Any = None, reset: Tensor | None = None, **options: Any
+    cell: Cell,
+    x: Tensor,
+    state: Any = None,
+    reset: Tensor | None = None,
+    table: Tensor | None = None,
+    **options: Any,
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Outputs and final state, and the gradients of the input, the state and every parameter."""
-    outputs, final = unroll(cell, x, state, reset=reset, **options)
+    """Outputs and final state, and the gradients of the input, its table, the state and every parameter."""
+    outputs, final = unroll(cell, x, state, reset=reset, table=table, **options)
     results = [outputs, *pytree.tree_leaves(final)]
     ends = [end for end in results if end.requires_grad]
-    starts = [start for start in [x, *pytree.tree_leaves(state)] if isinstance(start, Tensor)]
+    starts = [start for start in [x, table, *pytree.tree_leaves(state)] if isinstance(start, Tensor)]
     wanted = [start for start in [*starts, *cell.parameters()] if start.requires_grad]
     if not ends or not wanted:
         return [result.detach() for result in results], []
@@ -26,9 +31,14 @@ def everything(
 
 
 def inputs_of(cell: Cell, seed: int, batch: int = 3, time: int = 6) -> dict[str, Any]:
-    """Random input, state and resets; numbers or ids, with and without gradients."""
+    """Random input, state and resets; numbers, ids or rows of a table, with and without gradients."""
     generator = torch.Generator().manual_seed(seed)
-    if seed % 4 == 0:
+    table = None
+    if seed % 8 == 4:
+        table = torch.randn(7, cell.input_size, generator=generator, dtype=torch.float64)
+        table.requires_grad_(seed % 3 > 0)
+        x = torch.randint(7, (batch, time), generator=generator)
+    elif seed % 4 == 0:
         x = torch.randint(cell.input_size, (batch, time), generator=generator)
     else:
         x = torch.randn(batch, time, cell.input_size, generator=generator, dtype=torch.float64)
@@ -41,7 +51,7 @@ def inputs_of(cell: Cell, seed: int, batch: int = 3, time: int = 6) -> dict[str,
 
     state = None if seed % 5 == 0 else pytree.tree_map(noise, cell.initial_state(batch))
     reset = torch.rand(batch, time, generator=generator) < 0.2 if seed % 7 < 2 else None
-    return {"x": x, "state": state, "reset": reset}
+    return {"x": x, "state": state, "reset": reset, "table": table}
 
 
 def require_equal(ours: Any, theirs: Any, tolerance: float = 1e-9) -> None:
