@@ -83,19 +83,26 @@ void tile_of(int64_t wanted, const T* left, int64_t left_stride, const T* panel,
 }
 
 // out (m, n) = left (m, k) @ right (k, n); numbers of a row lie side by side.
+//
+// Threads share the rows while there are eight for each, then the columns: what lies between two products goes over
+// rows as well, and finds what its own core has written.
 template <typename T>
 void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64_t out_stride, int64_t m, int64_t k,
               int64_t n) {
-  const int64_t blocks = (m + most_rows - 1) / most_rows, tiles = panels<T>(n) * blocks;
 #pragma omp parallel if (m * k * n > 32768)
   {
     const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    for (int64_t index = tiles * thread / threads; index < tiles * (thread + 1) / threads; index++) {
-      const int64_t panel = index / blocks, block = index % blocks;
-      const int64_t row = m * block / blocks, col = panel * cols<T>;
-      tile_of<plain, T>(m * (block + 1) / blocks - row, left + row * left_stride, left_stride, packed + col * k, k,
-                 out + row * out_stride + col, out_stride, n - col);
-    }
+    int64_t by_rows = threads;
+    while (by_rows > 1 && (m < 8 * by_rows || threads % by_rows != 0)) by_rows--;
+    const int64_t by_cols = threads / by_rows, place = thread % by_rows, col_place = thread / by_rows;
+    const int64_t top = m * place / by_rows, height = m * (place + 1) / by_rows - top;
+    const int64_t blocks = (height + most_rows - 1) / most_rows, count = panels<T>(n);
+    for (int64_t panel = count * col_place / by_cols; panel < count * (col_place + 1) / by_cols; panel++)
+      for (int64_t block = 0; block < blocks; block++) {
+        const int64_t row = height * block / blocks, rows = height * (block + 1) / blocks - row, col = panel * cols<T>;
+        tile_of<plain, T>(rows, left + (top + row) * left_stride, left_stride, packed + col * k, k,
+                          out + (top + row) * out_stride + col, out_stride, n - col);
+      }
   }
 }
 
