@@ -127,10 +127,11 @@ class SequenceModel(nn.Module):
 
     def _table(self) -> Tensor | None:
         """The encoder's table, if ids are all that is looked up in it: then the engine may do so itself."""
-        drops = self.encoder_dropout.training and self.encoder_dropout.p > 0
-        if drops or type(self.encoder) is not Embedding or self.encoder._forward_hooks:
+        encoder, dropout = self.encoder, self.encoder_dropout
+        if type(encoder) is not Embedding or (dropout.training and dropout.p > 0):
             return None
-        return self.encoder.weight
+        hooks = encoder._forward_hooks, encoder._forward_pre_hooks, encoder._backward_hooks
+        return None if any(hooks) else encoder.weight
 
 
 @contextmanager

@@ -133,7 +133,7 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
         T* to = packed_left.data() + block * most_deep * most_rows;
         for (int64_t i = 0; i < deep; i++, to += most_rows) {
           const T* from = left + (first + i) * left_stride + row;
-          if (rows == most_rows) std::copy_n(from, most_rows, to);
+          if (rows == most_rows) std::copy_n(from, most_rows, to);  // a length that the compiler knows
           else std::copy_n(from, rows, to);
         }
       }

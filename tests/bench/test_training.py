@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from seqkit.bench.training import ENGINES, measure
-from seqkit.cli import main
+from seqkit.cli import cli
 
 SMALL = ["cell.hidden_size=8", "train.batch_size=4", "train.seq_len=20"]
 
@@ -23,9 +23,20 @@ def test_a_recipe_with_each_engine(text_file: Path) -> None:
 
 def test_the_command(text_file: Path) -> None:
     small = [word for override in SMALL for word in ("--set", override)]
-    arguments = ["bench", "training", "quickstart", "--data", str(text_file), "--steps", "1", "--repeats", "1", *small]
-    result = CliRunner().invoke(main, arguments)
+    arguments = [
+        "bench",
+        "training",
+        "quickstart",
+        "--data",
+        str(text_file),
+        "--steps",
+        "1",
+        "--repeats",
+        "1",
+        *small,
+    ]
+    result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     assert "loop / compiled (from, to)" in result.output
-    result = CliRunner().invoke(main, [*arguments, "--json"])
+    result = CliRunner().invoke(cli, [*arguments, "--json"])
     assert [row["recipe"] for row in json.loads(result.output)] == ["quickstart"]
