@@ -52,7 +52,7 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
 def engine(
     cells: tuple[str, ...], shapes: tuple[str, ...], repeats: int, picture: str | None, as_json: bool
 ) -> None:
-    """The engines beside a plain loop, torch's layers, and the matrix products alone.
+    """The engines beside a plain loop, torch's layers, and the matrix products alone, on idle cores.
 
     By default rnn, gru, lstm, lnlstm, peephole and mrnn, in three shapes; that takes some minutes.
     """
@@ -91,13 +91,13 @@ def engine(
 @command.command("training")
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 @click.option("--data", help="Train on this text file instead of the recipes' sources.")
-@click.option("--steps", default=10, show_default=True, type=click.IntRange(min=1), help="In a row.")
-@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1))
+@click.option("--steps", default=10, show_default=True, type=click.IntRange(min=1), help="In a turn.")
+@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1), help="Turns of each.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of all recipes; several times.")
 @plugin_option
 @json_option
 def training(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Recipes with each engine, in turn: whole training steps.
+    """Recipes with each engine, in turn: whole training steps. On idle cores; it takes a minute or two.
 
     By default quickstart, and char-lstm and char-gru where they are installed.
     """

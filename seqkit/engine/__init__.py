@@ -80,8 +80,10 @@ def unroll(
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the state
         after the last step.
     Raises:
-        ContractError: `x` or `reset` has the wrong shape, or the cell breaks its contract.
+        ContractError: `x`, `reset` or `table` has the wrong shape, an id is out of range, or the cell breaks
+            its contract.
         SplitError: the engine was asked for by name and the step cannot be split, or not compiled.
+        StepError: the step itself fails; its line is named.
         UnknownNameError: there is no such engine.
 
     Example:
@@ -170,17 +172,28 @@ def _run(
             x = one_hot_rows(cell, x) if table is None else embedded(x, table)
         outputs, state = cell.scan(x, state, reset)  # type: ignore[operator]
         return outputs, state, "scan"
-    if engine != "auto":
-        with step_errors(cell):
-            return *ENGINES[engine]()(cell, x, state, reset, table), engine
-    try:
-        return *ENGINES["fused"]()(cell, x, state, reset, table), "fused"
-    except SplitError as error:
-        refusal = str(error)
     with step_errors(cell):
+        if engine != "auto":
+            return *_run_named(engine, cell, x, state, reset, table), engine
+        try:
+            return *ENGINES["fused"]()(cell, x, state, reset, table), "fused"
+        except SplitError as error:
+            refusal = str(error)
         outputs, state = unroll_loop(cell, x, state, reset, table)
     _log_once(cell, refusal)  # a step that fails in the loop as well has told that already
     return outputs, state, "loop"
+
+
+def _run_named(
+    engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
+) -> tuple[Tensor, State]:
+    """Unroll by this engine and no other; a refused step is told with the engine that would run it."""
+    try:
+        return ENGINES[engine]()(cell, x, state, reset, table)
+    except SplitError as error:
+        if "cannot be split" not in str(error):
+            raise
+        raise SplitError(f"{error}\n  engine='auto' runs such a step in the plain loop.") from error
 
 
 def _run_checkpointed(
