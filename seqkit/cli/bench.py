@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seqkit.cli import bench_controls, bench_prices, bench_words
+from seqkit.cli import bench_controls, bench_engine, bench_prices, bench_words
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 
@@ -18,6 +18,8 @@ def command() -> None:
 command.add_command(bench_controls.command)
 command.add_command(bench_prices.command)
 command.add_command(bench_words.command)
+for _measurement in (bench_engine.engine, bench_engine.training, bench_engine.generate, bench_engine.memory):
+    command.add_command(_measurement)
 
 
 @command.command("trainer")
@@ -41,154 +43,6 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
         f"Trainer    {result['trainer_ms_per_step']:.2f} ms a step\n"
         f"ratio      {result['ratio']:.3f} (from {result['ratio_min']:.3f} to {result['ratio_max']:.3f})"
     )
-
-
-@command.command("engine")
-@click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--shape", "shapes", multiple=True, help="BATCHxTIMExHIDDEN; several times for several.")
-@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1))
-@click.option("--plot", "picture", type=click.Path(dir_okay=False), help="Draw the times into this PNG.")
-@json_option
-def engine(
-    cells: tuple[str, ...], shapes: tuple[str, ...], repeats: int, picture: str | None, as_json: bool
-) -> None:
-    """The engines beside a plain loop, torch's layers, and the matrix products alone, on idle cores.
-
-    By default rnn, gru, lstm, lnlstm, peephole and mrnn, in three shapes; that takes some minutes.
-    """
-    from pathlib import Path
-
-    from seqkit.bench.engine import SHAPES, measure, plot
-    from seqkit.bench.steps import CELLS
-
-    _known(cells)
-    try:
-        sizes = [(int(b), int(t), int(h)) for b, t, h in (shape.split("x") for shape in shapes)]
-    except ValueError:
-        raise click.BadParameter("a shape is BATCHxTIMExHIDDEN, for instance 32x100x128.") from None
-    rows = measure(cells or tuple(CELLS), sizes or SHAPES, repeats=repeats)
-    if picture:
-        plot(rows, Path(picture))
-    if as_json:
-        print_json(rows)
-        return
-    names = ("loop", "torch.nn", "fused", "compiled", "floor")
-    ratios = ("loop/best", "torch.nn/best", "floor/best")
-    print_table(
-        ["cell", "shape", *(f"{name} ms" for name in names), *ratios],
-        [
-            [
-                row["cell"],
-                row["shape"],
-                *(f"{row['ms'][name]:.1f}" if name in row["ms"] else "" for name in names),
-                *(f"{row['ratios'][name]:.2f}" if name in row["ratios"] else "" for name in ratios),
-            ]
-            for row in rows
-        ],
-    )
-
-
-@command.command("training")
-@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
-@click.option("--data", help="Train on this text file instead of the recipes' sources.")
-@click.option("--steps", default=10, show_default=True, type=click.IntRange(min=1), help="In a turn.")
-@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1), help="Turns of each.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of all recipes; several times.")
-@plugin_option
-@json_option
-def training(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Recipes with each engine, in turn: whole training steps. On idle cores; it takes a minute or two.
-
-    By default quickstart, and char-lstm and char-gru where they are installed.
-    """
-    from seqkit.bench.training import ENGINES, measure
-    from seqkit.registry import registry_with
-
-    known = registry_with(options["plugins"]).names("recipe")
-    chosen = recipes or tuple(name for name in ("quickstart", "char-lstm", "char-gru") if name in known)
-    rows = measure(chosen, **options)
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        [
-            "recipe",
-            *(f"{engine} ms" for engine in ENGINES),
-            "compiled tokens/s",
-            *(f"loop / {engine} (from, to)" for engine in ENGINES[1:]),
-        ],
-        [
-            [
-                row["recipe"],
-                *(f"{row['ms'][engine]:.1f}" for engine in ENGINES),
-                f"{row['tokens_per_s']['compiled']:,.0f}",
-                *(
-                    f"{ratio['median']:.2f} ({ratio['min']:.2f}, {ratio['max']:.2f})"
-                    for ratio in row["ratios"].values()
-                ),
-            ]
-            for row in rows
-        ],
-    )
-
-
-@command.command("generate")
-@click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--tokens", default=500, show_default=True, type=click.IntRange(min=1))
-@click.option("--repeats", default=15, show_default=True, type=click.IntRange(min=1))
-@json_option
-def generate(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
-    """Greedy generation beside a bare loop over the same cell."""
-    from seqkit.bench.generate import NAMES, measure
-
-    rows = measure(_known(cells) or NAMES, **options)
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ["cell", "hidden", "bare loop tokens/s", "seqkit.generate tokens/s", "ratio (from, to)"],
-        [
-            [
-                row["cell"],
-                str(row["hidden_size"]),
-                f"{row['bare_tokens_per_s']:,.0f}",
-                f"{row['generate_tokens_per_s']:,.0f}",
-                f"{row['ratio']:.2f} ({row['ratio_min']:.2f}, {row['ratio_max']:.2f})",
-            ]
-            for row in rows
-        ],
-    )
-
-
-@command.command("memory")
-@click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))
-@click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
-@json_option
-def memory(cells: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """What a forward and backward pass takes by each engine, at 100, 400 and 1,600 steps."""
-    from seqkit.bench.memory import NAMES, measure
-
-    rows = measure(_known(cells) or NAMES, **options)
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ["cell", "shape", *(f"{engine} MB" for engine in rows[0]["megabytes"])],
-        [[row["cell"], row["shape"], *(f"{mb:.0f}" for mb in row["megabytes"].values())] for row in rows],
-    )
-
-
-def _known(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, if all are cells of the engine's benchmark."""
-    from seqkit.bench.steps import CELLS
-    from seqkit.errors import UnknownNameError
-
-    for cell in cells:
-        if cell not in CELLS:
-            raise UnknownNameError("cell of this benchmark", cell, CELLS)
-    return cells
 
 
 @command.command("tokenizer")
