@@ -1,4 +1,4 @@
-"""`seqkit bench engine`, `training`, `generate`, `memory`: the engines beside what one would write by hand."""
+"""`seqkit bench engine`, `training`, `generate`, `memory`: the engines beside what one writes by hand."""
 
 from __future__ import annotations
 
