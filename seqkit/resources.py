@@ -5,12 +5,29 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from seqkit.errors import SeqkitError
 
 MEGABYTE = 1e6
+
+_LARGE, _MUCH = 32 << 20, 512 << 20  # the former is the most that the C library takes
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+def keep_freed_memory() -> None:
+    """From now on this process keeps what it frees, up to 512 MB, for what it asks for next.
+
+    By default the C library gives arrays of some megabytes back to the system, which hands out new memory
+    page by page, as zeros: up to a millisecond for each in a training step, which asks for the same ones
+    again and again.
+    Does nothing where the C library is not GNU's.
+    """
+    if sys.platform == "linux" and (set_option := getattr(ctypes.CDLL(None), "mallopt", None)):
+        set_option(_MMAP_THRESHOLD, _LARGE)
+        set_option(_TRIM_THRESHOLD, _MUCH)
 
 
 def require_linux() -> None:

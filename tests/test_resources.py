@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,35 @@ def test_the_growth_of_the_peak_counts_what_was_let_go_again() -> None:
     growth = resources.peak_growth(work)
     assert 30 < growth < 45
     assert resources.peak() > growth
+
+
+KEEPING = """
+import resource, sys
+import numpy as np
+from seqkit.resources import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def train():
+    arrays = [np.ones(1_000_000) for _ in range(4)]
+
+train()
+before = faults()
+train()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux is told")
+def test_freed_memory_is_kept_and_used_again() -> None:
+    def faults(mode: str) -> int:
+        command = [sys.executable, "-c", KEEPING, mode]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert faults("keep") < faults("leave") / 4
 
 
 class TestAvailable:

@@ -6,8 +6,8 @@ from seqkit.build.components import (
     make_training,
     open_source,
     outline_model,
+    process_for,
     resolved,
-    seed_and_threads,
 )
 from seqkit.build.series import SeriesData, open_series, prepare, prepare_series_data, price_file
 from seqkit.build.text import (
@@ -36,8 +36,8 @@ __all__ = [
     "prepare_series_data",
     "prepare_text",
     "price_file",
+    "process_for",
     "resolved",
-    "seed_and_threads",
     "split_text",
     "text_files",
 ]

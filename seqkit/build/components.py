@@ -15,6 +15,7 @@ from seqkit.errors import ContractError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Component, Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import Registry
+from seqkit.resources import keep_freed_memory
 from seqkit.sources import Source
 from seqkit.training import make_optimizer, make_schedule
 
@@ -109,8 +110,12 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
 
 
 @contextmanager
-def seed_and_threads(seed: int, threads: int) -> Iterator[None]:
-    """Torch's random stream and thread count are the run's inside, and afterwards as they were."""
+def process_for(seed: int, threads: int) -> Iterator[None]:
+    """Torch's random stream and thread count are the run's inside, and afterwards as they were.
+
+    The process keeps the memory that it frees, from here on.
+    """
+    keep_freed_memory()
     before = torch.get_num_threads()
     with torch.random.fork_rng():
         torch.manual_seed(seed)

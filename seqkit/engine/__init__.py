@@ -167,6 +167,8 @@ def _run(
     engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
 ) -> tuple[Tensor, State, str]:
     """Unroll, and say which engine did it."""
+    if reset is not None and not reset.any():
+        reset = None
     if engine == "scan":
         if x.ndim == 2:
             x = one_hot_rows(cell, x) if table is None else embedded(x, table)

@@ -12,7 +12,7 @@ from torch import Tensor
 from seqkit.engine.batched import sum_over_time
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loop import like_rows
-from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of
+from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of, spans
 
 if TYPE_CHECKING:
     from seqkit.engine.core import Core
@@ -55,9 +55,9 @@ def run_backward(
         if reset is None:
             run(range(length - 1, -1, -1))
         else:
-            for t in reversed(range(length)):
-                run(range(t, t + 1))
-                _cut_rows([memory[t] for memory in states], reset[start + t], d_initial)
+            for span in reversed(spans(reset[start:stop])):
+                run(span[::-1])
+                _cut_rows([memory[span.start] for memory in states], reset[start + span.start], d_initial)
         carry = [memory[0] for memory in states]
         found = _finish(core, chunk, fixed)
         for node, gradient in zip(d_inputs, found, strict=False):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -48,46 +49,61 @@ def sum_over_time(
     outputs = returned(stage.graph)
     wanted = [node for index, node in enumerate(outputs) if index not in summed]
     values, varying = _evaluate(stage, given, per_step, wanted)
-
-    def value_of(node: fx.Node) -> Any:
-        if node not in values:
-            for read in node.all_input_nodes:
-                value_of(read)
-            values[node] = _apply(node, values, varying)
-        return values[node]
-
-    def total(node: fx.Node) -> Any:
-        """The sum over the steps of what the node gives; every operation below is linear in what it sums."""
-        args: tuple[Any, ...] = node.args
-        operation: Any = node.target
-        tall = [read in varying for read in node.all_input_nodes]
-        if node.target in (aten.mm.default, aten.bmm.default):
-            if all(tall):
-                return _product_over_time(value_of(args[0]), value_of(args[1]), tall_product)
-            left = total(args[0]) if args[0] in varying else value_of(args[0])
-            right = total(args[1]) if args[1] in varying else value_of(args[1])
-            return operation(left, right)
-        if node.target == aten.embedding_dense_backward.default and all(tall):
-            return operation(value_of(args[0]).flatten(0, 1), value_of(args[1]).flatten(), *args[2:])
-        if node.target is aten.add.Tensor and all(tall) and len(tall) == len(args) == 2 and not node.kwargs:
-            return total(args[0]) + total(args[1])
-        if (
-            len(tall) == 1
-            and (is_view(node) or node.target in _LINEAR)
-            and node.target is not operator.getitem
-        ):
-            return operation(total(args[0]), *args[1:], **node.kwargs)
-        return value_of(node).sum(0)
-
+    totals = _Totals(values, varying, tall_product)
     results = []
     for index, node in enumerate(outputs):
         if index not in summed:
             results.append(values[node])
         elif node in varying:
-            results.append(total(node))
+            results.append(totals.of(node))
         else:
             raise AssertionError(f"{node} does not depend on the step, so it is no sum over the steps")
     return results
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """Sums over the steps. (No closures: two that call each other would keep all the values in memory.)
+
+    Attributes:
+        values: what is known; what is computed on the way is put there.
+        varying: the nodes that differ from step to step.
+        tall_product: see `sum_over_time`.
+    """
+
+    values: Values
+    varying: set[fx.Node]
+    tall_product: Callable[[Tensor, Tensor], Tensor]
+
+    def of(self, node: fx.Node) -> Any:
+        """The sum over the steps of what the node gives; every operation below is linear in what it sums."""
+        args: tuple[Any, ...] = node.args
+        operation: Any = node.target
+        tall = [read in self.varying for read in node.all_input_nodes]
+        if node.target in (aten.mm.default, aten.bmm.default):
+            if all(tall):
+                return _product_over_time(self._value(args[0]), self._value(args[1]), self.tall_product)
+            left, right = (self.of(each) if each in self.varying else self._value(each) for each in args)
+            return operation(left, right)
+        if node.target == aten.embedding_dense_backward.default and all(tall):
+            return operation(self._value(args[0]).flatten(0, 1), self._value(args[1]).flatten(), *args[2:])
+        if node.target is aten.add.Tensor and all(tall) and len(tall) == len(args) == 2 and not node.kwargs:
+            return self.of(args[0]) + self.of(args[1])
+        if (
+            len(tall) == 1
+            and (is_view(node) or node.target in _LINEAR)
+            and node.target is not operator.getitem
+        ):
+            return operation(self.of(args[0]), *args[1:], **node.kwargs)
+        return self._value(node).sum(0)
+
+    def _value(self, node: fx.Node) -> Any:
+        """What the node gives at every step."""
+        if node not in self.values:
+            for read in node.all_input_nodes:
+                self._value(read)
+            self.values[node] = _apply(node, self.values, self.varying)
+        return self.values[node]
 
 
 _LINEAR = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default})

@@ -22,7 +22,7 @@ from seqkit.engine.body import Body
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loop import reset_leaf
-from seqkit.engine.loops import Arrays, BackwardLoop, ForwardLoop
+from seqkit.engine.loops import Arrays, BackwardLoop, ForwardLoop, spans
 from seqkit.engine.lowering import Lower
 from seqkit.engine.memory import Pool
 from seqkit.errors import ContractError
@@ -186,16 +186,23 @@ def _forward(
         block = core.memory(time, nodes[0], len(nodes))
         arrays.update(zip(nodes, block.chunk(len(nodes), dim=-1), strict=True))
 
-    reads = [*(arrays[node] for node in loop.inputs), *(memory[:time] for memory in before)]
+    inputs_of = [arrays[node] for node in loop.inputs]
     written = [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)]
-    run = body.bind(constants)(reads, written)
+    bound = body.bind(constants)
+    run = bound([*inputs_of, *(memory[:time] for memory in states)], written)
     if reset is None:
         run(range(time))
     else:
-        for t in range(time):
+        run_anew = bound([*inputs_of, *before], written)
+        for span in spans(reset):
+            first, rest = span[:1], span[1:]
             for memory, target, start in zip(states, before, initial, strict=True):
-                target[t].copy_(reset_leaf(reset[t], start, memory[t]))
-            run(range(t, t + 1))
+                target[span.start].copy_(reset_leaf(reset[span.start], start, memory[span.start]))
+            run_anew(first)
+            if rest:
+                run(rest)
+                for memory, target in zip(states, before, strict=True):
+                    target[rest.start : rest.stop].copy_(memory[rest.start : rest.stop])
     return arrays, [memory[time].clone() for memory in states]
 
 

@@ -63,7 +63,7 @@ def train(
     registry = registry_with(plugins)
     recipe = build.resolved(recipe, registry)
     device = build.choose_device(recipe.train.device)
-    with build.seed_and_threads(recipe.train.seed, recipe.train.threads):
+    with build.process_for(recipe.train.seed, recipe.train.threads):
         data = _prepare(recipe, callbacks)
         batches = data.training_batches(recipe.train)
         validation = data.validation_batches(recipe.train)

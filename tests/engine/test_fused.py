@@ -1,6 +1,7 @@
 """What a split must bear besides random cells: modes, dtypes, shapes and attributes that change."""
 
 import copy
+import gc
 import logging
 from typing import Any
 
@@ -153,6 +154,23 @@ def test_the_backward_loop_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> No
         cell = random_cell(seed)
         given = inputs_of(cell, seed, time=11)
         require_equal(everything(cell, **given, engine="fused"), everything(cell, **given, engine="loop"))
+
+
+def test_memory_is_free_as_soon_as_the_outputs_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqkit.engine.memory._MIN_BYTES", 0)
+    engine = fused.FusedEngine()
+    monkeypatch.setitem(ENGINES, "fused", lambda: engine)
+    for seed in range(8):
+        cell = random_cell(seed)
+        given = inputs_of(cell, seed)
+        everything(cell, **given, engine="fused")  # the first call of a kind keeps what it traced
+        gc.collect()
+        gc.disable()
+        try:
+            everything(cell, **given, engine="fused")
+            assert all(block.is_free() for block in engine._pool._blocks), seed
+        finally:
+            gc.enable()
 
 
 def test_a_graph_can_be_walked_twice(cell: Annealed) -> None:
