@@ -63,6 +63,10 @@ class SplitError(SeqkitError):
     """A step cannot be split (engine "fused") or compiled (engine "compiled"); the loop runs it."""
 
 
+class CompilerError(SplitError):
+    """Engine "compiled" was asked for, and there is no C++ compiler."""
+
+
 class SourceError(SeqkitError):
     """Data cannot be read: a missing, empty or undecodable file, a split that is not there."""
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import check_cell, step_errors
 from seqkit.engine.loop import embedded, one_hot, one_hot_rows, unroll_loop
-from seqkit.errors import ContractError, SplitError, UnknownNameError
+from seqkit.errors import CompilerError, ContractError, SplitError, UnknownNameError
 
 __all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "unroll", "unroll_named"]
 
@@ -192,9 +192,9 @@ def _run_named(
     """Unroll by this engine and no other; a refused step is told with the engine that would run it."""
     try:
         return ENGINES[engine]()(cell, x, state, reset, table)
+    except CompilerError:
+        raise
     except SplitError as error:
-        if "cannot be split" not in str(error):
-            raise
         raise SplitError(f"{error}\n  engine='auto' runs such a step in the plain loop.") from error
 
 

@@ -18,7 +18,7 @@ from seqkit.engine.inductor import compiled_kernel
 from seqkit.engine.native import native_body
 from seqkit.engine.recording import UnwritableError
 from seqkit.engine.regions import Kernel, RegionCompiler
-from seqkit.errors import SplitError
+from seqkit.errors import CompilerError
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ def compile_body(stage: Stage, constants: int) -> Body:
     """The body of a stage, with its regions compiled; see `draft_body`.
 
     Raises:
-        SplitError: there is no C++ compiler.
+        CompilerError: there is no C++ compiler.
     """
     try:
         return native_body(stage, constants)
     except UnwritableError as reason:
         logger.debug("the compiled loop is not one function: %s", reason)
-    except SplitError:
+    except CompilerError:
         raise
     except Exception as error:  # another release of Inductor; its kernels can still be called one by one
         first_line = next(iter(str(error).splitlines()), "")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx
 
 from seqkit.engine.backward import run_backward
-from seqkit.engine.body import Body
+from seqkit.engine.body import Body, Run
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loop import reset_leaf
@@ -186,24 +186,43 @@ def _forward(
         block = core.memory(time, nodes[0], len(nodes))
         arrays.update(zip(nodes, block.chunk(len(nodes), dim=-1), strict=True))
 
-    inputs_of = [arrays[node] for node in loop.inputs]
+    reads = [arrays[node] for node in loop.inputs]
     written = [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)]
     bound = body.bind(constants)
-    run = bound([*inputs_of, *(memory[:time] for memory in states)], written)
+    run = bound([*reads, *(memory[:time] for memory in states)], written)
     if reset is None:
         run(range(time))
     else:
-        run_anew = bound([*inputs_of, *before], written)
-        for span in spans(reset):
-            first, rest = span[:1], span[1:]
-            for memory, target, start in zip(states, before, initial, strict=True):
-                target[span.start].copy_(reset_leaf(reset[span.start], start, memory[span.start]))
-            run_anew(first)
-            if rest:
-                run(rest)
-                for memory, target in zip(states, before, strict=True):
-                    target[rest.start : rest.stop].copy_(memory[rest.start : rest.stop])
+        _run_spans(run, bound([*reads, *before], written), states, before, reset, initial)
     return arrays, [memory[time].clone() for memory in states]
+
+
+def _run_spans(
+    run: Run,
+    run_anew: Run,
+    states: Sequence[Tensor],
+    before: Sequence[Tensor],
+    reset: Tensor,
+    initial: Sequence[Tensor],
+) -> None:
+    """Run all steps where rows start anew at some.
+
+    Args:
+        run: reads the state from `states`, where the step before has written it.
+        run_anew: reads it from `before`.
+        states: row t is the state that step t - 1 has left; an output may be the same memory.
+        before: what is to hold the state that step t has read.
+        reset, initial: see `run_core`.
+    """
+    for span in spans(reset):
+        first, rest = span[:1], span[1:]
+        for memory, target, start in zip(states, before, initial, strict=True):
+            target[span.start].copy_(reset_leaf(reset[span.start], start, memory[span.start]))
+        run_anew(first)
+        if rest:
+            run(rest)
+            for memory, target in zip(states, before, strict=True):
+                target[rest.start : rest.stop].copy_(memory[rest.start : rest.stop])
 
 
 def _zeros(time: int, node: fx.Node) -> Tensor:

@@ -33,6 +33,9 @@ Stepper = Callable[[Tensor], Tensor]
 TABLE: Final = "::table"
 """The place, among the weights, of the table whose rows the ids stand for. It is no weight of the cell."""
 
+Plans = dict[Hashable, "Plan | SplitError"]
+"""For each kind of call the plan, or why there is none."""
+
 _UNSETTLED_STEPS: Final = 3
 
 
@@ -47,7 +50,7 @@ class FusedEngine:
         self._lower = lower
         self._pool = Pool()
         # What was found for a cell goes when the cell goes.
-        self._plans: weakref.WeakKeyDictionary[Cell, dict[Hashable, Plan | str]] = weakref.WeakKeyDictionary()
+        self._plans: weakref.WeakKeyDictionary[Cell, Plans] = weakref.WeakKeyDictionary()
 
     def __call__(
         self, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None = None
@@ -105,15 +108,15 @@ class FusedEngine:
                     _check(plan, cell, weights, x, state, reset)
                 plans[key] = plan
             except SplitError as error:
-                plans[key] = str(error)
+                plans[key] = type(error)(str(error))  # a traceback would keep all tensors on its way
             except SeqkitError:
                 raise
             except Exception as error:  # a step that the engine was not made for; the loop can run it
                 reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-                plans[key] = f"the step of {type(cell).__name__} cannot be split: {reason}"
+                plans[key] = SplitError(f"the step of {type(cell).__name__} cannot be split: {reason}")
         found = plans[key]
-        if isinstance(found, str):
-            raise SplitError(found)
+        if isinstance(found, SplitError):
+            raise type(found)(str(found))
         return found
 
 

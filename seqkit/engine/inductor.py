@@ -27,7 +27,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from seqkit.engine.graphs import aten
 from seqkit.engine.regions import Kernel
 from seqkit.engine.tanh import fast_tanh
-from seqkit.errors import SplitError
+from seqkit.errors import CompilerError
 
 _SETTINGS: Final = {
     "compile_threads": 1,  # two or three small files: a pool of processes would take longer to start
@@ -41,7 +41,7 @@ def compiled_kernel(part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
     """A function of a list of tensors.
 
     Raises:
-        SplitError: there is no C++ compiler.
+        CompilerError: there is no C++ compiler.
     """
     with _lowering(inputs):
         compiled = compile_fx_inner(_decomposed(part, inputs), list(inputs))
@@ -59,7 +59,7 @@ def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
     """The Python module that Inductor would run for it: kernels in C++ as strings, and calls of them.
 
     Raises:
-        SplitError: there is no C++ compiler.
+        CompilerError: there is no C++ compiler.
     """
     with _lowering(inputs):
         graph = GraphLowering(_decomposed(part, inputs), example_inputs=list(inputs), is_inference=True)
@@ -93,7 +93,7 @@ def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
                 get_cpp_compiler()
             yield
         except InvalidCxxCompiler as error:
-            raise SplitError(
+            raise CompilerError(
                 "engine 'compiled' needs a C++ compiler, and there is none.\n"
                 "  Install g++ or clang++, or set CXX to one; or use engine='fused', which needs none."
             ) from error

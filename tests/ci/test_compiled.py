@@ -12,7 +12,7 @@ from seqkit.cells import RNN
 from seqkit.engine import compiled
 from seqkit.engine.body import Body
 from seqkit.engine.native import NativeBody
-from seqkit.errors import ContractError, SplitError
+from seqkit.errors import CompilerError, ContractError
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
 
@@ -199,6 +199,6 @@ def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with config.patch({"cpp.cxx": ("no-such-compiler",)}):
         cell = random_cell(1)
-        with pytest.raises(SplitError, match="needs a C\\+\\+ compiler"):
+        with pytest.raises(CompilerError, match="^engine 'compiled' needs a C\\+\\+ compiler"):
             unroll(cell, **inputs_of(cell, 1), engine="compiled")
     assert unroll(RNN(2, 3), inputs_of(cell, 1)["x"][..., :1].float().expand(-1, -1, 2))[0].shape[2] == 3
