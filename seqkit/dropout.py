@@ -31,7 +31,7 @@ class Dropout(nn.Dropout):
         bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         bits.random_(-(1 << 63), None)  # all of them
         # Laid out as the input is, so that both are read in order.
-        layout = torch.empty_like(x, device="meta").stride()
-        draws = bits.view(torch.int16).as_strided(x.shape, layout)
-        kept = (draws >= cut - _LEVELS // 2).to(x.dtype)
+        kept = torch.empty_like(x)
+        draws = bits.view(torch.int16).as_strided(x.shape, kept.stride())
+        torch.ge(draws, cut - _LEVELS // 2, out=kept)
         return x * kept.mul_(_LEVELS / (_LEVELS - cut))
