@@ -51,6 +51,8 @@ def command(
     if isinstance(runs[0], TextRun) and not (leaks or control):
         if len(runs) > 1:
             raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")
+        if file is not None and split != "test":
+            raise click.UsageError("a FILE is read whole; leave --split out.")
         metrics = runs[0].evaluate(split, data=file)
         if as_json:
             print_json(metrics)

@@ -135,7 +135,7 @@ def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tens
     try:
         return _fused().stepper(cell, x, state)
     except SplitError as error:
-        _log_once(cell, str(error))
+        logger.debug("a step is called as it is: %s", error)
 
     def advance(x: Tensor) -> Tensor:
         nonlocal state
@@ -195,7 +195,8 @@ def _run_named(
     except CompilerError:
         raise
     except SplitError as error:
-        raise SplitError(f"{error}\n  engine='auto' runs such a step in the plain loop.") from error
+        remedy = "engine='auto' (model.engine=auto) runs such a step in the plain loop."
+        raise SplitError(f"{error}\n  {remedy}") from error
 
 
 def _run_checkpointed(

@@ -122,7 +122,7 @@ class States:
                 for token, row in zip(self.tokens, self.values.tolist(), strict=True):
                     writer.writerow([token, *(f"{value:.6g}" for value in row)])
         else:
-            raise OutOfRangeError(f"states are saved as .npz or .csv, and {path} is neither.")
+            raise OutOfRangeError(f"states are saved as .npz or .csv, pictures as .png; {path} is none.")
 
 
 def read_states(

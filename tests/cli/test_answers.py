@@ -148,6 +148,10 @@ class TestEvaluate:
         assert metrics["bits_per_char_interval_95"] is None
         assert "95 %" not in invoke("evaluate", run_dir, "short.txt")
 
+    def test_a_file_has_no_splits(self, run_dir: str) -> None:
+        said = refused("evaluate", run_dir, "my.txt", "--split", "validation")
+        assert "a FILE is read whole; leave --split out." in said
+
 
 class TestGenerate:
     def test_the_prompt_comes_from_anywhere(self, run_dir: str) -> None:
@@ -231,7 +235,7 @@ class TestStates:
         [
             (("--where", "["), "--where '[' is no regular expression"),
             (("--out", "nowhere/a.png"), "nowhere/a.png cannot be written: No such file or directory."),
-            (("--out", "a.html"), "states are saved as .npz or .csv, and a.html is neither"),
+            (("--out", "a.html"), "states are saved as .npz or .csv, pictures as .png; a.html is none"),
             (("--out", "a.png", "--unit", "16"), "there is no unit 16: layer 0 has the units 0 to 15"),
             (("--layer", "1"), "there is no layer 1: the model has 1 layer"),
             (("--where", "☃"), "--where '☃' matches nothing in the text."),

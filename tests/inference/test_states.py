@@ -121,7 +121,7 @@ class TestFiles:
         np.testing.assert_allclose(np.array([row[1:] for row in rows], float), self.found.values, rtol=1e-5)
 
     def test_other_names_are_told(self) -> None:
-        with pytest.raises(OutOfRangeError, match=r"saved as .npz or .csv, and states.pkl is neither"):
+        with pytest.raises(OutOfRangeError, match=r".npz or .csv, pictures as .png; states.pkl is none"):
             self.found.save("states.pkl")
         with pytest.raises(OutOfRangeError, match=r"a picture is a .png file, and states.jpg is none"):
             self.found.plot(0, "states.jpg")
