@@ -13,7 +13,7 @@ from seqkit.errors import SeqkitError
 
 MEGABYTE = 1e6
 
-_LARGE, _MUCH = 32 << 20, 512 << 20  # the former is the most that the C library takes
+_LARGE, _MUCH = 32 << 20, 512 << 20  # the former is the option's documented limit
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
