@@ -289,6 +289,20 @@ def test_a_source_a_tokenizer_and_a_recipe_of_a_plugin_work_together(workdir: Pa
     )  # it knows ASCII only, and the kit tells
 
 
+def test_an_error_that_fails_many_checks_is_told_once(workdir: Path) -> None:
+    (workdir / "faulty.py").write_text(
+        "from seqkit.cells import RNN\nfrom seqkit.plugin import CellPlugin, Config, hookimpl\n\n\n"
+        "class FaultyConfig(Config):\n    pass\n\n\n"
+        "class Faulty(RNN):\n    def __init__(self, input_size: int) -> None:\n"
+        "        raise RuntimeError('no such thing')\n\n\n"
+        "@hookimpl\ndef seqkit_cells():\n    return [CellPlugin('faulty', FaultyConfig, Faulty)]\n"
+    )
+    done = command("check", "faulty", "-p", "./faulty.py")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("no such thing") == 1
+    assert done.stdout.count("(the same error)") > 5
+
+
 class TestBehaviourHooks:
     class Watch:
         def __init__(self) -> None:

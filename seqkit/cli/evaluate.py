@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
-@click.option("--split", default="test", show_default=True, help="Of the source that the recipe names.")
+@click.option("--split", help="Of the source that the recipe names.  [default: test]")
 @click.option(
     "--leaks", is_flag=True, help="Series: replace what comes later; does anything before it change?"
 )
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     directory: str,
     file: str | None,
-    split: str,
+    split: str | None,
     leaks: bool,
     control: bool,
     plugins: tuple[str, ...],
@@ -42,7 +42,7 @@ def command(
 
     if leaks and control:
         raise click.UsageError("--leaks and --control are two things: one at a time.")
-    if (leaks or control) and (file is not None or split != "test"):
+    if (leaks or control) and (file is not None or split is not None):
         raise click.UsageError(
             "--leaks and --control are about the run's own data; leave FILE and --split out."
         )
@@ -51,9 +51,9 @@ def command(
     if isinstance(runs[0], TextRun) and not (leaks or control):
         if len(runs) > 1:
             raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")
-        if file is not None and split != "test":
+        if file is not None and split is not None:
             raise click.UsageError("a FILE is read whole; leave --split out.")
-        metrics = runs[0].evaluate(split, data=file)
+        metrics = runs[0].evaluate(split or "test", data=file)
         if as_json:
             print_json(metrics)
         else:
@@ -67,7 +67,7 @@ def command(
     elif control:
         _run_control(series[0], directory, plugins, as_json)
     else:
-        _report(series, split, file, as_json)
+        _report(series, split or "test", file, as_json)
 
 
 def _report(runs: Sequence[SeriesRun], split: str, file: str | None, as_json: bool) -> None:

@@ -40,6 +40,7 @@ def _compiled() -> Engine:
     from seqkit.engine.compiled import compile_body
     from seqkit.engine.fused import FusedEngine
 
+    logger.info("engine 'compiled': its first steps wait for the compiler, whose work is kept on disk")
     return FusedEngine(compile_body)
 
 

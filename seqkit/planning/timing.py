@@ -12,6 +12,7 @@ from seqkit.data import Lanes, Windows
 from seqkit.planning.figures import Expected, Speed
 from seqkit.recipe import TrainConfig
 from seqkit.training import Trainer
+from seqkit.training.budget import limit_name
 
 WARM_UP_STEPS = 2
 TIMED_STEPS = 5
@@ -95,13 +96,15 @@ def expect(train: TrainConfig, steps_per_epoch: int, speed: Speed) -> Expected:
     every = train.evaluate_every or steps_per_epoch
     limits: dict[str, int] = {}
     if train.steps is not None:
-        limits[f"{train.steps:,} steps"] = train.steps
+        limits[limit_name(train.steps, "steps")] = train.steps
     if train.epochs is not None:
         # A share of an epoch, as 0.1 of 30 steps, is no whole number in binary.
-        limits[f"{train.epochs:g} epochs"] = math.ceil(train.epochs * steps_per_epoch - 1e-9)
+        limits[limit_name(train.epochs, "epochs")] = math.ceil(train.epochs * steps_per_epoch - 1e-9)
     if train.minutes is not None:
         left = 60 * train.minutes - speed.preparation_s
-        limits[f"{train.minutes:g} minutes"] = max(1, math.ceil(left / (step_s + evaluation_s / every)))
+        limits[limit_name(train.minutes, "minutes")] = max(
+            1, math.ceil(left / (step_s + evaluation_s / every))
+        )
     ended_by = min(limits, key=lambda name: limits[name])
     steps = max(1, limits[ended_by])
     evaluations = 0 if speed.evaluation_s is None else math.ceil(steps / every)

@@ -63,11 +63,14 @@ class Draft:
         table, _, path = name.strip().partition(".")
         if not path or removes == bool(equals):
             tables = [known for known, config in TABLES.items() if name.strip() in config.model_fields]
-            hint = f". Did you mean {tables[0]}.{text.removeprefix('~')}?" if tables else ""
+            meant = " or ".join(f"{known}.{text.removeprefix('~')}" for known in tables)
+            hint = f". Did you mean {meant}?" if tables else ""
             hint = f". Data is given with --data {text}." if Path(text).is_file() else hint
             self.faults.append(f"{text!r}: an override is table.key=value or ~table.key{hint}")
             return
         keys = path.split(".")
+        if table not in self.tables:
+            self.places[table, ""] = Place(f"override {text!r}", Path.cwd())
         values = self.tables.setdefault(table, {})
         if not isinstance(values, dict):
             self.faults.append(f"{text!r}: {table} is not a table")

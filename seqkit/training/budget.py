@@ -56,10 +56,10 @@ class Budget:
 
     @property
     def ended_by(self) -> str:
-        """`"2000 steps"`, say, once a limit is reached; an empty string before."""
+        """`"2,000 steps"`, say, once a limit is reached; an empty string before."""
         for name, limit in self._limits.items():
             if self._spent(name) >= limit:
-                return f"{limit:g} {name}"
+                return limit_name(limit, name)
         return ""
 
     def _spent(self, name: str) -> float:
@@ -69,3 +69,9 @@ class Budget:
             return self.elapsed_s / 60
         # Within an epoch only data of known length can tell how far it is.
         return self.step / self._steps_per_epoch if self._steps_per_epoch else self.epoch
+
+
+def limit_name(limit: float, unit: str) -> str:
+    """`"2,000 steps"`, `"0.5 epochs"`, `"1 minute"`."""
+    number = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+    return f"{number} {unit.removesuffix('s') if limit == 1 else unit}"

@@ -25,7 +25,7 @@ class History:
     best: Best | None = None
     """The weights with the lowest validation loss; None where there was no validation data."""
     ended_by: str = ""
-    """What ended it: `"2000 steps"`, say, or the patience."""
+    """What ended it: `"2,000 steps"`, say, or the patience."""
     training_s: float = 0.0
     """Seconds that training took, without evaluation."""
 

@@ -149,8 +149,9 @@ class TestEvaluate:
         assert "95 %" not in invoke("evaluate", run_dir, "short.txt")
 
     def test_a_file_has_no_splits(self, run_dir: str) -> None:
-        said = refused("evaluate", run_dir, "my.txt", "--split", "validation")
-        assert "a FILE is read whole; leave --split out." in said
+        for split in ("validation", "test"):
+            said = refused("evaluate", run_dir, "my.txt", "--split", split)
+            assert "a FILE is read whole; leave --split out." in said
 
 
 class TestGenerate:

@@ -71,7 +71,7 @@ class TestPlan:
 
     def test_the_names_of_the_recipe_names(self, text_file: Path) -> None:
         found = plan(seqkit.Recipe.load("names").with_data(str(text_file)).override(["train.batch_size=4"]))
-        assert (found.recipe, found.expected.ended_by) == ("names", "1 minutes")
+        assert (found.recipe, found.expected.ended_by) == ("names", "1 minute")
         assert found.expected.total_s == pytest.approx(60, abs=2)
 
     @pytest.mark.parametrize("engine", ["loop", "fused"])

@@ -32,7 +32,7 @@ class TestExpect:
 
     def test_minutes_hold_the_evaluations_and_what_comes_first(self) -> None:
         found = timing.expect(TrainConfig(minutes=1.0, evaluate_every=10), 40, SPEED)
-        assert found.ended_by == "1 minutes"
+        assert found.ended_by == "1 minute"
         assert found.steps == 145  # (60 - 2) s / (0.1 + 0.3) s
         assert found.evaluations == 15
         assert found.total_s == pytest.approx(2 + 14.5 + 45)  # the last evaluation is after the minute

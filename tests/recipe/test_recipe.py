@@ -182,6 +182,8 @@ class TestOverrides:
     def test_a_forgotten_table_is_guessed(self) -> None:
         (fault,) = faults(Recipe.load(write(SMALL)).override(["batch_size=3"]))
         assert fault.endswith("Did you mean train.batch_size=3?")
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["seed=3"]))
+        assert fault.endswith("Did you mean data.seed=3 or train.seed=3 or sample.seed=3?")
 
     def test_one_string_is_one_override_and_a_dict_is_none(self) -> None:
         assert Recipe.load(write(SMALL)).override("train.steps=9").resolve().train.steps == 9
@@ -207,6 +209,11 @@ class TestFaults:
             "train.steps: should be a valid integer, got '5' (small.toml:13)",
             "train.state: should be 'reset' or 'carry', got 'keep' (small.toml:14)",
             "train.seqlen: unknown key. Did you mean 'seq_len'? (override 'train.seqlen=9')",
+        ]
+
+    def test_an_unknown_table_of_an_override_is_not_the_files(self) -> None:
+        assert faults(Recipe.load(write(SMALL)).override(["trian.steps=3"])) == [
+            "[trian]: unknown table (override 'trian.steps=3'). Did you mean 'train'?"
         ]
 
     def test_the_title_names_the_file(self) -> None:

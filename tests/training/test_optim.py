@@ -55,7 +55,7 @@ def test_progress_is_of_the_limit_that_is_nearest() -> None:
     assert budget.progress == pytest.approx(0.75)
     assert budget.ended_by == ""
     now[0] = 60
-    assert budget.ended_by == "1 minutes"
+    assert budget.ended_by == "1 minute"
 
 
 def test_epochs_of_data_without_a_length() -> None:
