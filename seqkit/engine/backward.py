@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from seqkit.engine.batched import sum_over_time
 from seqkit.engine.graphs import value_of
 from seqkit.engine.loop import like_rows
 from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of, spans
+from seqkit.engine.totals import Totals
 
 if TYPE_CHECKING:
     from seqkit.engine.core import Core
@@ -33,8 +33,8 @@ def run_backward(
     loop = core.backward
     fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
     body = core.backward_body.bind([fixed[node] for node in loop.fixed])
-    results: list[Tensor] = []
     d_inputs = nodes_of(loop.d_inputs)
+    totals = _totals(core, fixed)
     whole = {node: core.memory(time, node) for node in d_inputs}
     steps = _chunk(time, loop, whole)
     kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
@@ -59,15 +59,11 @@ def run_backward(
                 run(span[::-1])
                 _cut_rows([memory[span.start] for memory in states], reset[start + span.start], d_initial)
         carry = [memory[0] for memory in states]
-        found = _finish(core, chunk, fixed)
-        for node, gradient in zip(d_inputs, found, strict=False):
+        found = totals.add([fixed[node] if node in fixed else chunk[node] for node in loop.finish.inputs])
+        for node, gradient in zip(d_inputs, found, strict=True):
             if node not in loop.kept:
                 whole[node][start:stop].copy_(gradient)
-        sums = found[len(d_inputs) :]
-        results = (
-            sums if not results else [total.add_(more) for total, more in zip(results, sums, strict=True)]
-        )
-    found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), results, strict=True))}
+    found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), totals.results(), strict=True))}
     return (
         [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]],
         [each.clone() for each in carry],
@@ -91,12 +87,11 @@ def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor
         gradient.masked_fill_(back, 0)
 
 
-def _finish(core: Core, arrays: Arrays, fixed: Arrays) -> list[Tensor]:
-    """The gradients of inputs, for these steps, and of constants, summed over them."""
+def _totals(core: Core, fixed: Arrays) -> Totals:
+    """The gradients of inputs, chunk by chunk of steps, and of constants, summed over all of them."""
     loop = core.backward
-    return sum_over_time(
+    return Totals(
         loop.finish.run,
-        [fixed[node] if node in fixed else arrays[node] for node in loop.finish.inputs],
         [node not in fixed for node in loop.finish.inputs],
         range(len(nodes_of(loop.d_inputs)), len(loop.finish.outputs)),
         core.backward_body.tall_product,

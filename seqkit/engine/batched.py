@@ -6,14 +6,13 @@ A value is either the same at every step, or holds all steps with the time first
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from seqkit.engine.graphs import ancestors, aten, is_pointwise, is_view, returned
+from seqkit.engine.graphs import ancestors, aten, dependents, is_pointwise, returned
 from seqkit.engine.products import product
 
 Values = dict[fx.Node, Any]
@@ -30,117 +29,35 @@ def run_batched(
         given: its inputs.
         per_step: for each input, whether it holds all steps, the time first.
     """
-    values, varying = _evaluate(stage, given, per_step)
-    return [(values[node], node in varying) for node in returned(stage.graph)]
+    varying, wanted = varying_nodes(stage.graph, per_step), returned(stage.graph)
+    values = evaluate(computed_for(stage.graph, wanted), known_values(stage, given), varying)
+    return [(values[node], node in varying) for node in wanted]
 
 
-def sum_over_time(
-    stage: fx.GraphModule,
-    given: Sequence[Tensor],
-    per_step: Sequence[bool],
-    summed: Collection[int],
-    tall_product: Callable[[Tensor, Tensor], Tensor],
-) -> list[Any]:
-    """As `run_batched`, but the outputs at the positions `summed` are added up over the steps.
-
-    A sum of products over the steps, as the gradient of a weight is, is one product over batch x time:
-    `tall_product(left, right)` gives left.t() @ right.
-    """
-    outputs = returned(stage.graph)
-    wanted = [node for index, node in enumerate(outputs) if index not in summed]
-    values, varying = _evaluate(stage, given, per_step, wanted)
-    totals = _Totals(values, varying, tall_product)
-    results = []
-    for index, node in enumerate(outputs):
-        if index not in summed:
-            results.append(values[node])
-        elif node in varying:
-            results.append(totals.of(node))
-        else:
-            raise AssertionError(f"{node} does not depend on the step, so it is no sum over the steps")
-    return results
+def varying_nodes(graph: fx.Graph, per_step: Sequence[bool]) -> set[fx.Node]:
+    """The nodes that differ from step to step, where these inputs do."""
+    placeholders = graph.find_nodes(op="placeholder")
+    return dependents(graph, {node for node, tall in zip(placeholders, per_step, strict=True) if tall})
 
 
-@dataclass(frozen=True)
-class _Totals:
-    """Sums over the steps. (No closures: two that call each other would keep all the values in memory.)
-
-    Attributes:
-        values: what is known; what is computed on the way is put there.
-        varying: the nodes that differ from step to step.
-        tall_product: see `sum_over_time`.
-    """
-
-    values: Values
-    varying: set[fx.Node]
-    tall_product: Callable[[Tensor, Tensor], Tensor]
-
-    def of(self, node: fx.Node) -> Any:
-        """The sum over the steps of what the node gives; every operation below is linear in what it sums."""
-        args: tuple[Any, ...] = node.args
-        operation: Any = node.target
-        tall = [read in self.varying for read in node.all_input_nodes]
-        if node.target in (aten.mm.default, aten.bmm.default):
-            if all(tall):
-                return _product_over_time(self._value(args[0]), self._value(args[1]), self.tall_product)
-            left, right = (self.of(each) if each in self.varying else self._value(each) for each in args)
-            return operation(left, right)
-        if node.target == aten.embedding_dense_backward.default and all(tall):
-            return operation(self._value(args[0]).flatten(0, 1), self._value(args[1]).flatten(), *args[2:])
-        if node.target is aten.add.Tensor and all(tall) and len(tall) == len(args) == 2 and not node.kwargs:
-            return self.of(args[0]) + self.of(args[1])
-        if (
-            len(tall) == 1
-            and (is_view(node) or node.target in _LINEAR)
-            and node.target is not operator.getitem
-        ):
-            return operation(self.of(args[0]), *args[1:], **node.kwargs)
-        return self._value(node).sum(0)
-
-    def _value(self, node: fx.Node) -> Any:
-        """What the node gives at every step."""
-        if node not in self.values:
-            for read in node.all_input_nodes:
-                self._value(read)
-            self.values[node] = _apply(node, self.values, self.varying)
-        return self.values[node]
+def known_values(stage: fx.GraphModule, given: Sequence[Tensor]) -> Values:
+    """What is known before anything is computed: the inputs and the constants of a graph."""
+    values: Values = dict(zip(stage.graph.find_nodes(op="placeholder"), given, strict=True))
+    values.update((node, getattr(stage, str(node.target))) for node in stage.graph.find_nodes(op="get_attr"))
+    return values
 
 
-_LINEAR = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default})
-"""Operations of one tensor that may be done after the sum over the steps in place of before it."""
+def computed_for(graph: fx.Graph, wanted: Iterable[fx.Node]) -> list[fx.Node]:
+    """The nodes to compute for those that are wanted, in order."""
+    needed = ancestors(wanted)
+    return [node for node in graph.nodes if node.op == "call_function" and node in needed]
 
 
-def _product_over_time(
-    left: Tensor, right: Tensor, tall_product: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
-    """The sum over t of left[t] @ right[t], as one product."""
-    if left.ndim == 3:  # (T, M, B) and (T, B, N)
-        return tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1))
-    folded = left.permute(1, 2, 0, 3).flatten(2)  # (T, G, M, B) to (G, M, T * B)
-    return folded @ right.permute(1, 0, 2, 3).flatten(1, 2)
-
-
-def _evaluate(
-    stage: fx.GraphModule,
-    given: Sequence[Tensor],
-    per_step: Sequence[bool],
-    wanted: Sequence[fx.Node] | None = None,
-) -> tuple[Values, set[fx.Node]]:
-    """The value of each node that is wanted (by default all), and the nodes that differ between steps."""
-    placeholders = [node for node in stage.graph.nodes if node.op == "placeholder"]
-    values: Values = dict(zip(placeholders, given, strict=True))
-    varying = {node for node, tall in zip(placeholders, per_step, strict=True) if tall}
-    needed = ancestors(returned(stage.graph) if wanted is None else wanted)
-    for node in stage.graph.nodes:
-        if node.op == "get_attr":
-            values[node] = getattr(stage, str(node.target))
-        if node.op != "call_function":
-            continue
-        if any(read in varying for read in node.all_input_nodes):
-            varying.add(node)
-        if node in needed:
-            values[node] = _apply(node, values, varying)
-    return values, varying
+def evaluate(computed: Iterable[fx.Node], values: Values, varying: Collection[fx.Node]) -> Values:
+    """The values with that of each of these nodes."""
+    for node in computed:
+        values[node] = _apply(node, values, varying)
+    return values
 
 
 def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.Node]) -> Any:

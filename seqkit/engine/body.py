@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -57,21 +57,26 @@ class Draft:
         for index, place in self.destinations:
             memory = written[index]
             cut.append(memory if place is None else memory.narrow(place[0] + 1, *place[1:]))
-        rows = self.graph.find_nodes(op="placeholder")[-len(reads) - len(cut) :]
-        laid_out = [_laid_out(each, value_of(row)) for each, row in zip(reads, rows, strict=False)]
+        strides = self._strides[-len(reads) - len(cut) :]
+        laid_out = [_laid_out(each, row) for each, row in zip(reads, strides, strict=False)]
         return [*laid_out, *cut]
 
+    @cached_property
+    def _strides(self) -> list[tuple[int, ...]]:
+        """Of one step's memory of each placeholder."""
+        return [tuple(value_of(node).stride()) for node in self.graph.find_nodes(op="placeholder")]
 
-def _laid_out(column: Tensor, row: Tensor) -> Tensor:
+
+def _laid_out(column: Tensor, strides: tuple[int, ...]) -> Tensor:
     """The column, copied where its rows do not lie as those that the body was made for.
 
     They do, unless someone has put a copy in the place of what autograd saved.
     """
-    axes = zip(column.shape[1:], column.stride()[1:], row.stride(), strict=True)
-    if all(length == 1 or stride == wanted for length, stride, wanted in axes):
+    shape, lie = column.shape[1:], column.stride()[1:]
+    if lie == strides or all(a == b for n, a, b in zip(shape, lie, strides, strict=True) if n > 1):
         return column
-    span = 1 + sum((length - 1) * stride for length, stride in zip(row.shape, row.stride(), strict=True))
-    rows = column.new_empty(len(column), span).as_strided(column.shape, (span, *row.stride()))
+    span = 1 + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+    rows = column.new_empty(len(column), span).as_strided(column.shape, (span, *strides))
     return rows.copy_(column)
 
 
@@ -82,9 +87,14 @@ class Body(ABC):
     def bind(self, constants: Sequence[Tensor]) -> Loop:
         """The loop with its constants in place. Matrices are packed here, so this is done once an unroll."""
 
-    def tall_product(self, left: Tensor, right: Tensor) -> Tensor:
-        """left.t() @ right for `(R, M)` and `(R, N)`, the gradient of a weight, by the body's fastest way."""
-        return tall_product(left, right)
+    def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
+        """left.t() @ right for `(R, M)` and `(R, N)`, the gradient of a weight, by the body's fastest way.
+
+        Args:
+            left, right: the factors.
+            total: what an earlier call has given back; the product is added to it.
+        """
+        return tall_product(left, right, total)
 
 
 @dataclass(frozen=True)

@@ -150,15 +150,16 @@ class NativeBody(Body):
 
         return loop
 
-    def tall_product(self, left: Tensor, right: Tensor) -> Tensor:
+    def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
         """See `Body`."""
         (k, m), n = left.shape, right.shape[1]
         if any(each.dtype != torch.float32 or each.stride(1) != 1 for each in (left, right)):
-            return super().tall_product(left, right)
-        out = left.new_zeros(m, n + -n % MOST_COLS)
-        places = [argument for each in (left, right, out) for argument in (each.data_ptr(), each.stride(0))]
+            return super().tall_product(left, right, total)
+        if total is None:
+            total = left.new_zeros(m, n + -n % MOST_COLS)[:, :n]
+        places = [argument for each in (left, right, total) for argument in (each.data_ptr(), each.stride(0))]
         self._add_tall(*places, k, m, n)
-        return out[:, :n]
+        return total
 
     def _go(self, bases: Any, strides: Any, alive: Sequence[Tensor], steps: range) -> None:
         """`alive` holds the memory that the addresses speak of."""

@@ -48,11 +48,15 @@ def packed_product_and_sum(left: Tensor, packed: Tensor, addend: Tensor) -> Tens
     return result
 
 
-def tall_product(left: Tensor, right: Tensor) -> Tensor:
-    """left.t() @ right for `(R, M)` and `(R, N)` with many rows R: a gradient summed over batch and time."""
-    if _is_faster_by_onednn(left, right):
-        return packed_product(left.t(), right.t())
-    return left.t() @ right
+def tall_product(left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
+    """left.t() @ right for `(R, M)` and `(R, N)` with many rows R: a gradient summed over batch and time.
+
+    It is added to the total, where there is one.
+    """
+    if not _is_faster_by_onednn(left, right):
+        return left.t() @ right if total is None else total.addmm_(left.t(), right)
+    product = packed_product(left.t(), right.t())
+    return product if total is None else total.add_(product)
 
 
 def product(left: Tensor, matrix: Tensor) -> Tensor:

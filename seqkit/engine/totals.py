@@ -1,0 +1,127 @@
+"""Gradients of what all steps share: what a step's graph gives, added up chunk after chunk of steps.
+
+    one step      d_weight = t(mm(t(h), d))
+    all steps     d_weight = t(total)          total: the sum of mm(t(h), d), a product over batch x time
+
+The sum goes past all that is linear. So of a chunk only such products are computed, each added to its total.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from torch import Tensor, fx
+
+from seqkit.engine.batched import Values, computed_for, evaluate, known_values, varying_nodes
+from seqkit.engine.graphs import aten, is_view, returned
+
+_PRODUCTS: Final = frozenset({aten.mm.default, aten.bmm.default})
+_LINEAR: Final = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default})
+"""Operations of one tensor, besides views, that may be done after the sum over the steps, not before it."""
+
+
+class TallProduct(Protocol):
+    """left.t() @ right for `(R, M)` and `(R, N)`, added to a total that an earlier call gave back."""
+
+    def __call__(self, left: Tensor, right: Tensor, total: Tensor | None) -> Tensor:
+        """The total; the one that was given is written to."""
+
+
+class Totals:
+    """Outputs of a step's graph, some of them added up over the steps.
+
+    Args:
+        stage: the graph.
+        per_step: for each of its inputs, whether it holds all steps, the time first.
+        summed: the positions of the outputs that are added up.
+        tall_product: see `TallProduct`.
+    """
+
+    def __init__(
+        self,
+        stage: fx.GraphModule,
+        per_step: Sequence[bool],
+        summed: Collection[int],
+        tall_product: TallProduct,
+    ) -> None:
+        outputs = returned(stage.graph)
+        self._stage, self._tall_product = stage, tall_product
+        self._varying = varying_nodes(stage.graph, per_step)
+        self._summed = [node for index, node in enumerate(outputs) if index in summed]
+        self._others = [node for index, node in enumerate(outputs) if index not in summed]
+        if not {*self._summed} <= self._varying:
+            raise AssertionError("what does not depend on the step is no sum over the steps")
+        self._ends = [*dict.fromkeys(end for node in self._summed for end in self._ends_of(node))]
+        read = [node for end in self._ends for node in self._read_for(end)]
+        self._computed = computed_for(stage.graph, [*self._others, *read])
+        self._totals: Values = {}
+
+    def add(self, given: Sequence[Tensor]) -> list[Any]:
+        """Go on with the inputs of some more steps: those of their outputs that are not added up."""
+        values = evaluate(self._computed, known_values(self._stage, given), self._varying)
+        for end in self._ends:
+            self._totals[end] = self._grown(end, values) if end in self._varying else values[end]
+        return [values[node] for node in self._others]
+
+    def results(self) -> list[Tensor]:
+        """The outputs that are added up, each in memory of its own."""
+        results: list[Tensor] = []
+        taken = set()
+        for node in self._summed:
+            result = self._total_of(node)
+            memory = result.untyped_storage().data_ptr()
+            results.append(result.clone() if memory in taken else result)
+            taken.add(memory)
+        return results
+
+    def _ends_of(self, node: fx.Node) -> Iterator[fx.Node]:
+        """Where the sum is taken, going up past what is linear; and the fixed values on the way."""
+        if node in self._varying and self._is_linear(node):
+            for read in node.all_input_nodes:
+                yield from self._ends_of(read)
+        else:
+            yield node
+
+    def _is_linear(self, node: fx.Node) -> bool:
+        """Whether the sum of what the node gives is what it gives for the sum of what it reads."""
+        tall = self._tall(node)
+        if node.target in _PRODUCTS:
+            return not all(tall)
+        if node.target is aten.add.Tensor:
+            return all(tall) and len(tall) == len(node.args) == 2 and not node.kwargs
+        is_one_tensors = is_view(node) or node.target in _LINEAR
+        return len(tall) == 1 and is_one_tensors and node.target is not operator.getitem
+
+    def _tall(self, node: fx.Node) -> list[bool]:
+        return [read in self._varying for read in node.all_input_nodes]
+
+    def _read_for(self, end: fx.Node) -> list[fx.Node]:
+        """What must be known of a chunk to add it to the total."""
+        has_sum_of_its_own = end.target in _PRODUCTS or end.target == aten.embedding_dense_backward.default
+        return end.all_input_nodes if has_sum_of_its_own and all(self._tall(end)) else [end]
+
+    def _grown(self, end: fx.Node, values: Values) -> Tensor:
+        """The total of what a varying node gives, with these steps."""
+        args: Any = end.args
+        more: Tensor
+        total: Tensor | None = self._totals.get(end)
+        if end in values:
+            more = values[end].sum(0)
+        elif end.target == aten.embedding_dense_backward.default:
+            rows, ids = values[args[0]], values[args[1]]
+            more = aten.embedding_dense_backward(rows.flatten(0, 1), ids.flatten(), *args[2:])
+        else:
+            left, right = values[args[0]], values[args[1]]
+            if left.ndim == 3:  # (T, M, B) and (T, B, N)
+                return self._tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1), total)
+            folded = left.permute(1, 2, 0, 3).flatten(2)  # (T, G, M, B) to (G, M, T * B)
+            more = folded @ right.permute(1, 0, 2, 3).flatten(1, 2)
+        return more if total is None else total.add_(more)
+
+    def _total_of(self, node: fx.Node) -> Any:
+        if node in self._totals:
+            return self._totals[node]
+        args, kwargs = fx.map_arg((node.args, node.kwargs), self._total_of)
+        return node.target(*args, **kwargs)  # type: ignore[operator]  # a function
