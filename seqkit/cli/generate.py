@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from seqkit.cli.input import read_pieces
 from seqkit.cli.output import json_option, plugin_option, print_json
 
 SPANS_SHOWN = 5
+PROMPT_SHOWN = 80
+
+logger = logging.getLogger(__name__)
 
 
 @click.command("generate")
@@ -52,6 +56,7 @@ def command(
         prompt = "".join(read_pieces(run.recipe, prompt_file or "-")).removesuffix("\n")
     elif prompt is None:
         prompt = run.recipe.sample.prompt
+    _warn_of_unknown(run.tokenizer, prompt)
     first = options.pop("seed", run.recipe.sample.seed)
     seeds = range(first, first + (num or 1))
     # Made before anything is printed: they tell at once what is out of range.
@@ -75,6 +80,13 @@ def command(
     if novelty:
         for seed, found in zip(seeds, _measured(run, texts), strict=True):
             click.echo(f"\n{_told(found, f'the text of seed {seed}' if num else 'the text')}")
+
+
+def _warn_of_unknown(tokenizer: Any, prompt: str) -> None:
+    if not tokenizer.knows(prompt):
+        read = tokenizer.decode(tokenizer.encode_prompt(prompt))
+        shown = read if len(read) <= PROMPT_SHOWN else read[:PROMPT_SHOWN] + "…"
+        logger.warning("the tokenizer does not know all of the prompt; the model reads it as %r", shown)
 
 
 def _results(

@@ -211,9 +211,17 @@ def _first_line(error: BaseException) -> str:
 
 
 class _ToOurLog(logging.Handler):
+    """Passes warnings on, each once: the Hub is asked six times before it counts as unreachable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING:  # an error is raised as well, and told once
-            logger.warning("datasets: %s", record.getMessage())
+        message = f"{record.name.partition('.')[0]}: {record.getMessage()}"
+        if record.levelno == logging.WARNING and message not in self._told:  # an error is raised as well
+            self._told.add(message)
+            logger.warning("%s", message)
 
 
 def _quiet(stack: ExitStack, request: Request) -> None:
@@ -226,9 +234,12 @@ def _quiet(stack: ExitStack, request: Request) -> None:
     )
 
     stack.enter_context(redirect_stdout(sys.stderr))
-    log = logging.getLogger("datasets")
-    stack.callback(log.handlers.__setitem__, slice(None), log.handlers[:])
-    log.handlers[:] = [_ToOurLog()]
+    for name in ("datasets", "huggingface_hub"):
+        log = logging.getLogger(name)
+        stack.callback(log.handlers.__setitem__, slice(None), log.handlers[:])
+        log.handlers[:] = [_ToOurLog()]
+        stack.callback(setattr, log, "propagate", log.propagate)
+        log.propagate = False
     # Not even a download counter is told of files on this machine.
     counted = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
     stack.callback(setattr, datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", counted)

@@ -155,6 +155,14 @@ class TestEvaluate:
 
 
 class TestGenerate:
+    def test_what_the_tokenizer_does_not_know_of_a_prompt_is_told(
+        self, run_dir: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        invoke("generate", run_dir, "the cat", "--max-tokens", "3")
+        assert "prompt" not in caplog.text
+        invoke("generate", run_dir, "the 猫 cat", "--max-tokens", "3", "--num", "2")
+        assert caplog.text.count("the model reads it as 'the \ufffd cat'") == 1
+
     def test_the_prompt_comes_from_anywhere(self, run_dir: str) -> None:
         Path("prompt.txt").write_text("the cat\n\n", "utf-8")
         short = ("--max-tokens", "12", "--json")

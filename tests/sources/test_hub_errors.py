@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,26 @@ def hub_error(name: str, status: int = 401) -> Exception:
 
 
 class TestTheHub:
+    def test_what_it_is_asked_again_and_again_is_told_once(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        import datasets
+
+        log = logging.getLogger("huggingface_hub.utils._http")
+
+        def load_dataset_builder(*_: object, **__: object) -> None:
+            for _ in range(3):
+                log.warning("no answer")
+            raise ConnectionError("Couldn't reach 'owner/name' on the Hub")
+
+        monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
+        message("owner/name")
+        assert caplog.messages == ["huggingface_hub: no answer"]
+        assert "no answer" not in capfd.readouterr().err
+
     def test_offline(self) -> None:
         said = message("owner/name")
         assert "the dataset 'owner/name' is not on this machine" in said
