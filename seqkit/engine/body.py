@@ -63,8 +63,9 @@ class Draft:
 
     @cached_property
     def _strides(self) -> list[tuple[int, ...]]:
-        """Of one step's memory of each placeholder."""
-        return [tuple(value_of(node).stride()) for node in self.graph.find_nodes(op="placeholder")]
+        """Of one step's memory of each placeholder, the packed constants left out."""
+        placeholders = self.graph.find_nodes(op="placeholder")
+        return [tuple(value_of(node).stride()) for node in placeholders if "val" in node.meta]
 
 
 def _laid_out(column: Tensor, strides: tuple[int, ...]) -> Tensor:
