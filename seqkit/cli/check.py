@@ -41,12 +41,12 @@ def command(
     if as_json:
         print_json({**asdict(report), "kind": kind, "passed": report.passed, "summary": report.summary})
     else:
-        told = set()
+        told: dict[str, str] = {}  # each message, and the first check that gave it
         for result in report.results:
             if not result.passed:
-                message = "(the same error)" if result.message in told else result.message
+                first = told.setdefault(result.message, result.check)
+                message = result.message if first == result.check else f"(the same error as {first})"
                 click.echo(f"FAILED {result.check}: {result.says}\n  {message}")
-                told.add(result.message)
             elif result.expected_failure is not None:
                 click.echo(f"failed as expected: {result.check} ({result.expected_failure})")
         for check in report.not_applicable:

@@ -12,11 +12,13 @@ from seqkit.cli.output import json_option, only_warnings, plugin_option, print_j
 if TYPE_CHECKING:
     from seqkit.run import SeriesRun
 
+SPLIT = "test"
+
 
 @click.command("evaluate")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
-@click.option("--split", help="Of the source that the recipe names.  [default: test]")
+@click.option("--split", help=f"Of the source that the recipe names.  [default: {SPLIT}]")
 @click.option(
     "--leaks", is_flag=True, help="Series: replace what comes later; does anything before it change?"
 )
@@ -53,7 +55,7 @@ def command(
             raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")
         if file is not None and split is not None:
             raise click.UsageError("a FILE is read whole; leave --split out.")
-        metrics = runs[0].evaluate(split or "test", data=file)
+        metrics = runs[0].evaluate(SPLIT if split is None else split, data=file)
         if as_json:
             print_json(metrics)
         else:
@@ -67,7 +69,7 @@ def command(
     elif control:
         _run_control(series[0], directory, plugins, as_json)
     else:
-        _report(series, split or "test", file, as_json)
+        _report(series, SPLIT if split is None else split, file, as_json)
 
 
 def _report(runs: Sequence[SeriesRun], split: str, file: str | None, as_json: bool) -> None:

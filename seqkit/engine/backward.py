@@ -63,9 +63,12 @@ def run_backward(
         for node, gradient in zip(d_inputs, found, strict=True):
             if node not in loop.kept:
                 whole[node][start:stop].copy_(gradient)
-    found_for = {**whole, **dict(zip(nodes_of(loop.d_constants), totals.results(), strict=True))}
+    sums = iter(totals.results())
     return (
-        [None if n is None else found_for[n] for n in [*loop.d_inputs, *loop.d_constants]],
+        [
+            *(None if node is None else whole[node] for node in loop.d_inputs),
+            *(None if node is None else next(sums) for node in loop.d_constants),
+        ],
         [each.clone() for each in carry],
         d_initial,
     )

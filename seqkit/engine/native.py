@@ -153,10 +153,12 @@ class NativeBody(Body):
     def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
         """See `Body`."""
         (k, m), n = left.shape, right.shape[1]
-        if any(each.dtype != torch.float32 or each.stride(1) != 1 for each in (left, right)):
+        width = n + -n % MOST_COLS  # of the total's rows: whole panels are written
+        is_tight = total is not None and total.stride(0) < width
+        if is_tight or any(each.dtype != torch.float32 or each.stride(1) != 1 for each in (left, right)):
             return super().tall_product(left, right, total)
         if total is None:
-            total = left.new_zeros(m, n + -n % MOST_COLS)[:, :n]
+            total = left.new_zeros(m, width)[:, :n]
         places = [argument for each in (left, right, total) for argument in (each.data_ptr(), each.stride(0))]
         self._add_tall(*places, k, m, n)
         return total

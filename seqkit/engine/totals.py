@@ -3,13 +3,14 @@
     one step      d_weight = t(mm(t(h), d))
     all steps     d_weight = t(total)          total: the sum of mm(t(h), d), a product over batch x time
 
-The sum goes past all that is linear. So of a chunk only such products are computed, each added to its total.
+Going up from an output, the sum passes by operations that are linear in one value, as `t` here. It ends at a
+product, at rows that ids say the place of, or at whatever else there is: of these a chunk adds to a total.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Protocol
 
 from torch import Tensor, fx
@@ -53,7 +54,7 @@ class Totals:
         self._others = [node for index, node in enumerate(outputs) if index not in summed]
         if not {*self._summed} <= self._varying:
             raise AssertionError("what does not depend on the step is no sum over the steps")
-        self._ends = [*dict.fromkeys(end for node in self._summed for end in self._ends_of(node))]
+        self._ends = self._ends_of(self._summed)
         read = [node for end in self._ends for node in self._read_for(end)]
         self._computed = computed_for(stage.graph, [*self._others, *read])
         self._totals: Values = {}
@@ -68,21 +69,28 @@ class Totals:
     def results(self) -> list[Tensor]:
         """The outputs that are added up, each in memory of its own."""
         results: list[Tensor] = []
-        taken = set()
+        known, taken = dict(self._totals), set()
         for node in self._summed:
-            result = self._total_of(node)
+            result = self._total_of(node, known)
             memory = result.untyped_storage().data_ptr()
             results.append(result.clone() if memory in taken else result)
             taken.add(memory)
         return results
 
-    def _ends_of(self, node: fx.Node) -> Iterator[fx.Node]:
-        """Where the sum is taken, going up past what is linear; and the fixed values on the way."""
-        if node in self._varying and self._is_linear(node):
-            for read in node.all_input_nodes:
-                yield from self._ends_of(read)
-        else:
-            yield node
+    def _ends_of(self, outputs: Sequence[fx.Node]) -> list[fx.Node]:
+        """Where the sums are taken, going up past what is linear; and the fixed values on the way."""
+        ends: dict[fx.Node, None] = {}
+        waiting, seen = [*outputs], set()
+        while waiting:
+            node = waiting.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if node in self._varying and self._is_linear(node):
+                waiting.extend(node.all_input_nodes)
+            else:
+                ends[node] = None
+        return [*ends]
 
     def _is_linear(self, node: fx.Node) -> bool:
         """Whether the sum of what the node gives is what it gives for the sum of what it reads."""
@@ -98,9 +106,9 @@ class Totals:
         return [read in self._varying for read in node.all_input_nodes]
 
     def _read_for(self, end: fx.Node) -> list[fx.Node]:
-        """What must be known of a chunk to add it to the total."""
-        has_sum_of_its_own = end.target in _PRODUCTS or end.target == aten.embedding_dense_backward.default
-        return end.all_input_nodes if has_sum_of_its_own and all(self._tall(end)) else [end]
+        """What must be known of a chunk to add it to the total: the end, or what its sum is made of."""
+        is_product_over_time = all(self._tall(end)) and (end.target in _PRODUCTS or _adds_rows(end))
+        return end.all_input_nodes if is_product_over_time else [end]
 
     def _grown(self, end: fx.Node, values: Values) -> Tensor:
         """The total of what a varying node gives, with these steps."""
@@ -109,9 +117,9 @@ class Totals:
         total: Tensor | None = self._totals.get(end)
         if end in values:
             more = values[end].sum(0)
-        elif end.target == aten.embedding_dense_backward.default:
+        elif _adds_rows(end):
             rows, ids = values[args[0]], values[args[1]]
-            more = aten.embedding_dense_backward(rows.flatten(0, 1), ids.flatten(), *args[2:])
+            more = aten.embedding_dense_backward(rows.flatten(0, -2), ids.flatten(), *args[2:])
         else:
             left, right = values[args[0]], values[args[1]]
             if left.ndim == 3:  # (T, M, B) and (T, B, N)
@@ -120,8 +128,17 @@ class Totals:
             more = folded @ right.permute(1, 0, 2, 3).flatten(1, 2)
         return more if total is None else total.add_(more)
 
-    def _total_of(self, node: fx.Node) -> Any:
-        if node in self._totals:
-            return self._totals[node]
-        args, kwargs = fx.map_arg((node.args, node.kwargs), self._total_of)
-        return node.target(*args, **kwargs)  # type: ignore[operator]  # a function
+    def _total_of(self, node: fx.Node, known: Values) -> Any:
+        """What the node gives for the totals of what it reads; it becomes known."""
+        if node not in known:
+            args, kwargs = fx.map_arg((node.args, node.kwargs), lambda read: self._total_of(read, known))
+            known[node] = node.target(*args, **kwargs)  # type: ignore[operator]  # a function
+        return known[node]
+
+
+def _adds_rows(node: fx.Node) -> bool:
+    """Whether the node adds up rows by their ids, so that those of several steps are added up alike.
+
+    They are not where each is divided by how often its id is there.
+    """
+    return node.target == aten.embedding_dense_backward.default and not node.args[4]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError
+from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, did_you_mean
 from seqkit.plugin import PathFrom
 from seqkit.recipe.tables import COMPONENTS, TABLES
 from seqkit.registry import Registry
@@ -63,12 +63,16 @@ class Draft:
         table, _, path = name.strip().partition(".")
         if not path or removes == bool(equals):
             tables = [known for known, config in TABLES.items() if name.strip() in config.model_fields]
-            meant = " or ".join(f"{known}.{text.removeprefix('~')}" for known in tables)
+            meant = " or ".join(f"{'~' * removes}{known}.{text.removeprefix('~')}" for known in tables)
             hint = f". Did you mean {meant}?" if tables else ""
             hint = f". Data is given with --data {text}." if Path(text).is_file() else hint
             self.faults.append(f"{text!r}: an override is table.key=value or ~table.key{hint}")
             return
         keys = path.split(".")
+        if table not in self.tables and removes:
+            hint = did_you_mean(table, self.tables)
+            self.faults.append(f"{text!r}: there is no table [{table}]{'.' if hint else ''}{hint}")
+            return
         if table not in self.tables:
             self.places[table, ""] = Place(f"override {text!r}", Path.cwd())
         values = self.tables.setdefault(table, {})

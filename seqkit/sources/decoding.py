@@ -77,18 +77,14 @@ class TextDecoder:
         before = error.object[: error.start].decode(self._encoding, "ignore")
         line = self._line + before.count("\n")
         found = error.object[error.start : max(error.end, error.start + 1)].hex(" ")
-        replacing = 'on_error = "replace" reads each invalid sequence as U+FFFD and counts them.'
-        if error.reason in ("unexpected end of data", "truncated data"):
-            remedy = "It ends within a character, as if it had been cut short. "
-            remedy += f"If that is all there is, {replacing}"
-        else:
-            is_utf_16 = error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and offset == 0
-            encoding = "utf-16" if is_utf_16 else "latin-1"
-            remedy = (
-                f'If it is in another encoding, say so in [source] (encoding = "{encoding}", or '
-                f"source.encoding=...); {replacing} Or convert it: iconv -f {encoding} -t utf-8."
-            )
+        is_utf_16 = error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and offset == 0
+        other = "utf-16" if is_utf_16 else "latin-1"
+        is_cut = error.reason in ("unexpected end of data", "truncated data", "incomplete multibyte sequence")
+        cut = "It ends within a character: it may have been cut short.\n  " if is_cut else ""
         return SourceError(
             f"{self._name} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
-            f"line {line} ({error.reason}).\n  {remedy}"
+            f"line {line} ({error.reason}).\n"
+            f'  {cut}If it is in another encoding, say so in [source] (encoding = "{other}", or '
+            'source.encoding=...); on_error = "replace" reads each invalid sequence as U+FFFD and counts '
+            f"them. Or convert it: iconv -f {other} -t utf-8."
         )

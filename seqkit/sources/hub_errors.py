@@ -211,15 +211,20 @@ def _first_line(error: BaseException) -> str:
 
 
 class _ToOurLog(logging.Handler):
-    """Passes warnings on, each once: the Hub is asked six times before it counts as unreachable."""
+    """Passes on each warning once: the Hub is asked six times before it counts as unreachable.
+
+    An error of `datasets` is raised as well, and told there; one of `huggingface_hub` may be all there is.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = f"{record.name.partition('.')[0]}: {record.getMessage()}"
-        if record.levelno == logging.WARNING and message not in self._told:  # an error is raised as well
+        library = record.name.partition(".")[0]
+        message = f"{library}: {record.getMessage()}"
+        is_told_elsewhere = library == "datasets" and record.levelno > logging.WARNING
+        if record.levelno >= logging.WARNING and not is_told_elsewhere and message not in self._told:
             self._told.add(message)
             logger.warning("%s", message)
 

@@ -74,4 +74,4 @@ class Budget:
 def limit_name(limit: float, unit: str) -> str:
     """`"2,000 steps"`, `"0.5 epochs"`, `"1 minute"`."""
     number = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
-    return f"{number} {unit.removesuffix('s') if limit == 1 else unit}"
+    return f"{number} {unit.removesuffix('s') if number == '1' else unit}"

@@ -103,6 +103,9 @@ def test_a_tall_product(rows: int, m: int, n: int, bodies: list[Body]) -> None:
     for other in (right, right.repeat(1, 2)[:, n:], right.t().contiguous().t()):
         product = bodies[-1].tall_product(left, other)
         torch.testing.assert_close(product, left.t() @ right, rtol=1e-5, atol=1e-4)
+        for total in (product, product.clone(memory_format=torch.contiguous_format)):
+            twice = bodies[-1].tall_product(left, other, total)
+            torch.testing.assert_close(twice, 2 * left.t() @ right, rtol=1e-5, atol=2e-4)
     torch.testing.assert_close(
         bodies[-1].tall_product(left.double(), right.double()), left.t().double() @ right.double()
     )

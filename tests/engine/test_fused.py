@@ -173,6 +173,23 @@ def test_memory_is_free_as_soon_as_the_outputs_are_gone(monkeypatch: pytest.Monk
             gc.enable()
 
 
+def test_weights_of_one_gradient_get_it_in_memory_of_their_own() -> None:
+    class Twins(RNN):
+        def __init__(self) -> None:
+            super().__init__(2, 4)
+            self.u, self.w = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(4, 4))
+
+        def step(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+            hidden = torch.tanh(self.i2h(x) + torch.sin(hidden) @ self.u + torch.sin(hidden) @ self.w)
+            return hidden, hidden
+
+    cell = Twins().double()
+    outputs, _ = unroll(cell, numbers(), engine="fused")
+    u, w = torch.autograd.grad(outputs.sum(), [cell.u, cell.w])
+    assert torch.equal(u, w)
+    assert u.untyped_storage().data_ptr() != w.untyped_storage().data_ptr()
+
+
 def test_a_graph_can_be_walked_twice(cell: Annealed) -> None:
     outputs, _ = unroll(cell, numbers(), engine="fused")
     first = torch.autograd.grad(outputs.sum(), [*cell.parameters()], retain_graph=True)

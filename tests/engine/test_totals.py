@@ -1,6 +1,7 @@
 """Sums over the steps, chunk after chunk: held against a loop over single steps."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,7 +29,8 @@ def rows_added_up(rows: Tensor, other: Tensor, fixed: Tensor, ids: Tensor) -> li
 
 
 def rows_of_ids(rows: Tensor, other: Tensor, fixed: Tensor, ids: Tensor) -> list[Tensor]:
-    return [torch.ops.aten.embedding_dense_backward(rows, ids, 5, -1, False)]
+    of_ids = partial(torch.ops.aten.embedding_dense_backward, rows, ids, 3)
+    return [of_ids(-1, False), of_ids(1, False), of_ids(-1, True)]
 
 
 def pairs(rows: Tensor, other: Tensor, fixed: Tensor, ids: Tensor) -> list[Tensor]:
@@ -39,7 +41,7 @@ def pairs(rows: Tensor, other: Tensor, fixed: Tensor, ids: Tensor) -> list[Tenso
 def test_totals(function: Callable[..., list[Tensor]]) -> None:
     torch.manual_seed(0)
     rows, other = torch.randn(2, TIME, BATCH, 4, dtype=torch.float64)
-    fixed, ids = torch.randn(4, 4, dtype=torch.float64), torch.randint(5, (TIME, BATCH))
+    fixed, ids = torch.randn(4, 4, dtype=torch.float64), torch.randint(3, (TIME, BATCH))
     expected: list[Any] = [0] * len(function(rows[0], other[0], fixed, ids[0]))
     for t in range(TIME):
         found = function(rows[t], other[t], fixed, ids[t])
@@ -53,6 +55,19 @@ def test_totals(function: Callable[..., list[Tensor]]) -> None:
     for result, total in zip(results, expected, strict=True):
         torch.testing.assert_close(result, total)
     assert len({result.untyped_storage().data_ptr() for result in results}) == len(results)
+
+
+def test_shared_operations_are_gone_through_once() -> None:
+    def doubled(rows: Tensor, fixed: Tensor) -> list[Tensor]:
+        total = rows.t() @ rows
+        for _ in range(60):
+            total = total @ fixed + -total
+        return [total]
+
+    rows, fixed = torch.randn(TIME, BATCH, 4, dtype=torch.float64), torch.eye(4, dtype=torch.float64) * 2
+    totals = Totals(make_fx(doubled)(rows[0], fixed), [True, False], [0], tall_product)
+    totals.add([rows, fixed])
+    torch.testing.assert_close(totals.results(), [rows.flatten(0, 1).t() @ rows.flatten(0, 1)])
 
 
 def test_what_is_not_summed_is_given_for_every_step() -> None:

@@ -184,6 +184,8 @@ class TestOverrides:
         assert fault.endswith("Did you mean train.batch_size=3?")
         (fault,) = faults(Recipe.load(write(SMALL)).override(["seed=3"]))
         assert fault.endswith("Did you mean data.seed=3 or train.seed=3 or sample.seed=3?")
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["~minutes"]))
+        assert fault.endswith("Did you mean ~train.minutes?")
 
     def test_one_string_is_one_override_and_a_dict_is_none(self) -> None:
         assert Recipe.load(write(SMALL)).override("train.steps=9").resolve().train.steps == 9
@@ -214,6 +216,9 @@ class TestFaults:
     def test_an_unknown_table_of_an_override_is_not_the_files(self) -> None:
         assert faults(Recipe.load(write(SMALL)).override(["trian.steps=3"])) == [
             "[trian]: unknown table (override 'trian.steps=3'). Did you mean 'train'?"
+        ]
+        assert faults(Recipe.load(write(SMALL)).override(["~trian.steps"])) == [
+            "'~trian.steps': there is no table [trian]. Did you mean 'train'?"
         ]
 
     def test_the_title_names_the_file(self) -> None:

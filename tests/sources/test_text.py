@@ -117,8 +117,7 @@ class TestInvalidBytes:
     def test_a_cut_off_character_at_the_end(self) -> None:
         with pytest.raises(SourceError, match="byte 0xd0 at byte offset 2, line 1") as caught:
             read(TextFiles(write("a.txt", b"ab\xd0")))
-        assert "It ends within a character, as if it had been cut short." in str(caught.value)
-        assert "latin-1" not in str(caught.value)
+        assert "It ends within a character: it may have been cut short." in str(caught.value)
 
     def test_utf_16_is_recognised(self) -> None:
         with pytest.raises(SourceError, match='encoding = "utf-16"'):
