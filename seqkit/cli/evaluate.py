@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from seqkit.cli.output import json_option, only_warnings, plugin_option, print_json, print_values
 
 if TYPE_CHECKING:
     from seqkit.run import SeriesRun
 
-SPLIT = "test"
-
 
 @click.command("evaluate")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
-@click.option("--split", help=f"Of the source that the recipe names.  [default: {SPLIT}]")
+@click.option("--split", default="test", show_default=True, help="Of the source that the recipe names.")
 @click.option(
     "--leaks", is_flag=True, help="Series: replace what comes later; does anything before it change?"
 )
@@ -28,7 +27,7 @@ SPLIT = "test"
 def command(
     directory: str,
     file: str | None,
-    split: str | None,
+    split: str,
     leaks: bool,
     control: bool,
     plugins: tuple[str, ...],
@@ -42,9 +41,10 @@ def command(
     from seqkit.run import TextRun
     from seqkit.seeds import load_seeds
 
+    names_split = click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT
     if leaks and control:
         raise click.UsageError("--leaks and --control are two things: one at a time.")
-    if (leaks or control) and (file is not None or split is not None):
+    if (leaks or control) and (file is not None or names_split):
         raise click.UsageError(
             "--leaks and --control are about the run's own data; leave FILE and --split out."
         )
@@ -53,9 +53,9 @@ def command(
     if isinstance(runs[0], TextRun) and not (leaks or control):
         if len(runs) > 1:
             raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")
-        if file is not None and split is not None:
+        if file is not None and names_split:
             raise click.UsageError("a FILE is read whole; leave --split out.")
-        metrics = runs[0].evaluate(SPLIT if split is None else split, data=file)
+        metrics = runs[0].evaluate(split, data=file)
         if as_json:
             print_json(metrics)
         else:
@@ -69,7 +69,7 @@ def command(
     elif control:
         _run_control(series[0], directory, plugins, as_json)
     else:
-        _report(series, SPLIT if split is None else split, file, as_json)
+        _report(series, split, file, as_json)
 
 
 def _report(runs: Sequence[SeriesRun], split: str, file: str | None, as_json: bool) -> None:

@@ -69,11 +69,11 @@ class Draft:
             self.faults.append(f"{text!r}: an override is table.key=value or ~table.key{hint}")
             return
         keys = path.split(".")
-        if table not in self.tables and removes:
-            hint = did_you_mean(table, self.tables)
-            self.faults.append(f"{text!r}: there is no table [{table}]{'.' if hint else ''}{hint}")
-            return
         if table not in self.tables:
+            if removes:
+                hint = did_you_mean(table, self.tables)
+                self.faults.append(f"{text!r}: there is no table [{table}]{'.' if hint else ''}{hint}")
+                return
             self.places[table, ""] = Place(f"override {text!r}", Path.cwd())
         values = self.tables.setdefault(table, {})
         if not isinstance(values, dict):
