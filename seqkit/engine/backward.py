@@ -31,7 +31,7 @@ def run_backward(
 ) -> tuple[list[Tensor | None], list[Tensor], list[Tensor]]:
     """Run the loop backwards: gradients of inputs and constants, of the first state, of the initial one."""
     loop = core.backward
-    fixed = dict(zip(loop.fixed, (each.contiguous() for each in loop.constants.run(*constants)), strict=True))
+    fixed = dict(zip(loop.fixed, loop.constants.run(*constants), strict=True))
     body = core.backward_body.bind([fixed[node] for node in loop.fixed])
     d_inputs = nodes_of(loop.d_inputs)
     totals = _totals(core, fixed)

@@ -51,6 +51,15 @@ class Draft:
         """The destinations of a node's value."""
         return [destination for written, destination in self.writes if written is node]
 
+    def fixed(self, constants: Sequence[Tensor]) -> list[Tensor]:
+        """The constants, copied where they lie otherwise than a step reads them."""
+        ends = {*(node for node, _ in self.writes), *self.results}
+        placeholders = self.graph.find_nodes(op="placeholder")
+        return [
+            _laid_out(each[None], value_of(node).stride())[0] if node.users or node in ends else each
+            for each, node in zip(constants, placeholders, strict=False)
+        ]
+
     def columns(self, reads: Sequence[Tensor], written: Sequence[Tensor]) -> list[Tensor]:
         """The memory of all steps, in the order in which a step takes its rows."""
         cut = []
@@ -123,7 +132,7 @@ class PythonBody(Body):
     def step(self, constants: Sequence[Tensor]) -> Step:
         """The function with its constants in place."""
         packed = [pack(rows, constants[index]) for index, rows in self.draft.packed]
-        return partial(self.function, *constants, *packed)
+        return partial(self.function, *self.draft.fixed(constants), *packed)
 
 
 def whole_of(memory: Tensor, *parts: Tensor) -> Tensor:
@@ -138,13 +147,17 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
         stage: its first inputs are the constants, its first outputs the results; other outputs are written.
         constants: how many inputs are the same at every step.
         results: how many outputs are given back.
-        packing: whether matrices are packed for oneDNN where it is faster.
+        packing: whether matrices are packed for oneDNN where it is faster. The others are then one block
+            each, for a product with a transposed one takes a third longer; else they are read as they lie.
     """
     source = stage.run.graph
     inputs = source.find_nodes(op="placeholder")
     outputs = returned(source)
     graph = fx.Graph()
     copies = {node: _placeholder(graph, node.name, node) for node in inputs[:constants]}
+    for node in inputs[:constants]:
+        if not packing and value_of(node).ndim == 2 and value_of(node).t().is_contiguous():
+            copies[node].meta["val"] = value_of(node)
     products = _products_to_pack(source, inputs[:constants]) if packing else {}
     packed = list(dict.fromkeys((inputs.index(matrix), rows) for matrix, rows in products.values()))
     packs = {(inputs[index], rows): graph.placeholder(f"packed_{index}") for index, rows in packed}

@@ -135,7 +135,7 @@ class NativeBody(Body):
 
     def bind(self, constants: Sequence[Tensor]) -> Loop:
         """See `Body`."""
-        fixed = [each.contiguous() for each in constants]
+        fixed = self._draft.fixed(constants)
         own = [torch.empty(size, dtype=torch.uint8) for size in self._sizes]
         before, after = [each.data_ptr() for each in fixed], [each.data_ptr() for each in own]
         count = len(before) + self._rows + len(after)

@@ -117,7 +117,7 @@ void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64
 template <typename T>
 void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_stride, T* out, int64_t out_stride,
               int64_t k, int64_t m, int64_t n) {
-  constexpr int64_t most_deep = 384;
+  constexpr int64_t most_deep = 128;  // a panel, and what is read beside it, stay in the nearest cache
   const int64_t blocks = (m + most_rows - 1) / most_rows, tiles = panels<T>(n) * blocks;
 #pragma omp parallel
   {

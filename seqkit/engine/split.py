@@ -32,7 +32,6 @@ from seqkit.engine.graphs import (
     frontier,
     insert,
     is_pointwise,
-    is_view,
     returned,
     value_of,
 )
@@ -79,7 +78,6 @@ def split_step(step: StepGraph, *, ids: bool, table: fx.Node | None = None) -> S
         x = _gather_from(graph, step.x, table, constant)
     elif ids:
         x = _gather_rows(graph, step.x, constant)
-    _own_memory(graph, *_kinds(graph, x, step.state))
     constant, waits = _kinds(graph, x, step.state)
     output, *new_state = returned(graph)
 
@@ -205,22 +203,3 @@ def _row_wise(rows: fx.Node, constant: Collection[fx.Node]) -> fx.Node | None:
         first = [result.args[1] for result in user.users] == [0]
         return user if first and len(normalized) == 1 else None
     return user if is_pointwise(user) and value_of(user).shape == value_of(rows).shape else None
-
-
-def _own_memory(graph: fx.Graph, constant: set[fx.Node], waits: set[fx.Node]) -> None:
-    """A constant that the loop reads through a view, as a transposed matrix, gets memory of its own.
-
-    It is copied once an unroll and read at every step; a product with it is faster by a third and more.
-    """
-    for node in list(graph.nodes):
-        readers = [user for user in node.users if user in waits]
-        if node in constant and is_view(node) and readers and not _is_contiguous(node):
-            with graph.inserting_after(node):
-                copy = insert(graph, aten.clone.default, node, memory_format=torch.contiguous_format)
-            for reader in readers:
-                reader.replace_input_with(node, copy)
-
-
-def _is_contiguous(node: fx.Node) -> bool:
-    value = node.meta["val"]
-    return not isinstance(value, torch.Tensor) or value.is_contiguous()
