@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
 from seqkit.engine.contract import check_cell, step_errors
-from seqkit.engine.loop import embedded, one_hot, one_hot_rows, unroll_loop
+from seqkit.engine.loop import embedded, one_hot, one_hot_rows, reset_rows, unroll_loop
 from seqkit.errors import CompilerError, ContractError, SplitError, UnknownNameError
 
 __all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "unroll", "unroll_named"]
@@ -168,7 +168,9 @@ def _run(
     engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
 ) -> tuple[Tensor, State, str]:
     """Unroll, and say which engine did it."""
-    if reset is not None and not reset.any():
+    if reset is not None and not reset[:, 1:].any():  # no row starts anew on the way
+        if reset.any():
+            state = reset_rows(reset[:, 0], cell.initial_state(len(x)), state)
         reset = None
     if engine == "scan":
         if x.ndim == 2:
@@ -211,7 +213,9 @@ def _run_checkpointed(
 ) -> tuple[Tensor, State, str]:
     """Unroll so many steps at a time; the backward pass runs each piece again, from the state before it."""
     # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
-    _run(engine, cell, x[:, :1], state, None if reset is None else reset[:, :1], table)
+    _run(engine, cell, x[:, :1], state, None, table)
+    if reset is not None and reset[:, 1:].any():
+        _run(engine, cell, x[:, :2], state, torch.ones_like(reset[:, :2]), table)
     pieces = []
     name = engine
     for start in range(0, x.shape[1], every):

@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import torch
 from torch import Tensor
 
 from seqkit.engine.graphs import value_of
-from seqkit.engine.loop import like_rows
-from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of, spans
+from seqkit.engine.loops import Arrays, BackwardLoop, nodes_of
 from seqkit.engine.totals import Totals
 
 if TYPE_CHECKING:
@@ -27,9 +25,8 @@ def run_backward(
     constants: Sequence[Tensor],
     arrays: Arrays,
     carry: Sequence[Tensor],
-    reset: Tensor | None,
-) -> tuple[list[Tensor | None], list[Tensor], list[Tensor]]:
-    """Run the loop backwards: gradients of inputs and constants, of the first state, of the initial one."""
+) -> tuple[list[Tensor | None], list[Tensor]]:
+    """Run the loop backwards: gradients of inputs and constants, and of the first state."""
     loop = core.backward
     fixed = dict(zip(loop.fixed, loop.constants.run(*constants), strict=True))
     body = core.backward_body.bind([fixed[node] for node in loop.fixed])
@@ -39,7 +36,6 @@ def run_backward(
     steps = _chunk(time, loop, whole)
     kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
     states = [core.memory(steps + 1, node) for node in loop.d_new_state]  # row t: before the chunk's step t
-    d_initial = [torch.zeros_like(each) for each in carry] if reset is not None else []
     for stop in range(time, 0, -steps):
         start = max(0, stop - steps)
         length = stop - start
@@ -52,12 +48,7 @@ def run_backward(
             [*(memory[1 : length + 1] for memory in states), *(chunk[node] for node in loop.columns)],
             [*(memory[:length] for memory in states), *(chunk[node] for node in loop.kept)],
         )
-        if reset is None:
-            run(range(length - 1, -1, -1))
-        else:
-            for span in reversed(spans(reset[start:stop])):
-                run(span[::-1])
-                _cut_rows([memory[span.start] for memory in states], reset[start + span.start], d_initial)
+        run(range(length - 1, -1, -1))
         carry = [memory[0] for memory in states]
         found = totals.add([fixed[node] if node in fixed else chunk[node] for node in loop.finish.inputs])
         for node, gradient in zip(d_inputs, found, strict=True):
@@ -70,7 +61,6 @@ def run_backward(
             *(None if node is None else next(sums) for node in loop.d_constants),
         ],
         [each.clone() for each in carry],
-        d_initial,
     )
 
 
@@ -80,14 +70,6 @@ def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
     bytes_a_step = sum(value.numel() * value.element_size() for value in values)
     chunks = max(1, math.ceil(time * bytes_a_step / CHUNK_BYTES))
     return math.ceil(time / chunks)
-
-
-def _cut_rows(gradients: Sequence[Tensor], reset: Tensor, d_initial: list[Tensor]) -> None:
-    """Keep the gradients of rows that started anew from the step before: they go to the initial state."""
-    for gradient, total in zip(gradients, d_initial, strict=True):
-        back = like_rows(reset, gradient)
-        total += torch.where(back, gradient, 0)
-        gradient.masked_fill_(back, 0)
 
 
 def _totals(core: Core, fixed: Arrays) -> Totals:

@@ -18,11 +18,10 @@ import torch
 from torch import Tensor, fx
 
 from seqkit.engine.backward import run_backward
-from seqkit.engine.body import Body, Run
+from seqkit.engine.body import Body
 from seqkit.engine.derivative import differentiate
 from seqkit.engine.graphs import value_of
-from seqkit.engine.loop import reset_leaf
-from seqkit.engine.loops import Arrays, BackwardLoop, ForwardLoop, spans
+from seqkit.engine.loops import Arrays, BackwardLoop, ForwardLoop
 from seqkit.engine.lowering import Lower
 from seqkit.engine.memory import Pool
 from seqkit.errors import ContractError
@@ -90,8 +89,6 @@ def run_core(
     inputs: Sequence[Tensor],
     constants: Sequence[Tensor],
     state: Sequence[Tensor],
-    reset: Tensor | None,
-    initial: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The emitted values of all steps, and the final state.
 
@@ -101,16 +98,12 @@ def run_core(
         inputs: each `(time, batch, ...)`.
         constants: the same at every step.
         state: leaves of the state before the first step.
-        reset: `(time, batch)` bool; where true, the row's state is `initial` before that step.
-        initial: leaves of the state that a reset returns to; used where there is a reset.
     """
-    tensors = [*inputs, *constants, *state, *(initial if reset is not None else ())]
+    tensors = [*inputs, *constants, *state]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        flat = _Unroll.apply(core, time, reset, *tensors)  # type: ignore[no-untyped-call]
+        flat = _Unroll.apply(core, time, *tensors)  # type: ignore[no-untyped-call]
         return list(flat[: len(core.plain.emitted)]), list(flat[len(core.plain.emitted) :])
-    arrays, final = _forward(
-        core, core.plain, core.plain_body, time, inputs, constants, state, reset, initial
-    )
+    arrays, final = _forward(core, core.plain, core.plain_body, time, inputs, constants, state)
     return [arrays[node] for node in core.plain.emitted], final
 
 
@@ -118,17 +111,14 @@ class _Unroll(torch.autograd.Function):
     """The recurrence, with a derivative that is a loop of its own."""
 
     @staticmethod
-    def forward(ctx: Any, core: Core, time: int, reset: Tensor | None, *tensors: Tensor) -> Any:
+    def forward(ctx: Any, core: Core, time: int, *tensors: Tensor) -> Any:
         loop = core.recording
         i, c = len(loop.inputs), len(loop.inputs) + len(loop.constants)
-        s = c + len(loop.state)
-        constants, initial = tensors[i:c], tensors[s:]
-        arrays, final = _forward(
-            core, loop, core.recording_body, time, tensors[:i], constants, tensors[c:s], reset, initial
-        )
+        constants = tensors[i:c]
+        arrays, final = _forward(core, loop, core.recording_body, time, tensors[:i], constants, tensors[c:])
         emitted = [arrays[node] for node in loop.emitted]
         ctx.save_for_backward(*constants, *(arrays[node] for node in core.backward.saved))
-        ctx.core, ctx.time, ctx.reset, ctx.has_initial = core, time, reset, bool(initial)
+        ctx.core, ctx.time = core, time
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*(each for each in [*emitted, *final] if not each.is_floating_point()))
         return (*emitted, *final)
@@ -156,9 +146,8 @@ class _Unroll(torch.autograd.Function):
             for node, each in zip(loop.d_new_state, arriving, strict=True)
         ]
         with torch.autocast(value_of(state[0]).device.type, enabled=False):
-            d_given, d_state, d_initial = run_backward(core, time, constants, arrays, carry, ctx.reset)
-        d_starts = [*_spread(d_state, floats), *(_spread(d_initial, floats) if ctx.has_initial else ())]
-        return (None, None, None, *d_given, *d_starts)
+            d_given, d_state = run_backward(core, time, constants, arrays, carry)
+        return (None, None, *d_given, *_spread(d_state, floats))
 
 
 def _forward(
@@ -169,18 +158,15 @@ def _forward(
     inputs: Sequence[Tensor],
     constants: Sequence[Tensor],
     state: Sequence[Tensor],
-    reset: Tensor | None,
-    initial: Sequence[Tensor],
 ) -> tuple[Arrays, list[Tensor]]:
     """Run the loop: the arrays of all steps, and the final state."""
     core.begin()
     states = [core.memory(time + 1, node) for node in loop.state]  # row t is the state before step t
     for memory, start in zip(states, state, strict=True):
         memory[0].copy_(start)
-    before = states if reset is None else [core.memory(time, node) for node in loop.state]
     # A new state may be an old one or an input: those have their own memory, so they come last.
     arrays: Arrays = dict(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
-    arrays.update(zip(loop.state, (memory[:time] for memory in before), strict=True))
+    arrays.update(zip(loop.state, (memory[:time] for memory in states), strict=True))
     arrays.update(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))
     for nodes in loop.blocks:
         block = core.memory(time, nodes[0], len(nodes))
@@ -188,41 +174,9 @@ def _forward(
 
     reads = [arrays[node] for node in loop.inputs]
     written = [*(memory[1:] for memory in states), *(arrays[node] for node in loop.kept)]
-    bound = body.bind(constants)
-    run = bound([*reads, *(memory[:time] for memory in states)], written)
-    if reset is None:
-        run(range(time))
-    else:
-        _run_spans(run, bound([*reads, *before], written), states, before, reset, initial)
+    run = body.bind(constants)([*reads, *(memory[:time] for memory in states)], written)
+    run(range(time))
     return arrays, [memory[time].clone() for memory in states]
-
-
-def _run_spans(
-    run: Run,
-    run_anew: Run,
-    states: Sequence[Tensor],
-    before: Sequence[Tensor],
-    reset: Tensor,
-    initial: Sequence[Tensor],
-) -> None:
-    """Run all steps where rows start anew at some.
-
-    Args:
-        run: reads the state from `states`, where the step before has written it.
-        run_anew: reads it from `before`.
-        states: row t is the state that step t - 1 has left; an output may be the same memory.
-        before: what is to hold the state that step t has read.
-        reset, initial: see `run_core`.
-    """
-    for span in spans(reset):
-        first, rest = span[:1], span[1:]
-        for memory, target, start in zip(states, before, initial, strict=True):
-            target[span.start].copy_(reset_leaf(reset[span.start], start, memory[span.start]))
-        run_anew(first)
-        if rest:
-            run(rest)
-            for memory, target in zip(states, before, strict=True):
-                target[rest.start : rest.stop].copy_(memory[rest.start : rest.stop])
 
 
 def _zeros(time: int, node: fx.Node) -> Tensor:

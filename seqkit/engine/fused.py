@@ -22,6 +22,7 @@ from seqkit.engine.graphs import Stage, value_of
 from seqkit.engine.loop import unroll_loop
 from seqkit.engine.lowering import Lower, lower
 from seqkit.engine.memory import Pool
+from seqkit.engine.resets import resettable
 from seqkit.engine.split import split_step
 from seqkit.engine.trace import StepGraph, trace_step
 from seqkit.engine.weights import Weights, weights_of
@@ -96,14 +97,15 @@ class FusedEngine:
     def _plan(self, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Plan:
         """The plan for such a call; made, and held against the loop, when it is first needed."""
         plans = self._plans.setdefault(cell, {})
-        key = _key(cell, weights, x, state)
+        key = _key(cell, weights, x, state, reset)
         if key not in plans:
             gradients = torch.is_grad_enabled()
             try:
                 with torch.inference_mode(False), torch.set_grad_enabled(gradients):
                     step = _traced(cell, weights, x, state)
                     table = step.weights[-1] if TABLE in weights else None
-                    plan = Plan(step, self._lower, self._pool, ids=x.ndim == 2, table=table)
+                    resets = reset is not None
+                    plan = Plan(step, self._lower, self._pool, ids=x.ndim == 2, table=table, resets=resets)
                 if plan.settled:
                     _check(plan, cell, weights, x, state, reset)
                 plans[key] = plan
@@ -128,10 +130,18 @@ class Plan:
         lower: how the bodies of the loops are made.
         pool: where their memory comes from.
         ids, table: see `split_step`.
+        resets: whether rows start anew at some steps.
     """
 
     def __init__(
-        self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool, table: fx.Node | None = None
+        self,
+        step: StepGraph,
+        lower: Lower,
+        pool: Pool,
+        *,
+        ids: bool,
+        table: fx.Node | None = None,
+        resets: bool = False,
     ) -> None:
         self.settled = all(
             value_of(before).shape == value_of(after).shape
@@ -140,6 +150,7 @@ class Plan:
         )
         """Whether the state after a step is as the one before it; only then there is a split."""
         self._split = split_step(step, ids=ids, table=table) if self.settled else None
+        self._resets = resets
         self._lower, self._pool = lower, pool
         self._core: Core | None = None
         self._step: PythonBody | None = None
@@ -162,15 +173,11 @@ class Plan:
             steps.update(zip(split.before.outputs, (value for value, _ in before), strict=True))
             inputs = [steps[node] for node in split.core.inputs]
             constants = [known[node] for node in split.core.constants]
-            emitted, final = run_core(
-                self._core_for(inputs, constants),
-                time,
-                inputs,
-                constants,
-                leaves,
-                None if reset is None else reset.transpose(0, 1),
-                initial,
-            )
+            if reset is not None:
+                inputs += [reset.t().reshape(time, len(x), *[1] * (leaf.ndim - 1)) for leaf in leaves]
+                # A reset does not change the dtype of a state, which under autocast may be another one.
+                constants += [each.to(leaf.dtype) for each, leaf in zip(initial, leaves, strict=True)]
+            emitted, final = run_core(self._core_for(inputs, constants), time, inputs, constants, leaves)
             steps.update(zip(split.core.emitted, emitted, strict=True))
             output, varying = _run_batched(split.after, known, steps)[0]
         if not varying:
@@ -200,7 +207,8 @@ class Plan:
         if self._core is None:
             assert self._split is not None
             wanted = [tensor.requires_grad for tensor in [*inputs, *constants]]
-            self._core = Core(self._split.core, wanted, self._lower, self._pool)
+            loop = resettable(self._split.core) if self._resets else self._split.core
+            self._core = Core(loop, wanted, self._lower, self._pool)
         return self._core
 
 
@@ -234,7 +242,7 @@ def _check(plan: Plan, cell: Cell, weights: Weights, x: Tensor, state: State, re
         raise SplitError(f"the step of {type(cell).__name__} cannot be split: {difference}.")
 
 
-def _key(cell: Cell, weights: Weights, x: Tensor, state: State) -> Hashable:
+def _key(cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Hashable:
     """All that a step may depend on besides the numbers in its tensors."""
     device = x.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
@@ -243,7 +251,7 @@ def _key(cell: Cell, weights: Weights, x: Tensor, state: State) -> Hashable:
         tuple((leaf.shape, leaf.dtype) for leaf in pytree.tree_leaves(state)),
         tuple((name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in weights.items()),
         (torch.is_grad_enabled(), autocast, torch.get_default_dtype()),
-        attributes_of(cell),
+        (reset is not None, attributes_of(cell)),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -57,15 +55,9 @@ def one_hot_rows(cell: Cell, ids: Tensor) -> Tensor:
 def reset_rows(rows: Tensor, initial: State, state: State) -> State:
     """The state with the chosen rows, `(batch,)` bool, back at the initial state."""
 
-    return map_state(partial(reset_leaf, rows), initial, state)
+    def reset(start: Tensor, value: Tensor) -> Tensor:
+        chosen = rows.view(-1, *[1] * (value.ndim - 1))
+        # Under autocast a state may have another dtype than the initial one; a reset does not change it.
+        return torch.where(chosen, start.to(value.dtype), value)
 
-
-def reset_leaf(rows: Tensor, start: Tensor, value: Tensor) -> Tensor:
-    """The same for one tensor of a state."""
-    # Under autocast a state may have another dtype than the initial one; a reset does not change it.
-    return torch.where(like_rows(rows, value), start.to(value.dtype), value)
-
-
-def like_rows(rows: Tensor, other: Tensor) -> Tensor:
-    """`(batch,)` with as many axes as the other tensor."""
-    return rows.view(-1, *[1] * (other.ndim - 1))
+    return map_state(reset, initial, state)

@@ -107,9 +107,3 @@ def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
 def nodes_of(maybe: Sequence[fx.Node | None]) -> list[fx.Node]:
     """Those that are there."""
     return [node for node in maybe if node is not None]
-
-
-def spans(reset: Tensor) -> list[range]:
-    """The steps `(time, batch)`, cut before each at which a row starts anew: within a span none does."""
-    starts = [step for step, anew in enumerate(reset.any(1).tolist()) if anew or step == 0]
-    return [range(start, stop) for start, stop in zip(starts, [*starts[1:], len(reset)], strict=True)]
