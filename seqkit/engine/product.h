@@ -12,6 +12,7 @@
 
 #include <ATen/cpu/vec/vec.h>
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <omp.h>
 #include <vector>
@@ -82,27 +83,40 @@ void tile_of(int64_t wanted, const T* left, int64_t left_stride, const T* panel,
   else if constexpr (rows > 1) tile_of<kind, T, rows - 1>(wanted, left, left_stride, panel, k, out, out_stride, n);
 }
 
+// How many panels of a thread's share have been taken, by itself or by others; in a cache line of its own.
+struct alignas(64) Share { std::atomic<int64_t> taken{0}; };
+
 // out (m, n) = left (m, k) @ right (k, n); numbers of a row lie side by side.
 //
 // Threads share the rows while there are eight for each, then the columns: what lies between two products goes over
-// rows as well, and finds what its own core has written.
+// rows as well, and finds what its own core has written. Who is done helps the others: on a shared machine one core
+// may be half as fast as another, for a while.
 template <typename T>
 void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64_t out_stride, int64_t m, int64_t k,
               int64_t n) {
+  static thread_local std::vector<Share> kept(omp_get_max_threads());
+  if (int64_t(kept.size()) < omp_get_max_threads()) kept = std::vector<Share>(omp_get_max_threads());
+  Share* const shares = kept.data();
+  for (Share& share : kept) share.taken.store(0, std::memory_order_relaxed);
 #pragma omp parallel if (m * k * n > 32768)
   {
     const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     int64_t by_rows = threads;
     while (by_rows > 1 && (m < 8 * by_rows || threads % by_rows != 0)) by_rows--;
-    const int64_t by_cols = threads / by_rows, place = thread % by_rows, col_place = thread / by_rows;
-    const int64_t top = m * place / by_rows, height = m * (place + 1) / by_rows - top;
-    const int64_t blocks = (height + most_rows - 1) / most_rows, count = panels<T>(n);
-    for (int64_t panel = count * col_place / by_cols; panel < count * (col_place + 1) / by_cols; panel++)
-      for (int64_t block = 0; block < blocks; block++) {
-        const int64_t row = height * block / blocks, rows = height * (block + 1) / blocks - row, col = panel * cols<T>;
-        tile_of<plain, T>(rows, left + (top + row) * left_stride, left_stride, packed + col * k, k,
-                          out + (top + row) * out_stride + col, out_stride, n - col);
-      }
+    const int64_t by_cols = threads / by_rows, count = panels<T>(n);
+    const int64_t helped = m * k * n > (1 << 21) ? threads : 1;  // what is left of a small product is not worth a look
+    for (int64_t i = 0; i < helped; i++) {
+      const int64_t owner = (thread + i) % threads, place = owner % by_rows, col_place = owner / by_rows;
+      const int64_t top = m * place / by_rows, height = m * (place + 1) / by_rows - top;
+      const int64_t blocks = (height + most_rows - 1) / most_rows;
+      const int64_t start = count * col_place / by_cols, stop = count * (col_place + 1) / by_cols;
+      for (int64_t panel; (panel = start + shares[owner].taken++) < stop;)
+        for (int64_t block = 0; block < blocks; block++) {
+          const int64_t row = height * block / blocks, rows = height * (block + 1) / blocks - row, col = panel * cols<T>;
+          tile_of<plain, T>(rows, left + (top + row) * left_stride, left_stride, packed + col * k, k,
+                            out + (top + row) * out_stride + col, out_stride, n - col);
+        }
+    }
   }
 }
 
@@ -117,33 +131,32 @@ void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64
 template <typename T>
 void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_stride, T* out, int64_t out_stride,
               int64_t k, int64_t m, int64_t n) {
-  constexpr int64_t most_deep = 128;  // a panel, and what is read beside it, stay in the nearest cache
-  const int64_t blocks = (m + most_rows - 1) / most_rows, tiles = panels<T>(n) * blocks;
+  constexpr int64_t most_deep = 256;
+  const int64_t blocks = (m + most_rows - 1) / most_rows;
+  static thread_local std::vector<T> kept;  // new memory costs as much as packing
+  kept.resize(std::max<size_t>(kept.size(), most_deep * blocks * most_rows));
+  T* const packed_left = kept.data();
 #pragma omp parallel
-  {
-    const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    const int64_t start = tiles * thread / threads, stop = tiles * (thread + 1) / threads;
-    static thread_local std::vector<T> packed_left, packed_right;  // kept: new memory costs as much as packing
-    packed_left.resize(std::max<size_t>(packed_left.size(), most_deep * blocks * most_rows));
-    packed_right.resize(most_deep * cols<T>);
-    for (int64_t first = 0; first < k && start < stop; first += most_deep) {
-      const int64_t deep = std::min(most_deep, k - first);
-      for (int64_t block = 0; block < blocks; block++) {
-        const int64_t row = m * block / blocks, rows = m * (block + 1) / blocks - row;
-        T* to = packed_left.data() + block * most_deep * most_rows;
-        for (int64_t i = 0; i < deep; i++, to += most_rows) {
-          const T* from = left + (first + i) * left_stride + row;
-          if (rows == most_rows) std::copy_n(from, most_rows, to);  // a length that the compiler knows
-          else std::copy_n(from, rows, to);
-        }
+  for (int64_t first = 0; first < k; first += most_deep) {
+    const int64_t deep = std::min(most_deep, k - first);
+#pragma omp for
+    for (int64_t block = 0; block < blocks; block++) {
+      const int64_t row = m * block / blocks, rows = m * (block + 1) / blocks - row;
+      T* to = packed_left + block * most_deep * most_rows;
+      for (int64_t i = 0; i < deep; i++, to += most_rows) {
+        const T* from = left + (first + i) * left_stride + row;
+        if (rows == most_rows) std::copy_n(from, most_rows, to);  // a length that the compiler knows
+        else std::copy_n(from, rows, to);
       }
-      for (int64_t index = start; index < stop; index++) {
-        const int64_t col = index / blocks * cols<T>, block = index % blocks, row = m * block / blocks;
-        if (index == start || block == 0)
-          pack(right + first * right_stride + col, right_stride, 1, deep, std::min<int64_t>(n - col, cols<T>),
-               packed_right.data());
-        tile_of<tall, T>(m * (block + 1) / blocks - row, packed_left.data() + block * most_deep * most_rows, most_rows,
-                         packed_right.data(), deep, out + row * out_stride + col, out_stride, cols<T>);
+    }
+#pragma omp for schedule(dynamic)
+    for (int64_t col = 0; col < n; col += cols<T>) {
+      T packed_right[most_deep * cols<T>];
+      pack(right + first * right_stride + col, right_stride, 1, deep, std::min<int64_t>(n - col, cols<T>), packed_right);
+      for (int64_t block = 0; block < blocks; block++) {
+        const int64_t row = m * block / blocks;
+        tile_of<tall, T>(m * (block + 1) / blocks - row, packed_left + block * most_deep * most_rows, most_rows,
+                         packed_right, deep, out + row * out_stride + col, out_stride, cols<T>);
       }
     }
   }
