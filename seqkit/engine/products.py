@@ -18,6 +18,9 @@ from torch.autograd.function import once_differentiable
 MIN_MULTIPLICATIONS: Final = 1_500_000
 """Below it, at about 32 x 128 x 384, the longer call costs more than it saves."""
 
+_ROWS_AT_A_TIME: Final = 1024
+"""Of a tall product: oneDNN copies both factors."""
+
 
 def is_worth_packing(rows: int, matrix: Tensor) -> bool:
     """Whether products of `(rows, K)` tensors and this `(K, N)` matrix should be computed by oneDNN."""
@@ -55,8 +58,11 @@ def tall_product(left: Tensor, right: Tensor, total: Tensor | None = None) -> Te
     """
     if not _is_faster_by_onednn(left, right):
         return left.t() @ right if total is None else total.addmm_(left.t(), right)
-    product = packed_product(left.t(), right.t())
-    return product if total is None else total.add_(product)
+    for rows, others in zip(left.split(_ROWS_AT_A_TIME), right.split(_ROWS_AT_A_TIME), strict=True):
+        product = packed_product(rows.t(), others.t())
+        total = product if total is None else total.add_(product)
+    assert total is not None  # there are rows
+    return total
 
 
 def product(left: Tensor, matrix: Tensor) -> Tensor:
