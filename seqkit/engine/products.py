@@ -58,7 +58,8 @@ def tall_product(left: Tensor, right: Tensor, total: Tensor | None = None) -> Te
     """
     if not _is_faster_by_onednn(left, right):
         return left.t() @ right if total is None else total.addmm_(left.t(), right)
-    for rows, others in zip(left.split(_ROWS_AT_A_TIME), right.split(_ROWS_AT_A_TIME), strict=True):
+    parts = zip(torch.split(left, _ROWS_AT_A_TIME), torch.split(right, _ROWS_AT_A_TIME), strict=True)
+    for rows, others in parts:
         product = packed_product(rows.t(), others.t())
         total = product if total is None else total.add_(product)
     assert total is not None  # there are rows
