@@ -168,16 +168,16 @@ def _run(
     engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
 ) -> tuple[Tensor, State, str]:
     """Unroll, and say which engine did it."""
-    if reset is not None and not reset[:, 1:].any():  # no row starts anew on the way
-        if reset.any():
-            state = reset_rows(reset[:, 0], cell.initial_state(len(x)), state)
-        reset = None
-    if engine == "scan":
-        if x.ndim == 2:
-            x = one_hot_rows(cell, x) if table is None else embedded(x, table)
-        outputs, state = cell.scan(x, state, reset)  # type: ignore[operator]
-        return outputs, state, "scan"
     with step_errors(cell):
+        if reset is not None and not reset[:, 1:].any():  # no row starts anew on the way
+            if reset.any():
+                state = reset_rows(reset[:, 0], cell.initial_state(len(x)), state)
+            reset = None
+        if engine == "scan":
+            if x.ndim == 2:
+                x = one_hot_rows(cell, x) if table is None else embedded(x, table)
+            outputs, state = cell.scan(x, state, reset)  # type: ignore[operator]
+            return outputs, state, "scan"
         if engine != "auto":
             return *_run_named(engine, cell, x, state, reset, table), engine
         try:
@@ -212,14 +212,14 @@ def _run_checkpointed(
     every: int,
 ) -> tuple[Tensor, State, str]:
     """Unroll so many steps at a time; the backward pass runs each piece again, from the state before it."""
+    cuts = [slice(start, start + every) for start in range(0, x.shape[1], every)]
     # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
-    _run(engine, cell, x[:, :1], state, None, table)
-    if reset is not None and reset[:, 1:].any():
-        _run(engine, cell, x[:, :2], state, torch.ones_like(reset[:, :2]), table)
+    for resets in {reset is not None and bool(reset[:, steps][:, 1:].any()) for steps in cuts}:
+        anew = torch.ones(x[:, :2].shape[:2], dtype=torch.bool, device=x.device) if resets else None
+        _run(engine, cell, x[:, :2], state, anew, table)
     pieces = []
     name = engine
-    for start in range(0, x.shape[1], every):
-        steps = slice(start, start + every)
+    for steps in cuts:
         piece, state, name = checkpoint(
             _run,
             engine,

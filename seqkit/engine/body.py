@@ -80,7 +80,7 @@ class Draft:
 def _laid_out(column: Tensor, strides: tuple[int, ...]) -> Tensor:
     """The column, copied where its rows do not lie as those that the body was made for.
 
-    They do, unless someone has put a copy in the place of what autograd saved.
+    Those of a loop do, unless someone has put a copy in the place of what autograd saved.
     """
     shape, lie = column.shape[1:], column.stride()[1:]
     if lie == strides or all(a == b for n, a, b in zip(shape, lie, strides, strict=True) if n > 1):
@@ -148,7 +148,7 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
         constants: how many inputs are the same at every step.
         results: how many outputs are given back.
         packing: whether matrices are packed for oneDNN where it is faster. The others are then one block
-            each, for a product with a transposed one takes a third longer; else they are read as they lie.
+            each, for a product with a transposed one takes a third longer; else it is read as it lies.
     """
     source = stage.run.graph
     inputs = source.find_nodes(op="placeholder")
@@ -156,7 +156,7 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
     graph = fx.Graph()
     copies = {node: _placeholder(graph, node.name, node) for node in inputs[:constants]}
     for node in inputs[:constants]:
-        if not packing and value_of(node).ndim == 2 and value_of(node).t().is_contiguous():
+        if not packing and _is_transposed_factor(node):
             copies[node].meta["val"] = value_of(node)
     products = _products_to_pack(source, inputs[:constants]) if packing else {}
     packed = list(dict.fromkeys((inputs.index(matrix), rows) for matrix, rows in products.values()))
@@ -227,6 +227,13 @@ def _products_to_pack(graph: fx.Graph, constants: Sequence[fx.Node]) -> dict[fx.
         if matrix in constants and is_worth_packing(value_of(left).shape[0], value_of(matrix)):
             found[node] = (matrix, value_of(left).shape[0])
     return found
+
+
+def _is_transposed_factor(node: fx.Node) -> bool:
+    """Whether the node is a transposed matrix that only products read, on their right."""
+    value = value_of(node)
+    is_factor = all(user.target == aten.mm.default and user.args[0] is not node for user in node.users)
+    return is_factor and value.ndim == 2 and value.t().is_contiguous()
 
 
 def _is_joined_memory(node: fx.Node, outputs: Sequence[fx.Node]) -> bool:

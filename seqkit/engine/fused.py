@@ -104,8 +104,7 @@ class FusedEngine:
                 with torch.inference_mode(False), torch.set_grad_enabled(gradients):
                     step = _traced(cell, weights, x, state)
                     table = step.weights[-1] if TABLE in weights else None
-                    resets = reset is not None
-                    plan = Plan(step, self._lower, self._pool, ids=x.ndim == 2, table=table, resets=resets)
+                    plan = Plan(step, self._lower, self._pool, ids=x.ndim == 2, table=table)
                 if plan.settled:
                     _check(plan, cell, weights, x, state, reset)
                 plans[key] = plan
@@ -130,18 +129,10 @@ class Plan:
         lower: how the bodies of the loops are made.
         pool: where their memory comes from.
         ids, table: see `split_step`.
-        resets: whether rows start anew at some steps.
     """
 
     def __init__(
-        self,
-        step: StepGraph,
-        lower: Lower,
-        pool: Pool,
-        *,
-        ids: bool,
-        table: fx.Node | None = None,
-        resets: bool = False,
+        self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool, table: fx.Node | None = None
     ) -> None:
         self.settled = all(
             value_of(before).shape == value_of(after).shape
@@ -150,7 +141,6 @@ class Plan:
         )
         """Whether the state after a step is as the one before it; only then there is a split."""
         self._split = split_step(step, ids=ids, table=table) if self.settled else None
-        self._resets = resets
         self._lower, self._pool = lower, pool
         self._core: Core | None = None
         self._step: PythonBody | None = None
@@ -163,7 +153,7 @@ class Plan:
         assert split is not None  # it is settled
         time = x.shape[1]
         leaves, structure = pytree.tree_flatten(state)
-        initial = [] if reset is None else pytree.tree_leaves(cell.initial_state(len(x)))
+        initial = None if reset is None else map_state(_like, state, cell.initial_state(len(x)))
         with torch.autocast(x.device.type, enabled=False):  # the casts are in the graph
             known: dict[fx.Node, Any] = dict(
                 zip(split.constants.outputs, split.constants.run(*weights.values()), strict=True)
@@ -175,9 +165,9 @@ class Plan:
             constants = [known[node] for node in split.core.constants]
             if reset is not None:
                 inputs += [reset.t().reshape(time, len(x), *[1] * (leaf.ndim - 1)) for leaf in leaves]
-                # A reset does not change the dtype of a state, which under autocast may be another one.
-                constants += [each.to(leaf.dtype) for each, leaf in zip(initial, leaves, strict=True)]
-            emitted, final = run_core(self._core_for(inputs, constants), time, inputs, constants, leaves)
+                constants += pytree.tree_leaves(initial)
+            core = self._core_for(inputs, constants, resets=reset is not None)
+            emitted, final = run_core(core, time, inputs, constants, leaves)
             steps.update(zip(split.core.emitted, emitted, strict=True))
             output, varying = _run_batched(split.after, known, steps)[0]
         if not varying:
@@ -202,12 +192,12 @@ class Plan:
 
         return advance
 
-    def _core_for(self, inputs: list[Tensor], constants: list[Tensor]) -> Core:
-        """The loops; which gradients are wanted is the same at every call, for it is in the key."""
+    def _core_for(self, inputs: list[Tensor], constants: list[Tensor], *, resets: bool) -> Core:
+        """The loops; the gradients that are wanted, and whether there are resets, are in the key."""
         if self._core is None:
             assert self._split is not None
             wanted = [tensor.requires_grad for tensor in [*inputs, *constants]]
-            loop = resettable(self._split.core) if self._resets else self._split.core
+            loop = resettable(self._split.core) if resets else self._split.core
             self._core = Core(loop, wanted, self._lower, self._pool)
         return self._core
 
@@ -244,15 +234,21 @@ def _check(plan: Plan, cell: Cell, weights: Weights, x: Tensor, state: State, re
 
 def _key(cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Hashable:
     """All that a step may depend on besides the numbers in its tensors."""
+    leaves, structure = pytree.tree_flatten(state)
     device = x.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
     return (
         (*x.shape[:1], *x.shape[2:], x.dtype, x.device, x.requires_grad),
-        tuple((leaf.shape, leaf.dtype) for leaf in pytree.tree_leaves(state)),
+        (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)),
         tuple((name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in weights.items()),
         (torch.is_grad_enabled(), autocast, torch.get_default_dtype()),
         (reset is not None, attributes_of(cell)),
     )
+
+
+def _like(leaf: Tensor, start: Tensor) -> Tensor:
+    """The initial leaf in the shape of the state's, and in its dtype, which under autocast may be another."""
+    return start.to(leaf.dtype).expand(leaf.shape)
 
 
 def _joined(outputs: list[Tensor]) -> Tensor:

@@ -55,9 +55,9 @@ def one_hot_rows(cell: Cell, ids: Tensor) -> Tensor:
 def reset_rows(rows: Tensor, initial: State, state: State) -> State:
     """The state with the chosen rows, `(batch,)` bool, back at the initial state."""
 
-    def reset(start: Tensor, value: Tensor) -> Tensor:
+    def reset(value: Tensor, start: Tensor) -> Tensor:
         chosen = rows.view(-1, *[1] * (value.ndim - 1))
         # Under autocast a state may have another dtype than the initial one; a reset does not change it.
         return torch.where(chosen, start.to(value.dtype), value)
 
-    return map_state(reset, initial, state)
+    return map_state(reset, state, initial)

@@ -94,23 +94,26 @@ struct alignas(64) Share { std::atomic<int64_t> taken{0}; };
 template <typename T>
 void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64_t out_stride, int64_t m, int64_t k,
               int64_t n) {
-  static thread_local std::vector<Share> kept(omp_get_max_threads());
+  const bool helping = m * k * n > (1 << 21);  // what is left of a smaller product is not worth a look
+  static thread_local std::vector<Share> kept;
   if (int64_t(kept.size()) < omp_get_max_threads()) kept = std::vector<Share>(omp_get_max_threads());
   Share* const shares = kept.data();
-  for (Share& share : kept) share.taken.store(0, std::memory_order_relaxed);
+  if (helping) for (Share& share : kept) share.taken.store(0, std::memory_order_relaxed);
 #pragma omp parallel if (m * k * n > 32768)
   {
     const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     int64_t by_rows = threads;
     while (by_rows > 1 && (m < 8 * by_rows || threads % by_rows != 0)) by_rows--;
     const int64_t by_cols = threads / by_rows, count = panels<T>(n);
-    const int64_t helped = m * k * n > (1 << 21) ? threads : 1;  // what is left of a small product is not worth a look
-    for (int64_t i = 0; i < helped; i++) {
+    for (int64_t i = 0; i < (helping ? threads : 1); i++) {
       const int64_t owner = (thread + i) % threads, place = owner % by_rows, col_place = owner / by_rows;
       const int64_t top = m * place / by_rows, height = m * (place + 1) / by_rows - top;
-      const int64_t blocks = (height + most_rows - 1) / most_rows;
-      const int64_t start = count * col_place / by_cols, stop = count * (col_place + 1) / by_cols;
-      for (int64_t panel; (panel = start + shares[owner].taken++) < stop;)
+      const int64_t blocks = (height + most_rows - 1) / most_rows, stop = count * (col_place + 1) / by_cols;
+      int64_t next = count * col_place / by_cols;
+      const auto take = [&, start = next] {
+        return helping ? start + shares[owner].taken.fetch_add(1, std::memory_order_relaxed) : next++;
+      };
+      for (int64_t panel; (panel = take()) < stop;)
         for (int64_t block = 0; block < blocks; block++) {
           const int64_t row = height * block / blocks, rows = height * (block + 1) / blocks - row, col = panel * cols<T>;
           tile_of<plain, T>(rows, left + (top + row) * left_stride, left_stride, packed + col * k, k,
@@ -133,6 +136,8 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
               int64_t k, int64_t m, int64_t n) {
   constexpr int64_t most_deep = 256;
   const int64_t blocks = (m + most_rows - 1) / most_rows;
+  // Of a panel, where there are few for each thread.
+  const int64_t parts = std::clamp<int64_t>(4 * omp_get_max_threads() / panels<T>(n), 1, blocks);
   static thread_local std::vector<T> kept;  // new memory costs as much as packing
   kept.resize(std::max<size_t>(kept.size(), most_deep * blocks * most_rows));
   T* const packed_left = kept.data();
@@ -150,10 +155,11 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
       }
     }
 #pragma omp for schedule(dynamic)
-    for (int64_t col = 0; col < n; col += cols<T>) {
+    for (int64_t share = 0; share < panels<T>(n) * parts; share++) {
+      const int64_t col = share / parts * cols<T>, part = share % parts;
       T packed_right[most_deep * cols<T>];
       pack(right + first * right_stride + col, right_stride, 1, deep, std::min<int64_t>(n - col, cols<T>), packed_right);
-      for (int64_t block = 0; block < blocks; block++) {
+      for (int64_t block = blocks * part / parts; block < blocks * (part + 1) / parts; block++) {
         const int64_t row = m * block / blocks;
         tile_of<tall, T>(m * (block + 1) / blocks - row, packed_left + block * most_deep * most_rows, most_rows,
                          packed_right, deep, out + row * out_stride + col, out_stride, cols<T>);
