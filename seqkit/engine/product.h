@@ -32,14 +32,17 @@ template <typename T> int64_t panels(int64_t n) { return (n + cols<T> - 1) / col
 
 template <typename T>
 void pack(const T* right, int64_t row_stride, int64_t col_stride, int64_t k, int64_t n, T* packed) {
-  for (int64_t first = 0; first < n; first += cols<T>)
-    for (int64_t i = 0; i < k; i++, packed += cols<T>) {
+#pragma omp parallel for if (n > cols<T>)
+  for (int64_t first = 0; first < n; first += cols<T>) {
+    const int64_t count = std::min<int64_t>(n - first, cols<T>);
+    T* to = packed + first * k;
+    for (int64_t i = 0; i < k; i++, to += cols<T>) {
       const T* from = right + i * row_stride + first * col_stride;
-      const int64_t count = std::min<int64_t>(n - first, cols<T>);
-      if (col_stride == 1 && count == cols<T>) std::copy_n(from, cols<T>, packed);
-      else for (int64_t j = 0; j < count; j++) packed[j] = from[j * col_stride];
-      std::fill(packed + count, packed + cols<T>, T(0));
+      if (col_stride == 1 && count == cols<T>) std::copy_n(from, cols<T>, to);
+      else for (int64_t j = 0; j < count; j++) to[j] = from[j * col_stride];
+      std::fill(to + count, to + cols<T>, T(0));
     }
+  }
 }
 
 // What `multiply` and `add_tall` have of their own: where the left number of row r is at the i-th of k, and the sums.
@@ -164,6 +167,21 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
         tile_of<tall, T>(m * (block + 1) / blocks - row, packed_left + block * most_deep * most_rows, most_rows,
                          packed_right, deep, out + row * out_stride + col, out_stride, cols<T>);
       }
+    }
+  }
+}
+
+// For each i, row ids[i] of out (.., n) += row i of rows: threads share the columns, so no two write to one place.
+template <typename T>
+void add_by_id(const T* rows, int64_t stride, const int64_t* ids, T* out, int64_t count, int64_t n) {
+  const int64_t wide = std::max<int64_t>(64, (n / omp_get_max_threads() + 63) / 64 * 64);
+#pragma omp parallel for
+  for (int64_t col = 0; col < n; col += wide) {
+    const int64_t stop = std::min(n, col + wide);
+    for (int64_t i = 0; i < count; i++) {
+      const T* from = rows + i * stride;
+      T* to = out + ids[i] * n;
+      for (int64_t j = col; j < stop; j++) to[j] += from[j];
     }
   }
 }

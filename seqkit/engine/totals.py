@@ -23,11 +23,14 @@ _LINEAR: Final = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.d
 """Operations of one tensor, besides views, that may be done after the sum over the steps, not before it."""
 
 
-class TallProduct(Protocol):
-    """left.t() @ right for `(R, M)` and `(R, N)`, added to a total that an earlier call gave back."""
+class Sums(Protocol):
+    """Sums over many rows, added to a total that an earlier call gave back: that one is written to."""
 
-    def __call__(self, left: Tensor, right: Tensor, total: Tensor | None) -> Tensor:
-        """The total; the one that was given is written to."""
+    def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None) -> Tensor:
+        """left.t() @ right for `(R, M)` and `(R, N)`."""
+
+    def sums_by_id(self, rows: Tensor, ids: Tensor, count: int, total: Tensor | None) -> Tensor:
+        """For each of so many ids the sum of its rows; `(R, N)` and `(R,)`."""
 
 
 class Totals:
@@ -37,7 +40,7 @@ class Totals:
         stage: the graph.
         per_step: for each of its inputs, whether it holds all steps, the time first.
         summed: the positions of the outputs that are added up.
-        tall_product: see `TallProduct`.
+        sums: see `Sums`.
     """
 
     def __init__(
@@ -45,10 +48,10 @@ class Totals:
         stage: fx.GraphModule,
         per_step: Sequence[bool],
         summed: Collection[int],
-        tall_product: TallProduct,
+        sums: Sums,
     ) -> None:
         outputs = returned(stage.graph)
-        self._stage, self._tall_product = stage, tall_product
+        self._stage, self._sums = stage, sums
         self._varying = varying_nodes(stage.graph, per_step)
         self._summed = [node for index, node in enumerate(outputs) if index in summed]
         self._others = [node for index, node in enumerate(outputs) if index not in summed]
@@ -119,11 +122,11 @@ class Totals:
             more = values[end].sum(0)
         elif _adds_rows(end):
             rows, ids = values[args[0]], values[args[1]]
-            more = aten.embedding_dense_backward(rows.flatten(0, -2), ids.flatten(), *args[2:])
+            return self._sums.sums_by_id(rows.flatten(0, -2), ids.flatten(), args[2], total)
         else:
             left, right = values[args[0]], values[args[1]]
             if left.ndim == 3:  # (T, M, B) and (T, B, N)
-                return self._tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1), total)
+                return self._sums.tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1), total)
             folded = left.permute(1, 2, 0, 3).flatten(2)  # (T, G, M, B) to (G, M, T * B)
             more = folded @ right.permute(1, 0, 2, 3).flatten(1, 2)
         return more if total is None else total.add_(more)
@@ -137,8 +140,11 @@ class Totals:
 
 
 def _adds_rows(node: fx.Node) -> bool:
-    """Whether the node adds up rows by their ids, so that those of several steps are added up alike.
+    """Whether the node adds up all rows by their ids, so that those of several steps are added up alike.
 
     They are not where each is divided by how often its id is there.
     """
-    return node.target == aten.embedding_dense_backward.default and not node.args[4]
+    if node.target != aten.embedding_dense_backward.default:
+        return False
+    leaves_out, divides = node.args[3] != -1, node.args[4]
+    return not leaves_out and not divides
