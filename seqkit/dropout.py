@@ -1,9 +1,10 @@
-"""Dropout, with a quarter of the random numbers."""
+"""Dropout, with a quarter of the random numbers, and faster ones."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +15,8 @@ class Dropout(nn.Dropout):
     """As `torch.nn.Dropout`, with `p` rounded to a multiple of 1/65536 on the CPU.
 
     There, random numbers come from one core, one after the other, and `torch.nn.Dropout` takes one for
-    each element: at 64 x 64 x 256 that is a tenth of a training step. Here each gives four draws of 16 bits.
+    each element: at 64 x 64 x 256 that is a tenth of a training step. Here each gives four draws of 16 bits,
+    and they are NumPy's, from a seed that PyTorch's generator gives: those take half as long.
 
     Example:
         >>> dropped = Dropout(0.25)(torch.ones(1000))
@@ -28,10 +30,10 @@ class Dropout(nn.Dropout):
         is_plain = not self.inplace and not torch.compiler.is_compiling() and type(x) is Tensor
         if not self.training or x.device.type != "cpu" or cut in (0, _LEVELS) or not is_plain:
             return super().forward(x)
-        bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
-        bits.random_(-(1 << 63), None)  # all of them
+        seed = int(torch.empty((), dtype=torch.int64).random_())
+        bits = torch.from_numpy(np.random.SFC64(seed).random_raw((x.numel() + 3) // 4).view(np.int16))
         # Laid out as the input is, so that both are read in order.
         kept = torch.empty_like(x)
-        draws = bits.view(torch.int16).as_strided(x.shape, kept.stride())
+        draws = bits.as_strided(x.shape, kept.stride())
         torch.ge(draws, cut - _LEVELS // 2, out=kept)
         return x * kept.mul_(_LEVELS / (_LEVELS - cut))
