@@ -53,11 +53,9 @@ class Draft:
 
     def fixed(self, constants: Sequence[Tensor]) -> list[Tensor]:
         """The constants, copied where they lie otherwise than a step reads them."""
-        ends = {*(node for node, _ in self.writes), *self.results}
-        placeholders = self.graph.find_nodes(op="placeholder")
         return [
-            _laid_out(each[None], value_of(node).stride())[0] if node.users or node in ends else each
-            for each, node in zip(constants, placeholders, strict=False)
+            each if strides is None else _laid_out(each[None], strides)[0]
+            for each, strides in zip(constants, self._fixed_strides, strict=False)
         ]
 
     def columns(self, reads: Sequence[Tensor], written: Sequence[Tensor]) -> list[Tensor]:
@@ -71,10 +69,21 @@ class Draft:
         return [*laid_out, *cut]
 
     @cached_property
+    def _fixed_strides(self) -> list[tuple[int, ...] | None]:
+        """As `_strides`; None where nobody reads the memory, but its packed form only."""
+        ends = {*(node for node, _ in self.writes), *self.results}
+        pairs = zip(self._placeholders, self._strides, strict=True)
+        return [strides if node.users or node in ends else None for node, strides in pairs]
+
+    @cached_property
     def _strides(self) -> list[tuple[int, ...]]:
-        """Of one step's memory of each placeholder, the packed constants left out."""
-        placeholders = self.graph.find_nodes(op="placeholder")
-        return [tuple(value_of(node).stride()) for node in placeholders if "val" in node.meta]
+        """Of one step's memory of each placeholder."""
+        return [tuple(value_of(node).stride()) for node in self._placeholders]
+
+    @cached_property
+    def _placeholders(self) -> list[fx.Node]:
+        """The packed constants left out, which have a layout of their own."""
+        return [node for node in self.graph.find_nodes(op="placeholder") if "val" in node.meta]
 
 
 def _laid_out(column: Tensor, strides: tuple[int, ...]) -> Tensor:

@@ -86,7 +86,6 @@ class Wavering(Cell):
     """Its initial state is another one at every call, which no engine can know."""
 
     input_size = hidden_size = output_size = 3
-
     count = 0
 
     def initial_state(self, batch_size: int) -> Tensor:
