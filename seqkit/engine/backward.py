@@ -79,5 +79,5 @@ def _totals(core: Core, fixed: Arrays) -> Totals:
         loop.finish.run,
         [node not in fixed for node in loop.finish.inputs],
         range(len(nodes_of(loop.d_inputs)), len(loop.finish.outputs)),
-        core.backward_body,
+        core.backward_body.tall_product,
     )

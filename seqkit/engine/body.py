@@ -115,17 +115,6 @@ class Body(ABC):
         """
         return tall_product(left, right, total)
 
-    def sums_by_id(self, rows: Tensor, ids: Tensor, count: int, total: Tensor | None = None) -> Tensor:
-        """For each id the sum of its rows, the gradient of a table, by the body's fastest way.
-
-        Args:
-            rows, ids: `(R, N)` and `(R,)`.
-            count: how many ids there are.
-            total: what an earlier call has given back; the sums are added to it.
-        """
-        sums: Tensor = aten.embedding_dense_backward(rows, ids, count, -1, False)
-        return sums if total is None else total.add_(sums)
-
 
 @dataclass(frozen=True)
 class PythonBody(Body):

@@ -38,11 +38,6 @@ extern "C" void add_tall(const float* left, int64_t left_stride, const float* ri
   product::add_tall(left, left_stride, right, right_stride, out, out_stride, k, m, n);
 }
 
-extern "C" void add_by_id(const float* rows, int64_t stride, const int64_t* ids, float* out, int64_t count,
-                          int64_t n) {
-  product::add_by_id(rows, stride, ids, out, count, n);
-}
-
 extern "C" void prepare(char* const* p) {
   %(once)s
 }
@@ -137,9 +132,6 @@ class NativeBody(Body):
         places: list[Any] = [c_void_p, c_int64] * 3
         self._add_tall.argtypes = [*places, c_int64, c_int64, c_int64]
         self._add_tall.restype = None
-        self._add_by_id = library.add_by_id
-        self._add_by_id.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_int64]
-        self._add_by_id.restype = None
 
     def bind(self, constants: Sequence[Tensor]) -> Loop:
         """See `Body`."""
@@ -169,18 +161,6 @@ class NativeBody(Body):
             total = left.new_zeros(m, width)[:, :n]
         places = [argument for each in (left, right, total) for argument in (each.data_ptr(), each.stride(0))]
         self._add_tall(*places, k, m, n)
-        return total
-
-    def sums_by_id(self, rows: Tensor, ids: Tensor, count: int, total: Tensor | None = None) -> Tensor:
-        """See `Body`."""
-        n = rows.shape[1]
-        if rows.dtype != torch.float32 or rows.stride(1) != 1 or ids.dtype != torch.int64:
-            return super().sums_by_id(rows, ids, count, total)
-        if total is None:
-            total = rows.new_zeros(count, n)
-        ids = ids.contiguous()
-        places = rows.data_ptr(), rows.stride(0), ids.data_ptr(), total.data_ptr()
-        self._add_by_id(*places, len(ids), n)
         return total
 
     def _go(self, bases: Any, strides: Any, alive: Sequence[Tensor], steps: range) -> None:

@@ -171,19 +171,4 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
   }
 }
 
-// For each i, row ids[i] of out (.., n) += row i of rows: threads share the columns, so no two write to one place.
-template <typename T>
-void add_by_id(const T* rows, int64_t stride, const int64_t* ids, T* out, int64_t count, int64_t n) {
-  const int64_t wide = std::max<int64_t>(64, (n / omp_get_max_threads() + 63) / 64 * 64);
-#pragma omp parallel for
-  for (int64_t col = 0; col < n; col += wide) {
-    const int64_t stop = std::min(n, col + wide);
-    for (int64_t i = 0; i < count; i++) {
-      const T* from = rows + i * stride;
-      T* to = out + ids[i] * n;
-      for (int64_t j = col; j < stop; j++) to[j] += from[j];
-    }
-  }
-}
-
 }  // namespace product

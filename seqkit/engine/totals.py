@@ -10,8 +10,8 @@ product, at rows that ids say the place of, or at whatever else there is: of the
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 
 from torch import Tensor, fx
 
@@ -23,14 +23,8 @@ _LINEAR: Final = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.d
 """Operations of one tensor, besides views, that may be done after the sum over the steps, not before it."""
 
 
-class Sums(Protocol):
-    """Sums over many rows, added to a total that an earlier call gave back: that one is written to."""
-
-    def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None) -> Tensor:
-        """left.t() @ right for `(R, M)` and `(R, N)`."""
-
-    def sums_by_id(self, rows: Tensor, ids: Tensor, count: int, total: Tensor | None) -> Tensor:
-        """For each of so many ids the sum of its rows; `(R, N)` and `(R,)`."""
+TallProduct = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""left.t() @ right for `(R, M)` and `(R, N)`; added to the third, an earlier result, where there is one."""
 
 
 class Totals:
@@ -40,7 +34,7 @@ class Totals:
         stage: the graph.
         per_step: for each of its inputs, whether it holds all steps, the time first.
         summed: the positions of the outputs that are added up.
-        sums: see `Sums`.
+        tall_product: see `TallProduct`.
     """
 
     def __init__(
@@ -48,10 +42,10 @@ class Totals:
         stage: fx.GraphModule,
         per_step: Sequence[bool],
         summed: Collection[int],
-        sums: Sums,
+        tall_product: TallProduct,
     ) -> None:
         outputs = returned(stage.graph)
-        self._stage, self._sums = stage, sums
+        self._stage, self._tall_product = stage, tall_product
         self._varying = varying_nodes(stage.graph, per_step)
         self._summed = [node for index, node in enumerate(outputs) if index in summed]
         self._others = [node for index, node in enumerate(outputs) if index not in summed]
@@ -122,11 +116,12 @@ class Totals:
             more = values[end].sum(0)
         elif _adds_rows(end):
             rows, ids = values[args[0]], values[args[1]]
-            return self._sums.sums_by_id(rows.flatten(0, -2), ids.flatten(), args[2], total)
+            sums = rows.new_zeros(args[2], rows.shape[-1]) if total is None else total
+            return sums.index_add_(0, ids.flatten(), rows.flatten(0, -2).contiguous())  # else it is slow
         else:
             left, right = values[args[0]], values[args[1]]
             if left.ndim == 3:  # (T, M, B) and (T, B, N)
-                return self._sums.tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1), total)
+                return self._tall_product(left.transpose(1, 2).flatten(0, 1), right.flatten(0, 1), total)
             folded = left.permute(1, 2, 0, 3).flatten(2)  # (T, G, M, B) to (G, M, T * B)
             more = folded @ right.permute(1, 0, 2, 3).flatten(1, 2)
         return more if total is None else total.add_(more)

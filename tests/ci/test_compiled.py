@@ -111,17 +111,6 @@ def test_a_tall_product(rows: int, m: int, n: int, bodies: list[Body]) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("n", [1, 256, 700])
-def test_sums_by_id(n: int, dtype: torch.dtype, bodies: list[Body]) -> None:
-    everything(GRU(5, 8), torch.randint(5, (3, 7)), engine="compiled")
-    rows, ids = torch.randn(50, n + 3, dtype=dtype)[:, 2:-1], torch.randint(7, (50, 2))[:, 0]
-    expected = torch.zeros(7, n, dtype=dtype).index_add(0, ids, rows)
-    sums = bodies[-1].sums_by_id(rows, ids, 7)
-    torch.testing.assert_close(sums, expected)
-    torch.testing.assert_close(bodies[-1].sums_by_id(rows, ids, 7, sums), 2 * expected)
-
-
 def test_what_cannot_be_written_down_runs_kernel_after_kernel(bodies: list[Body]) -> None:
     cell, x = GRU(5, 8), torch.randn(3, 7, 5)
     with torch.autocast("cpu", torch.bfloat16):

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from seqkit.engine.body import Draft, PythonBody
+from seqkit.engine.products import tall_product
 from seqkit.engine.totals import Totals
 
 BATCH, TIME = 3, 7
-SUMS = PythonBody(Draft(fx.Graph(), [], [], [], []), lambda: None)
 
 
 def product(rows: Tensor, other: Tensor, fixed: Tensor, ids: Tensor) -> list[Tensor]:
@@ -49,7 +48,7 @@ def test_totals(function: Callable[..., list[Tensor]]) -> None:
         expected = [total + each for total, each in zip(expected, found, strict=True)]
 
     stage = make_fx(function)(rows[0], other[0], fixed, ids[0])
-    totals = Totals(stage, [True, True, False, True], range(len(expected)), SUMS)
+    totals = Totals(stage, [True, True, False, True], range(len(expected)), tall_product)
     for chunk in (slice(0, 3), slice(3, 4), slice(4, TIME)):
         assert totals.add([rows[chunk], other[chunk], fixed, ids[chunk]]) == []
     results = totals.results()
@@ -66,7 +65,7 @@ def test_shared_operations_are_gone_through_once() -> None:
         return [total]
 
     rows, fixed = torch.randn(TIME, BATCH, 4, dtype=torch.float64), torch.eye(4, dtype=torch.float64) * 2
-    totals = Totals(make_fx(doubled)(rows[0], fixed), [True, False], [0], SUMS)
+    totals = Totals(make_fx(doubled)(rows[0], fixed), [True, False], [0], tall_product)
     totals.add([rows, fixed])
     torch.testing.assert_close(totals.results(), [rows.flatten(0, 1).t() @ rows.flatten(0, 1)])
 
@@ -74,7 +73,7 @@ def test_shared_operations_are_gone_through_once() -> None:
 def test_what_is_not_summed_is_given_for_every_step() -> None:
     rows = torch.randn(TIME, BATCH, 4)
     stage = make_fx(lambda rows: [rows * 2, rows.sum(0)])(rows[0])
-    totals = Totals(stage, [True], [1], SUMS)
+    totals = Totals(stage, [True], [1], tall_product)
     (doubled,) = totals.add([rows])
     torch.testing.assert_close(doubled, rows * 2)
     torch.testing.assert_close(totals.results(), [rows.sum((0, 1))])
@@ -83,4 +82,4 @@ def test_what_is_not_summed_is_given_for_every_step() -> None:
 def test_what_no_step_differs_in_is_no_sum() -> None:
     stage = make_fx(lambda fixed: [fixed * 2])(torch.randn(3))
     with pytest.raises(AssertionError, match="no sum over the steps"):
-        Totals(stage, [False], [0], SUMS)
+        Totals(stage, [False], [0], tall_product)
