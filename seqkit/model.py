@@ -35,6 +35,7 @@ class SequenceModel(nn.Module):
             between layers and before the head.
         encoder_dropout: the same after the encoder; by default as `dropout`.
         engine: see `unroll`.
+        checkpoint_every: see `unroll`; for gradients only.
 
     Raises:
         ContractError: two parts do not fit together.
@@ -59,6 +60,7 @@ class SequenceModel(nn.Module):
         dropout: float = 0.0,
         encoder_dropout: float | None = None,
         engine: str = "auto",
+        checkpoint_every: int | None = None,
     ) -> None:
         super().__init__()
         check_cell(cell)
@@ -79,6 +81,7 @@ class SequenceModel(nn.Module):
         self.head = make_head(head, cell.output_size, output_size or 0)
         self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
+        self.checkpoint_every = checkpoint_every
         self.engine_ran: str | None = None
         """The engine that unrolled last in training: what was chosen where `engine` is `"auto"`."""
 
@@ -112,7 +115,13 @@ class SequenceModel(nn.Module):
             after, names = [], set()
             for layer, layer_state in zip(layers, states, strict=True):
                 x, layer_state, name = unroll_named(
-                    layer, x, layer_state, reset=reset, table=table, engine=self.engine
+                    layer,
+                    x,
+                    layer_state,
+                    reset=reset,
+                    table=table,
+                    engine=self.engine,
+                    checkpoint_every=self.checkpoint_every,
                 )
                 table = None
                 names.add(name)

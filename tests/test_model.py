@@ -119,6 +119,18 @@ def test_what_does_not_fit_is_told() -> None:
         SequenceModel(RNN(5, 4), engine="fast")
 
 
+def test_steps_that_are_computed_again_give_the_same_gradients() -> None:
+    model = SequenceModel(Stacked([RNN(7, 4), RNN(4, 4)]), vocab_size=7)
+    ids = torch.randint(7, (2, 6))
+    gradients = []
+    for model.checkpoint_every in (None, 4):
+        model.zero_grad()
+        outputs, _ = model(ids)
+        outputs.square().sum().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
 def test_the_encoder_may_have_a_dropout_of_its_own() -> None:
     def zeros_before_the_cell(**dropout: float) -> int:
         torch.manual_seed(0)

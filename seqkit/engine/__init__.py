@@ -115,10 +115,10 @@ def unroll_named(
     with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
         if state is None:
             state = cell.initial_state(len(x))
-        if checkpoint_every is None:
-            return _run(engine, cell, x, state, reset, table)
-        if checkpoint_every < 1:
+        if checkpoint_every is not None and checkpoint_every < 1:
             raise ContractError(f"checkpoint_every must be 1 or more, got {checkpoint_every}.")
+        if checkpoint_every is None or not torch.is_grad_enabled():  # nothing is kept without gradients
+            return _run(engine, cell, x, state, reset, table)
         return _run_checkpointed(engine, cell, x, state, reset, table, checkpoint_every)
 
 
