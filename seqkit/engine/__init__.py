@@ -30,7 +30,7 @@ Engine = Callable[[Cell, Tensor, State, Tensor | None, Tensor | None], tuple[Ten
 
 @cache
 def _fused() -> FusedEngine:
-    from seqkit.engine.fused import FusedEngine  # tracing takes half a second to import
+    from seqkit.engine.fused import FusedEngine  # PyTorch's tracer takes a second to import
 
     return FusedEngine()
 
