@@ -216,7 +216,8 @@ def _run_checkpointed(
     # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
     for resets in {reset is not None and bool(reset[:, steps][:, 1:].any()) for steps in cuts}:
         anew = torch.ones(x[:, :2].shape[:2], dtype=torch.bool, device=x.device) if resets else None
-        _run(engine, cell, x[:, :2], state, anew, table)
+        with torch.random.fork_rng([x.device] if x.is_cuda else []):  # a step in the loop may draw
+            _run(engine, cell, x[:, :2], state, anew, table)
     pieces = []
     name = engine
     for steps in cuts:
@@ -229,7 +230,6 @@ def _run_checkpointed(
             None if reset is None else reset[:, steps],
             table,
             use_reentrant=False,
-            preserve_rng_state=False,  # no engine draws a random number
         )
         pieces.append(piece.transpose(0, 1))
     return torch.cat(pieces).transpose(0, 1), state, name

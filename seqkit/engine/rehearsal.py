@@ -88,7 +88,9 @@ class _Watch(TorchFunctionMode):
             raise _RefusedError("it switches gradients on or off inside (use .detach())")
         result = function(*args, **(kwargs or {}))
         if any(t._version != v for t, v in zip(self._inputs, self._versions, strict=True)):
-            raise _RefusedError("it writes to its input, its state or a weight in place")
+            raise _RefusedError(
+                "it writes to its input, its state or a weight in place (not `h += x`, but `h = h + x`)"
+            )
         return result
 
 

@@ -168,7 +168,7 @@ class Trainer:
         mean, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
         loss = mean if self.loss_over_time == "mean" else mean * (tokens / len(batch.inputs))
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
+        _differentiate(loss)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
         loss_value, norm_value = mean.item(), norm.item()
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
@@ -217,3 +217,20 @@ def _length(data: Data) -> int | None:
         return len(data)  # type: ignore[arg-type]  # asking is how one finds out
     except TypeError:
         return None
+
+
+def _differentiate(loss: Tensor) -> None:
+    """Add the gradients of the loss to the parameters'.
+
+    Raises:
+        ContractError: what they need was written over.
+    """
+    try:
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        raise ContractError(
+            "what the gradients need was written over in place: a step must not change its input or state.\n"
+            "  Write `h = h + x` in place of `h += x`; `seqkit check` holds a cell against its contract."
+        ) from error

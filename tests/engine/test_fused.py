@@ -248,6 +248,27 @@ def test_checkpoints_change_no_number(engine: str, every: int) -> None:
         require_equal(ours, everything(cell, **given, engine="loop"))
 
 
+class Dropping(Cell):
+    input_size = hidden_size = output_size = 4
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = torch.tanh(x + torch.nn.functional.dropout(state, 0.4))
+        return state, state
+
+
+@pytest.mark.parametrize("engine", ["loop", "auto"])
+def test_checkpoints_draw_the_same_numbers_again(engine: str) -> None:
+    x = torch.randn(3, 9, 4, dtype=torch.float64, requires_grad=True)
+    found = []
+    for every in (None, 2, 4, 100):
+        torch.manual_seed(0)
+        outputs, _ = unroll(Dropping(), x, engine=engine, checkpoint_every=every)
+        (gradient,) = torch.autograd.grad(outputs.square().sum(), x)
+        found.append((outputs, gradient))
+    for each in found[1:]:
+        torch.testing.assert_close(each, found[0])
+
+
 def test_the_outputs_are_a_view_of_time_major_memory(cell: Annealed) -> None:
     for engine in ("loop", *[name for name in ENGINES if name == "fused"]):
         outputs, _ = unroll(cell, numbers(), engine=engine)

@@ -345,3 +345,16 @@ def test_targets_of_another_length_are_told() -> None:
         ContractError, match=r"has \(3, 8\) positions \(batch, time\), but the targets have \(3, 7\)"
     ):
         make_trainer().fit([(ids, ids[:, 1:])], steps=1)
+
+
+class WritesInPlace(RNN):
+    def step(self, x: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output, new = super().step(x, state)
+        return output, state.mul_(0.5).add_(new)
+
+
+def test_what_is_written_over_is_told_with_a_remedy() -> None:
+    model = SequenceModel(WritesInPlace(5, 4), vocab_size=5, engine="loop")
+    batch = Batch(torch.randint(5, (2, 6)), torch.randint(5, (2, 6)))
+    with pytest.raises(ContractError, match="written over in place"):
+        Trainer(model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1)).fit([batch], steps=1)
