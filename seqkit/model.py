@@ -35,7 +35,7 @@ class SequenceModel(nn.Module):
             between layers and before the head.
         encoder_dropout: the same after the encoder; by default as `dropout`.
         engine: see `unroll`.
-        checkpoint_every: see `unroll`; for gradients only.
+        recompute_every: see `unroll`; for gradients only.
 
     Raises:
         ContractError: two parts do not fit together.
@@ -60,7 +60,7 @@ class SequenceModel(nn.Module):
         dropout: float = 0.0,
         encoder_dropout: float | None = None,
         engine: str = "auto",
-        checkpoint_every: int | None = None,
+        recompute_every: int | None = None,
     ) -> None:
         super().__init__()
         check_cell(cell)
@@ -81,7 +81,7 @@ class SequenceModel(nn.Module):
         self.head = make_head(head, cell.output_size, output_size or 0)
         self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
-        self.checkpoint_every = checkpoint_every
+        self.recompute_every = recompute_every
         self.engine_ran: str | None = None
         """The engine that unrolled last in training: what was chosen where `engine` is `"auto"`."""
 
@@ -121,7 +121,7 @@ class SequenceModel(nn.Module):
                     reset=reset,
                     table=table,
                     engine=self.engine,
-                    checkpoint_every=self.checkpoint_every,
+                    recompute_every=self.recompute_every,
                 )
                 table = None
                 names.add(name)

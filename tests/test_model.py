@@ -123,7 +123,7 @@ def test_steps_that_are_computed_again_give_the_same_gradients() -> None:
     model = SequenceModel(Stacked([RNN(7, 4), RNN(4, 4)]), vocab_size=7)
     ids = torch.randint(7, (2, 6))
     gradients = []
-    for model.checkpoint_every in (None, 4):
+    for model.recompute_every in (None, 4):
         model.zero_grad()
         outputs, _ = model(ids)
         outputs.square().sum().backward()

@@ -35,7 +35,7 @@ def measure(
     Args:
         cells: names of `seqkit.bench.steps.CELLS`.
         batch_size, hidden_size: the shape.
-        times: numbers of steps; `checkpointed` is `fused` with `checkpoint_every` at their square root.
+        times: numbers of steps; `checkpointed` is `fused` with `recompute_every` at their square root.
     Returns:
         A row a cell and a time: `megabytes` of each engine.
     Raises:
@@ -58,7 +58,7 @@ def _in_a_process(*arguments: Any) -> float:
 
 
 def _growth(
-    name: str, engine: str, checkpoint_every: int | None, batch_size: int, time: int, hidden_size: int
+    name: str, engine: str, recompute_every: int | None, batch_size: int, time: int, hidden_size: int
 ) -> float:
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -66,9 +66,9 @@ def _growth(
 
     def train(time: int) -> None:
         ids, targets = torch.randint(VOCAB_SIZE, (2, batch_size, time))
-        outputs, _ = unroll(cell, ids, engine=engine, checkpoint_every=checkpoint_every)
+        outputs, _ = unroll(cell, ids, engine=engine, recompute_every=recompute_every)
         logits = head(outputs.transpose(0, 1)).flatten(0, 1)
         F.cross_entropy(logits, targets.t().flatten()).backward()  # type: ignore[no-untyped-call]
 
-    train(4 * (checkpoint_every or 1))
+    train(4 * (recompute_every or 1))
     return peak_growth(lambda: train(time))

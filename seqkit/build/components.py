@@ -86,7 +86,7 @@ def make_model(recipe: ResolvedRecipe, vocab_size: int | None, features: int = 1
         dropout=model.dropout,
         encoder_dropout=model.encoder_dropout,
         engine=model.engine,
-        checkpoint_every=model.checkpoint_every,
+        recompute_every=model.recompute_every,
     )
 
 

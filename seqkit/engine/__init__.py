@@ -60,7 +60,7 @@ def unroll(
     reset: Tensor | None = None,
     table: Tensor | None = None,
     engine: str = "auto",
-    checkpoint_every: int | None = None,
+    recompute_every: int | None = None,
 ) -> tuple[Tensor, State]:
     """Run a cell over whole sequences.
 
@@ -75,7 +75,7 @@ def unroll(
         engine: `"loop"`, the plain Python loop; `"fused"`, the split step; `"compiled"`, the same with
             compiled kernels; or `"auto"`: fused where the step can be split, else the loop. All give
             the same numbers.
-        checkpoint_every: keep only the state at every so many steps, and compute the rest again in the
+        recompute_every: keep only the state at every so many steps, and compute the rest again in the
             backward pass: less memory, more time. About the square root of the time length is best.
     Returns:
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the state
@@ -94,7 +94,7 @@ def unroll(
         (torch.Size([2, 5, 8]), torch.Size([2, 8]))
     """
     outputs, state, _ = unroll_named(
-        cell, x, state, reset=reset, table=table, engine=engine, checkpoint_every=checkpoint_every
+        cell, x, state, reset=reset, table=table, engine=engine, recompute_every=recompute_every
     )
     return outputs, state
 
@@ -107,7 +107,7 @@ def unroll_named(
     reset: Tensor | None = None,
     table: Tensor | None = None,
     engine: str = "auto",
-    checkpoint_every: int | None = None,
+    recompute_every: int | None = None,
 ) -> tuple[Tensor, State, str]:
     """As `unroll`, and the name of the engine that ran."""
     _check(cell, x, reset, table)
@@ -115,11 +115,11 @@ def unroll_named(
     with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
         if state is None:
             state = cell.initial_state(len(x))
-        if checkpoint_every is not None and checkpoint_every < 1:
-            raise ContractError(f"checkpoint_every must be 1 or more, got {checkpoint_every}.")
-        if checkpoint_every is None or not torch.is_grad_enabled():  # nothing is kept without gradients
+        if recompute_every is not None and recompute_every < 1:
+            raise ContractError(f"recompute_every must be 1 or more, got {recompute_every}.")
+        if recompute_every is None or not torch.is_grad_enabled():  # nothing is kept without gradients
             return _run(engine, cell, x, state, reset, table)
-        return _run_checkpointed(engine, cell, x, state, reset, table, checkpoint_every)
+        return _run_recomputing(engine, cell, x, state, reset, table, recompute_every)
 
 
 def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tensor]:
@@ -202,7 +202,7 @@ def _run_named(
         raise SplitError(f"{error}\n  {remedy}") from error
 
 
-def _run_checkpointed(
+def _run_recomputing(
     engine: str,
     cell: Cell,
     x: Tensor,

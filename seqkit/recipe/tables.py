@@ -125,7 +125,7 @@ class ModelConfig(Config):
     encoder_dropout: float | None = Field(default=None, ge=0, lt=1)
     """After the encoder, where it should be another one."""
     engine: Literal["auto", "loop", "fused", "compiled"] = "auto"
-    checkpoint_every: int | None = Field(default=None, ge=1)
+    recompute_every: int | None = Field(default=None, ge=1)
     """Of the time steps of a window only every so many are kept in memory for the gradients, and the rest is
     computed again: less memory, more time. About the square root of `train.seq_len` is best."""
 

@@ -244,7 +244,7 @@ def test_checkpoints_change_no_number(engine: str, every: int) -> None:
     for seed in (0, 1, 2, 7):
         cell = random_cell(seed)
         given = inputs_of(cell, seed, time=9)
-        ours = everything(cell, **given, engine=engine, checkpoint_every=every)
+        ours = everything(cell, **given, engine=engine, recompute_every=every)
         require_equal(ours, everything(cell, **given, engine="loop"))
 
 
@@ -262,7 +262,7 @@ def test_checkpoints_draw_the_same_numbers_again(engine: str) -> None:
     found = []
     for every in (None, 2, 4, 100):
         torch.manual_seed(0)
-        outputs, _ = unroll(Dropping(), x, engine=engine, checkpoint_every=every)
+        outputs, _ = unroll(Dropping(), x, engine=engine, recompute_every=every)
         (gradient,) = torch.autograd.grad(outputs.square().sum(), x)
         found.append((outputs, gradient))
     for each in found[1:]:

@@ -30,10 +30,10 @@ class Swapping(Cell):
         return before * (count[:, None] + 1), (new, hidden, count + 1)
 
 
-@pytest.mark.parametrize("checkpoint_every", [None, 2])
+@pytest.mark.parametrize("recompute_every", [None, 2])
 @pytest.mark.parametrize("steps", [[], [0], [3], [0, 1, 2, 3, 4, 5, 6], [6]])
 @pytest.mark.parametrize("engine", ["fused", "compiled"])
-def test_resets_are_those_of_the_loop(engine: str, steps: list[int], checkpoint_every: int | None) -> None:
+def test_resets_are_those_of_the_loop(engine: str, steps: list[int], recompute_every: int | None) -> None:
     torch.manual_seed(0)
     cell = Swapping(4, 5).double()
     x = torch.randn(3, 7, 4, dtype=torch.float64, requires_grad=True)
@@ -42,7 +42,7 @@ def test_resets_are_those_of_the_loop(engine: str, steps: list[int], checkpoint_
     for step in steps:
         reset[step % 3 :, step] = True
     expected = everything(cell, x, state, reset, engine="loop")
-    ours = everything(cell, x, state, reset, engine=engine, checkpoint_every=checkpoint_every)
+    ours = everything(cell, x, state, reset, engine=engine, recompute_every=recompute_every)
     require_equal(ours, expected)
 
 

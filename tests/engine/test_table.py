@@ -54,7 +54,7 @@ def test_a_frozen_table_half_precision_and_checkpoints(engine: str) -> None:
     cell, table, ids = LSTM(5, 8), torch.randn(7, 5), torch.randint(7, (3, 6))
     expected = everything(cell, ids, table=table, engine="loop")
     require_equal(everything(cell, ids, table=table, engine=engine), expected, 1e-5)
-    checkpointed = everything(cell, ids, table=table, engine=engine, checkpoint_every=2)
+    checkpointed = everything(cell, ids, table=table, engine=engine, recompute_every=2)
     require_equal(checkpointed, expected, 1e-5)
     with torch.autocast("cpu", torch.bfloat16):
         half = [unroll(cell, ids, table=table, engine=each) for each in (engine, "loop")]
