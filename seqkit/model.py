@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from seqkit.cells import Cell, Stacked, State
 from seqkit.dropout import Dropout
@@ -98,6 +97,8 @@ class SequenceModel(nn.Module):
             Outputs `(batch, time, output_size)`, and the state after the last step.
         """
         hidden, state = self.hidden(inputs, state, reset)
+        if any(getattr(module, "inplace", False) for module in self.head.modules()):
+            hidden = hidden.transpose(0, 1).clone().transpose(0, 1)  # an engine may read it again
         # The memory behind (batch, time, ...) is time-major: the head reads it as it lies.
         return self.head(hidden.transpose(0, 1)).transpose(0, 1), state
 
@@ -105,33 +106,32 @@ class SequenceModel(nn.Module):
         self, inputs: Tensor, state: State = None, reset: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """What the head reads, `(batch, time, cell.output_size)`, and the state after the last step."""
-        with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
-            x, table = inputs, self._table()
-            if table is None:
-                x = self.encoder(inputs)
-                x = self.encoder_dropout(x) if x.is_floating_point() else x
-            layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
-            states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
-            after, names = [], set()
-            for layer, layer_state in zip(layers, states, strict=True):
-                x, layer_state, name = unroll_named(
-                    layer,
-                    x,
-                    layer_state,
-                    reset=reset,
-                    table=table,
-                    engine=self.engine,
-                    recompute_every=self.recompute_every,
-                )
-                table = None
-                names.add(name)
-                after.append(layer_state)
-                if layer is not layers[-1]:
-                    x = self.dropout(x)
-            if self.training or self.engine_ran is None:
-                self.engine_ran = "+".join(sorted(names))
-            if not self._head_is_cell:
+        x, table = inputs, self._table()
+        if table is None:
+            x = self.encoder(inputs)
+            x = self.encoder_dropout(x) if x.is_floating_point() else x
+        layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
+        states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
+        after, names = [], set()
+        for index, (layer, layer_state) in enumerate(zip(layers, states, strict=True)):
+            x, layer_state, name = unroll_named(
+                layer,
+                x,
+                layer_state,
+                reset=reset,
+                table=table,
+                engine=self.engine,
+                recompute_every=self.recompute_every,
+            )
+            table = None
+            names.add(name)
+            after.append(layer_state)
+            if index < len(layers) - 1:
                 x = self.dropout(x)
+        if self.training or self.engine_ran is None:
+            self.engine_ran = "+".join(sorted(names))
+        if not self._head_is_cell:
+            x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
 
     def _table(self) -> Tensor | None:
@@ -139,8 +139,11 @@ class SequenceModel(nn.Module):
         encoder, dropout = self.encoder, self.encoder_dropout
         if type(encoder) is not Embedding or (dropout.training and dropout.p > 0):
             return None
-        hooks = encoder._forward_hooks, encoder._forward_pre_hooks, encoder._backward_hooks
-        return None if any(hooks) else encoder.weight
+        options = encoder.max_norm, encoder.scale_grad_by_freq, encoder.sparse
+        hooks = encoder._forward_hooks, encoder._forward_pre_hooks
+        hooks_back = encoder._backward_hooks, encoder._backward_pre_hooks
+        is_plain = encoder.padding_idx is None and not any((*options, *hooks, *hooks_back))
+        return encoder.weight if is_plain else None
 
 
 @contextmanager

@@ -5,27 +5,29 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
+from seqkit.engine.call import Call, call_of
 from seqkit.engine.contract import check_cell, step_errors
-from seqkit.engine.loop import embedded, one_hot, one_hot_rows, reset_rows, unroll_loop
+from seqkit.engine.loop import has_no_numbers, one_hot, own_tree, reset_rows, unroll_loop
 from seqkit.errors import CompilerError, ContractError, SplitError, UnknownNameError
 
 __all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "unroll", "unroll_named"]
 
 if TYPE_CHECKING:
     from seqkit.engine.fused import FusedEngine
+    from seqkit.engine.scanning import ScanEngine
 
 logger = logging.getLogger(__name__)
 
-Engine = Callable[[Cell, Tensor, State, Tensor | None, Tensor | None], tuple[Tensor, State]]
+Engine = Callable[[Call], tuple[Tensor, State]]
 
 
 @cache
@@ -36,7 +38,7 @@ def _fused() -> FusedEngine:
 
 
 @cache
-def _compiled() -> Engine:
+def _compiled() -> FusedEngine:
     from seqkit.engine.compiled import compile_body
     from seqkit.engine.fused import FusedEngine
 
@@ -44,12 +46,20 @@ def _compiled() -> Engine:
     return FusedEngine(compile_body)
 
 
+@cache
+def _scan() -> ScanEngine:
+    from seqkit.engine.scanning import ScanEngine
+
+    return ScanEngine()
+
+
 ENGINES: Final[dict[str, Callable[[], Engine]]] = {
     "loop": lambda: unroll_loop,
     "fused": _fused,
     "compiled": _compiled,
+    "scan": _scan,
 }
-"""Each engine by its name, made when it is first asked for."""
+"""Each engine by its name, made when it is first needed."""
 
 
 def unroll(
@@ -73,9 +83,9 @@ def unroll(
         table: `(ids, input_size)`: the row that each id stands for, in place of a one-hot one. The same as
             an embedding before the cell; what the step computes of a row alone is computed once for each id.
         engine: `"loop"`, the plain Python loop; `"fused"`, the split step; `"compiled"`, the same with
-            compiled kernels; or `"auto"`: fused where the step can be split, else the loop. All give
-            the same numbers.
-        recompute_every: keep only the state at every so many steps, and compute the rest again in the
+            compiled kernels; `"scan"`, the cell's own `scan`; or `"auto"`: fused where the step can be split,
+            else the loop; on a GPU the scan of a cell that has one. All give the same numbers.
+        recompute_every: keep only the state at every N-th step, and compute the rest again in the
             backward pass: less memory, more time. About the square root of the time length is best.
     Returns:
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the state
@@ -83,7 +93,7 @@ def unroll(
     Raises:
         ContractError: `x`, `reset` or `table` has the wrong shape, an id is out of range, or the cell breaks
             its contract.
-        SplitError: the engine was asked for by name and the step cannot be split, or not compiled.
+        SplitError: the engine was named and the step cannot be split, not compiled, or has no scan.
         StepError: the step itself fails; its line is named.
         UnknownNameError: there is no such engine.
 
@@ -96,7 +106,8 @@ def unroll(
     outputs, state, _ = unroll_named(
         cell, x, state, reset=reset, table=table, engine=engine, recompute_every=recompute_every
     )
-    return outputs, state
+    # An engine may read them again for the gradients: what is handed out may be written over.
+    return outputs.transpose(0, 1).clone().transpose(0, 1) if outputs.requires_grad else outputs, state
 
 
 def unroll_named(
@@ -109,17 +120,15 @@ def unroll_named(
     engine: str = "auto",
     recompute_every: int | None = None,
 ) -> tuple[Tensor, State, str]:
-    """As `unroll`, and the name of the engine that ran."""
+    """As `unroll`, and the name of the engine that ran; the outputs must not be written to."""
     _check(cell, x, reset, table)
-    engine = choose_engine(engine, cell, x.device)
-    with parametrize.cached():  # a weight that is a function of parameters is computed once an unroll
-        if state is None:
-            state = cell.initial_state(len(x))
-        if recompute_every is not None and recompute_every < 1:
-            raise ContractError(f"recompute_every must be 1 or more, got {recompute_every}.")
-        if recompute_every is None or not torch.is_grad_enabled():  # nothing is kept without gradients
-            return _run(engine, cell, x, state, reset, table)
-        return _run_recomputing(engine, cell, x, state, reset, table, recompute_every)
+    if recompute_every is not None and recompute_every < 1:
+        raise ContractError(f"recompute_every must be 1 or more, got {recompute_every}.")
+    engine = choose_engine(engine, cell, x)
+    call = call_of(cell, x, state, reset, table)
+    if recompute_every is None or not torch.is_grad_enabled():  # nothing is kept without gradients
+        return _run(engine, call)
+    return _run_recomputing(engine, call, recompute_every)
 
 
 def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tensor]:
@@ -133,105 +142,97 @@ def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tens
         x: an input like those that will come: `(batch, input_size)`, or integer ids `(batch,)`.
         state: the state before the first of them.
     """
+    with torch.no_grad():
+        call = call_of(cell, x[:, None], state)
     try:
-        return _fused().stepper(cell, x, state)
+        return _fused().stepper(call)
     except SplitError as error:
         logger.debug("a step is called as it is: %s", error)
 
     def advance(x: Tensor) -> Tensor:
         nonlocal state
-        output, state = cell.step(x if x.is_floating_point() else one_hot(cell, x), state)
+        output, state = call.acting.step(x if x.is_floating_point() else one_hot(cell, x), own_tree(state))
         return output
 
     return advance
 
 
-def choose_engine(engine: str, cell: Cell | None = None, device: torch.device | None = None) -> str:
-    """The name of the engine that is tried when this one is asked for.
+def choose_engine(engine: str, cell: Cell | None = None, x: Tensor | None = None) -> str:
+    """The name of the engine that is tried where this one is named.
 
     Raises:
         UnknownNameError: there is no such engine.
     """
     if engine == "auto":
-        return "auto" if cell is None or device is None else _automatic(cell, device)
+        return "auto" if cell is None or x is None else _automatic(cell, x)
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ["auto", *ENGINES])
     return engine
 
 
-def _automatic(cell: Cell, device: torch.device) -> str:
-    """What `auto` tries: a function of the cell and the device, never of a clock."""
-    return "scan" if device.type == "cuda" and hasattr(cell, "scan") else "auto"
+def _automatic(cell: Cell, x: Tensor) -> str:
+    """What `auto` tries: a function of the cell and the kind of its input, never of a clock."""
+    if has_no_numbers(x):  # while exporting, or under `vmap`, the steps themselves are what is looked for
+        return "loop"
+    return "scan" if x.device.type == "cuda" and hasattr(cell, "scan") else "auto"
 
 
-def _run(
-    engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
-) -> tuple[Tensor, State, str]:
+def _run(engine: str, call: Call) -> tuple[Tensor, State, str]:
     """Unroll, and say which engine did it."""
-    with step_errors(cell):
-        if reset is not None and not reset[:, 1:].any():  # no row starts anew on the way
-            if reset.any():
-                state = reset_rows(reset[:, 0], cell.initial_state(len(x)), state)
-            reset = None
-        if engine == "scan":
-            if x.ndim == 2:
-                x = one_hot_rows(cell, x) if table is None else embedded(x, table)
-            outputs, state = cell.scan(x, state, reset)  # type: ignore[operator]
-            return outputs, state, "scan"
+    with step_errors(call.cell):
+        call = _without_idle_resets(call)
+        if engine == "loop":
+            return *unroll_loop(call), engine
         if engine != "auto":
-            return *_run_named(engine, cell, x, state, reset, table), engine
+            return *_run_named(engine, call), engine
         try:
-            return *ENGINES["fused"]()(cell, x, state, reset, table), "fused"
+            return *ENGINES["fused"]()(call), "fused"
         except SplitError as error:
-            refusal = str(error)
-        outputs, state = unroll_loop(cell, x, state, reset, table)
-    _log_once(cell, refusal)  # a step that fails in the loop as well has told that already
+            refused = str(error)
+        outputs, state = unroll_loop(call)
+    _log_once(call.cell, refused)  # a step that fails in the loop as well has been reported already
     return outputs, state, "loop"
 
 
-def _run_named(
-    engine: str, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None
-) -> tuple[Tensor, State]:
-    """Unroll by this engine and no other; a refused step is told with the engine that would run it."""
+def _without_idle_resets(call: Call) -> Call:
+    """The call without a mask where rows start again at its first step only, or nowhere."""
+    reset = call.reset
+    if reset is None or has_no_numbers(reset) or reset[:, 1:].any():
+        return call
+    state = reset_rows(reset[:, 0], call.initial_state(), call.state) if reset.any() else call.state
+    return replace(call, state=state, reset=None)
+
+
+def _run_named(engine: str, call: Call) -> tuple[Tensor, State]:
+    """Unroll by this engine and no other; a refusal says which engine would run the step."""
     try:
-        return ENGINES[engine]()(cell, x, state, reset, table)
+        return ENGINES[engine]()(call)
     except CompilerError:
         raise
     except SplitError as error:
-        remedy = "engine='auto' (model.engine=auto) runs such a step in the plain loop."
+        remedy = "engine='auto' (model.engine=auto) runs such a step."
         raise SplitError(f"{error}\n  {remedy}") from error
 
 
-def _run_recomputing(
-    engine: str,
-    cell: Cell,
-    x: Tensor,
-    state: State,
-    reset: Tensor | None,
-    table: Tensor | None,
-    every: int,
-) -> tuple[Tensor, State, str]:
-    """Unroll so many steps at a time; the backward pass runs each piece again, from the state before it."""
+def _run_recomputing(engine: str, call: Call, every: int) -> tuple[Tensor, State, str]:
+    """Unroll N steps at a time; the backward pass runs each piece again, from the state before it."""
+    x, reset, state = call.x, call.reset, call.state
     cuts = [slice(start, start + every) for start in range(0, x.shape[1], every)]
     # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
     for resets in {reset is not None and bool(reset[:, steps][:, 1:].any()) for steps in cuts}:
-        anew = torch.ones(x[:, :2].shape[:2], dtype=torch.bool, device=x.device) if resets else None
+        again = torch.ones(x[:, :2].shape[:2], dtype=torch.bool, device=x.device) if resets else None
         with torch.random.fork_rng([x.device] if x.is_cuda else []):  # a step in the loop may draw
-            _run(engine, cell, x[:, :2], state, anew, table)
+            _run(engine, replace(call, x=x[:, :2], reset=again))
+
+    def piece(x: Tensor, reset: Tensor | None, state: State) -> tuple[Tensor, State, str]:
+        return _run(engine, replace(call, x=x, reset=reset, state=state))
+
     pieces = []
     name = engine
     for steps in cuts:
-        piece, state, name = checkpoint(
-            _run,
-            engine,
-            cell,
-            x[:, steps],
-            state,
-            None if reset is None else reset[:, steps],
-            table,
-            use_reentrant=False,
-        )
-        pieces.append(piece.transpose(0, 1))
+        masks = None if reset is None else reset[:, steps]
+        outputs, state, name = checkpoint(piece, x[:, steps], masks, state, use_reentrant=False)
+        pieces.append(outputs.transpose(0, 1))
     return torch.cat(pieces).transpose(0, 1), state, name
 
 
@@ -260,7 +261,8 @@ def _check(cell: Cell, x: Tensor, reset: Tensor | None, table: Tensor | None) ->
             f"got {tuple(table.shape)} for {x.dtype} {tuple(x.shape)}."
         )
     known = cell.input_size if table is None else len(table)
-    if ids and x.device.type == "cpu" and x.numel() and (x.min() < 0 or x.max() >= known):
+    looked_at = ids and x.device.type == "cpu" and x.numel() and not has_no_numbers(x)
+    if looked_at and (x.min() < 0 or x.max() >= known):
         raise ContractError(f"ids must be from 0 to {known - 1}; got {int(x.min())} to {int(x.max())}.")
     if x.shape[1] == 0:
         raise ContractError("unroll needs at least one time step; got none.")

@@ -1,102 +1,215 @@
-"""A split is held against the loop before it is used: outputs, state and gradients of a few steps."""
+"""A plan is compared with the loop: outputs, state and gradients of a few steps.
+
+It is compared twice before it is used. With the numbers that there are; and with weights, inputs and a state
+that were moved, for a gate that starts at zero lets no gradient through, and hides what is wrong behind it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from seqkit.cells.base import Cell, State, map_state
-from seqkit.engine.loop import embedded, one_hot, unroll_loop
-from seqkit.engine.weights import Weights
+from seqkit.cells.base import State, map_state
+from seqkit.engine.call import Call
+from seqkit.engine.graphs import is_differentiable
+from seqkit.engine.loop import embedded, one_hot, own_tree, unroll_loop
+from seqkit.engine.moving import jittered, moved_calls
+
+if TYPE_CHECKING:
+    from seqkit.engine.plans import Plan
 
 STEPS: Final = 3
 
-_TOLERANCE: Final = {torch.float64: 1e-9, torch.float32: 5e-4, torch.bfloat16: 0.05, torch.float16: 0.02}
+_TOLERANCE: Final = {
+    torch.float64: 1e-9,
+    torch.float32: 5e-4,
+    torch.bfloat16: 0.05,
+    torch.float16: 0.02,
+    torch.complex128: 1e-9,
+    torch.complex64: 5e-4,
+}
+_ROUNDINGS: Final = 20
+"""How much further numbers may differ than the loop's own move where its inputs are moved by one rounding;
+and how much the tolerance grows by that at most."""
 
-Unroll = Callable[[Cell, Tensor, State, Tensor | None], tuple[Tensor, State]]
+Refusal = tuple[str, str]
+"""A reason, and the line of it."""
+Unroll = Callable[[Call], tuple[Tensor, State]]
+Named = dict[str, Tensor]
 
 
-def difference_from_loop(
-    unroll: Unroll,
-    cell: Cell,
-    weights: Weights,
-    x: Tensor,
-    state: State,
-    reset: Tensor | None,
-    table: Tensor | None = None,
-) -> str | None:
-    """What differs from the loop on the first steps of `x`; None where nothing does.
+@dataclass(frozen=True)
+class _Results:
+    """What an unroll gives, by name: values (`output`, `state[i]`) and gradients (of weights, `x`, ...)."""
+
+    values: Named
+    gradients: Named
+
+    @property
+    def is_a_number(self) -> bool:
+        """Whether nothing is NaN."""
+        return not any(bool(each.isnan().any()) for each in [*self.values.values(), *self.gradients.values()])
+
+
+def difference_from_loop(plan: Plan, call: Call) -> Refusal | None:
+    """Why a plan must not be used; None where it gives the loop's numbers.
 
     Gradients are compared where they would be computed, for a loss that weighs every number differently.
-    Where rows start anew, here every other one does, at the second step.
+    Where rows start again, here every other one does, at the second step.
     """
-    x, reset = x[:, :STEPS].detach(), None if reset is None else _every_other_row(reset[:, :STEPS])
-    if not _rows_are_apart(cell, x if table is None else embedded(x, table), state):
-        return "its rows see each other"
-    loop = partial(unroll_loop, table=table)
-    ours, theirs = (_results(engine, cell, weights, x, state, reset) for engine in (unroll, loop))
-    tolerance = _tolerance(x.device, [each for part in theirs for each in part])
-    for what, ours_part, theirs_part in zip(("output", "state", "gradient"), ours, theirs, strict=True):
-        if not _close(ours_part, theirs_part, tolerance):
-            return f"its {what} differs from the loop's"
+    call = first_steps(call)
+    if not _rows_are_apart(call):
+        return "its rows see each other", _where_rows_meet(plan, call)
+    return _compared(plan, call) or compared_moved(plan, call)
+
+
+def first_steps(call: Call) -> Call:
+    """The call on its first few steps, cut from what made its input."""
+    call = replace(call.steps(slice(STEPS)), x=call.x[:, :STEPS].detach())
+    return call if call.reset is None else replace(call, reset=_every_other_row(call.reset))
+
+
+def compared_moved(plan: Plan, call: Call) -> Refusal | None:
+    """As `difference_from_loop`, with everything moved from where it is."""
+    moved = call
+    for moved in moved_calls(call):
+        theirs = _results(unroll_loop, moved)
+        if theirs.is_a_number:  # a weight that was moved may leave the domain of what the step does with it
+            return _compared(plan, moved, theirs)
+    return _compared(plan, moved)
+
+
+def _compared(plan: Plan, call: Call, theirs: _Results | None = None) -> Refusal | None:
+    theirs = _results(unroll_loop, call) if theirs is None else theirs
+    ours = _results(plan.unroll, call)
+    tolerance = _tolerance(call.x.device, [*theirs.values.values(), *theirs.gradients.values()])
+    if not {
+        **_far(ours.values, theirs.values, tolerance),
+        **_far(ours.gradients, theirs.gradients, tolerance),
+    }:
+        return None
+    near = _results(unroll_loop, jittered(call))
+    values = _far(ours.values, theirs.values, tolerance, near.values)
+    gradients = _far(ours.gradients, theirs.gradients, tolerance, near.gradients)
+    for kind, far in (("", values), ("the gradient of ", gradients)):
+        if far:
+            name = max(far, key=far.__getitem__)
+            operation, place = plan.place_of(name)
+            return f"{_named(kind, name)} differs from the loop's{_by(far[name])}{_at(operation)}", place
     return None
 
 
-def _results(
-    unroll: Unroll, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+def _named(kind: str, name: str) -> str:
+    if kind:
+        return f"{kind}{name.replace('::', '.')}"
+    return f"its {name}"
+
+
+def _by(share: float) -> str:
+    return " (it is not a number)" if share == float("inf") else f" by {share:.2g} of its largest number"
+
+
+def _at(operation: str) -> str:
+    return f", at {operation}" if operation else ""
+
+
+def _results(unroll: Unroll, call: Call) -> _Results:
     """Outputs, final state and gradients."""
-    # x is cut from what made it, so that its own graph is left for the real backward pass.
+    # What is differentiated is cut from what made it: its own graph is left for the real backward pass.
+    x, state = call.x, call.state
     differentiable = torch.is_grad_enabled()
     if differentiable and x.is_floating_point():
-        x = x.clone().requires_grad_()
+        x = x.detach().clone().requires_grad_()
     if differentiable:
-        state = map_state(lambda leaf: leaf.detach().clone().requires_grad_(leaf.is_floating_point()), state)
-    outputs, final = unroll(cell, x, state, reset)
-    results = [outputs, *pytree.tree_leaves(final)]
-    gradients: list[Tensor] = []
-    ends = [end for end in results if end.requires_grad]
+        state = map_state(lambda leaf: leaf.detach().clone().requires_grad_(is_differentiable(leaf)), state)
+    outputs, final = unroll(replace(call, x=x, state=state))
+    leaves = {f"state[{index}]": leaf for index, leaf in enumerate(pytree.tree_leaves(final))}
+    values = {"output": outputs, **leaves}
+    ends = [end for end in values.values() if end.requires_grad]
+    gradients: Named = {}
     if ends:
-        starts = [x, *pytree.tree_leaves(state), *weights.values()]
-        wanted = [start for start in starts if start.requires_grad]
+        starts = {**call.weights, "x": x}
+        starts |= {f"state[{index}]": leaf for index, leaf in enumerate(pytree.tree_leaves(state))}
+        starts |= {} if call.table is None else {"the table": call.table}
+        wanted = {name: start for name, start in starts.items() if start.requires_grad}
         found = torch.autograd.grad(
-            ends, wanted, [_weights_like(end) for end in ends], allow_unused=True, materialize_grads=True
+            ends,
+            [*wanted.values()],
+            [_weights_like(end) for end in ends],
+            allow_unused=True,
+            materialize_grads=True,
         )
-        gradients = list(found)
-    return [outputs.detach()], [leaf.detach() for leaf in results[1:]], gradients
+        gradients = dict(zip(wanted, found, strict=True))
+    return _Results({name: value.detach() for name, value in values.items()}, gradients)
 
 
 def _weights_like(end: Tensor) -> Tensor:
     """A gradient for a result that is different at every place, without a random number."""
     places = torch.arange(end.numel(), device=end.device, dtype=torch.float64)
-    return (1 + torch.cos(places)).to(end.dtype).view(end.shape)
+    weights = 1 + torch.cos(places)
+    return (
+        (torch.complex(weights, torch.sin(places)) if end.is_complex() else weights)
+        .to(end.dtype)
+        .view(end.shape)
+    )
 
 
 def _every_other_row(reset: Tensor) -> Tensor:
-    """Resets of rows that start anew on the way, and of others that do not."""
+    """Resets of rows that start again on the way, and of others that do not."""
     chosen = torch.zeros_like(reset)
     chosen[::2, 1:2] = True
     return chosen
 
 
-def _rows_are_apart(cell: Cell, x: Tensor, state: State) -> bool:
+def _one_step(call: Call, rows: slice) -> list[Tensor]:
+    """What some rows of the first step give alone."""
+    x = call.x if call.table is None else embedded(call.x, call.table)
+    first = x[:, 0] if x.ndim == 3 else one_hot(call.acting, x[:, 0])
+    result = call.acting.step(first[rows], map_state(lambda leaf: leaf[rows], call.state))
+    return list(pytree.tree_leaves(result))
+
+
+def _rows_are_apart(call: Call) -> bool:
     """Whether a step gives the first row what it gives it when it is alone."""
-    if len(x) == 1:
+    if call.batch_size == 1:
         return True
-    first = x[:, 0] if x.ndim == 3 else one_hot(cell, x[:, 0])
     with torch.no_grad():
-        together = cell.step(first, state)
-        alone = cell.step(first[:1], map_state(lambda leaf: leaf[:1], state))
-    rows, row = [leaf[:1] for leaf in pytree.tree_leaves(together)], list(pytree.tree_leaves(alone))
-    return _close(rows, row, _tolerance(x.device, row))
+        together, alone = _one_step(call, slice(None)), _one_step(call, slice(1))
+    pairs = {
+        str(index): (rows[:1], row) for index, (rows, row) in enumerate(zip(together, alone, strict=True))
+    }
+    tolerance = _tolerance(call.x.device, alone)
+    ours, theirs = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
+    return not _far(ours, theirs, tolerance)
 
 
-def _tolerance(device: torch.device, results: Sequence[Tensor]) -> float:
+def _where_rows_meet(plan: Plan, call: Call) -> str:
+    """The line of the first operation whose first row sees the others."""
+    others = torch.arange(call.batch_size, device=call.x.device) > 0
+
+    def moved(leaf: Tensor) -> Tensor:
+        rows = others.view(-1, *[1] * (leaf.ndim - 1))
+        return torch.where(rows, leaf.roll(1, 0) if leaf.dtype == torch.int64 else leaf + 1, leaf)
+
+    with torch.no_grad():
+        before = plan.step_values(call)
+        after = plan.step_values(replace(call, x=moved(call.x), state=map_state(moved, own_tree(call.state))))
+    for place, value in before.items():
+        if (
+            value.ndim
+            and len(value) == call.batch_size
+            and _far({"": after[place][:1]}, {"": value[:1]}, 1e-4)
+        ):
+            return place.partition("|")[2]
+    return ""
+
+
+def _tolerance(device: torch.device, results: list[Tensor]) -> float:
     """Under autocast a result is exact to no more digits than what it came through."""
     dtypes = {each.dtype for each in results}
     if torch.is_autocast_enabled(device.type):
@@ -104,21 +217,44 @@ def _tolerance(device: torch.device, results: Sequence[Tensor]) -> float:
     return max(_TOLERANCE.get(dtype, 0.0) for dtype in dtypes)
 
 
-def _close(ours: Sequence[Any], theirs: Sequence[Any], tolerance: float) -> bool:
-    """Whether tensors are equal but for rounding.
+def _far(
+    ours: Named, theirs: Named, tolerance: float, near: Mapping[str, Tensor] | None = None
+) -> dict[str, float]:
+    """Which tensors are not equal but for rounding, and by what share of their largest number.
 
-    What is next to nothing beside the others is mostly rounding, and is compared less closely.
+    What is next to nothing beside the others is mostly rounding, and is compared less closely; so is what
+    moves far where the loop's own inputs are moved by one rounding (`near`).
     """
-    floating = [each for each in theirs if each.is_floating_point() and each.numel()]
-    largest = max((float(each.detach().abs().max()) for each in floating), default=0.0)
-    for one, other in zip(ours, theirs, strict=True):
+    largest = max((_largest(each) for each in theirs.values() if is_differentiable(each)), default=0.0)
+    far = {}
+    for name, theirs_one in theirs.items():
+        one, other = ours[name], theirs_one
         if one.shape != other.shape or one.dtype != other.dtype:
-            return False
-        if not other.is_floating_point():
+            far[name] = 1.0
+        elif not is_differentiable(other):
             if not torch.equal(one, other):
-                return False
-            continue
-        scale = float(other.detach().abs().max()) if other.numel() else 0.0
-        if not torch.allclose(one, other, rtol=0, atol=tolerance * (scale + 1e-2 * largest), equal_nan=True):
-            return False
-    return True
+                far[name] = 1.0
+        else:
+            scale = _largest(other)
+            bound = tolerance * (scale + 1e-2 * largest)
+            if near is not None:
+                bound = min(bound + _ROUNDINGS * _largest(near[name] - other), _ROUNDINGS * bound)
+            share = _share(one, other, bound, scale)
+            if share:
+                far[name] = share
+    return far
+
+
+def _share(one: Tensor, other: Tensor, bound: float, scale: float) -> float:
+    """By what share of its largest number a tensor differs; infinite where it is NaN, 0 where it is near."""
+    if torch.allclose(one, other, rtol=0, atol=bound, equal_nan=True):
+        return 0.0
+    if bool((one.isnan() & ~other.isnan()).any()):
+        return float("inf")
+    return _largest(one - other) / (scale or 1.0) or 1.0
+
+
+def _largest(tensor: Tensor) -> float:
+    """The largest absolute value among its finite numbers."""
+    sizes = tensor.detach().abs()
+    return float(torch.where(sizes.isfinite(), sizes, 0).max()) if sizes.numel() else 0.0

@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, fx
+from torch.utils import _pytree as pytree
 
 from seqkit.engine.body import Body, PythonBody, draft_body
 from seqkit.engine.graphs import Stage
 from seqkit.engine.inductor import compiled_kernel
+from seqkit.engine.lines import line_of
 from seqkit.engine.native import native_body
 from seqkit.engine.recording import UnwritableError
+from seqkit.engine.refusal import RefusedError
 from seqkit.engine.regions import Kernel, RegionCompiler
 from seqkit.errors import CompilerError
 
@@ -28,7 +31,15 @@ def compile_body(stage: Stage, constants: int) -> Body:
 
     Raises:
         CompilerError: there is no C++ compiler.
+        RefusedError: Inductor has no kernels for such numbers.
     """
+    for node in stage.run.graph.nodes:
+        values = [value for value in pytree.tree_leaves(node.meta.get("val")) if isinstance(value, Tensor)]
+        if any(value.is_complex() for value in values):
+            reason = (
+                "it computes with complex numbers, for which there is engine 'fused' and no compiled kernel"
+            )
+            raise RefusedError(reason, line_of(node))
     try:
         return native_body(stage, constants)
     except UnwritableError as reason:

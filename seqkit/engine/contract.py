@@ -1,34 +1,57 @@
-"""What a cell that breaks its contract is told, in place of an error from deep inside."""
+"""Where a cell breaks its contract: a sentence in place of an error from deep inside PyTorch."""
 
 from __future__ import annotations
 
-import linecache
-import os
-import traceback
+import inspect
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State, state_rows
+from seqkit.engine.attributes import require_registered
+from seqkit.engine.lines import step_line
 from seqkit.errors import ContractError, SeqkitError, StepError
+
+_checked: Final[weakref.WeakSet[Cell]] = weakref.WeakSet()
 
 
 def check_cell(cell: object) -> None:
-    """Raise ContractError for what is no cell, or does not say its sizes."""
+    """Raise ContractError for what is not a cell, does not say its sizes, or holds weights unseen."""
     name = type(cell).__name__
     if not isinstance(cell, Cell):
         raise ContractError(
-            f"{name} is no Cell: subclass seqkit.Cell and write step(x, state) -> (output, state)."
+            f"{name} is not a Cell: subclass seqkit.Cell and write step(x, state) -> (output, state)."
         )
     for size in ("input_size", "output_size"):
         if not isinstance(getattr(cell, size, None), int):
             raise ContractError(
                 f"{name} does not say its {size}: set self.{size} in __init__, a whole number."
             )
+    if cell not in _checked:
+        _check_signature(cell)
+        require_registered(cell)
+        _checked.add(cell)
+
+
+def _check_signature(cell: Cell) -> None:
+    """Raise ContractError where `step` does not take an input and one state."""
+    taken = [
+        parameter.name
+        for parameter in inspect.signature(cell.step).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    kinds = [parameter.kind for parameter in inspect.signature(cell.step).parameters.values()]
+    if len(taken) != 2 and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        rest = ", ".join(taken[1:]) or "nothing more"
+        raise ContractError(
+            f"{type(cell).__name__}.step takes ({', '.join(taken)}); a step takes (x, state).\n"
+            f"  Several tensors are one state, a tuple: def step(self, x, state), then {rest} = state."
+        )
 
 
 @contextmanager
@@ -37,6 +60,8 @@ def step_errors(cell: Cell) -> Iterator[None]:
     try:
         yield
     except SeqkitError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever a stranger's step raises
         place = step_line(error)
@@ -48,34 +73,14 @@ def step_errors(cell: Cell) -> Iterator[None]:
         ) from error
 
 
-def step_line(error: Exception, *, deepest: bool = True) -> str:
-    """On a line of its own, the innermost line of a step on the way to an error; empty where there is none.
-
-    Args:
-        error: with its traceback.
-        deepest: only if the engine called nothing of its own below that line.
-    """
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if deepest and frame.filename.startswith(ENGINE):
-            return ""
-        if not is_foreign(frame.filename):
-            line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
-            return f"\n  {Path(frame.filename).name}, line {frame.lineno}: {line}"
-    return ""
-
-
-ENGINE: Final = str(Path(__file__).parent) + os.sep
-TORCH: Final = str(Path(torch.__file__).parent) + os.sep
-
-
-def is_foreign(filename: str) -> bool:
-    """Whether a frame of a traceback belongs to PyTorch or to this engine, not to a step."""
-    return filename.startswith((TORCH, ENGINE, "<"))
-
-
-def checked_step(cell: Cell, batch_size: int, result: Any) -> tuple[Tensor, State]:
+def checked_step(cell: Cell, batch_size: int, result: Any, given: State) -> tuple[Tensor, State]:
     """What a step returned, if it is `(output, state)` with the output `(batch, output_size)`.
 
+    Args:
+        cell: whose step it is.
+        batch_size: rows.
+        result: what it returned.
+        given: the state that it was given: the new one must be the same kind of tree.
     Raises:
         ContractError: it is not.
     """
@@ -97,4 +102,21 @@ def checked_step(cell: Cell, batch_size: int, result: Any) -> tuple[Tensor, Stat
         raise ContractError(
             f"{name} must give a state with {batch_size} rows, the batch first; it gave {what}."
         )
+    if len(pytree.tree_leaves(state)) != len(pytree.tree_leaves(given)):
+        raise ContractError(
+            f"{name} must return (output, state) with a state like the one that it was given, "
+            f"{shape_of_tree(given)}; its state is {shape_of_tree(state)}."
+        )
     return output, state
+
+
+def shape_of_tree(state: State) -> str:
+    """A state as a user would write it: `(tensor, [tensor])`."""
+    return str(
+        pytree.tree_map(lambda leaf: _Word("tensor" if isinstance(leaf, Tensor) else repr(leaf)), state)
+    )
+
+
+class _Word(str):
+    def __repr__(self) -> str:
+        return str(self)

@@ -20,7 +20,8 @@ from torch import Tensor, fx
 from seqkit.engine.backward import run_backward
 from seqkit.engine.body import Body
 from seqkit.engine.derivative import differentiate
-from seqkit.engine.graphs import value_of
+from seqkit.engine.functional import TRACING
+from seqkit.engine.graphs import is_differentiable, value_of
 from seqkit.engine.loops import Arrays, BackwardLoop, ForwardLoop
 from seqkit.engine.lowering import Lower
 from seqkit.engine.memory import Pool
@@ -45,7 +46,8 @@ class Core:
 
     @cached_property
     def _loops(self) -> tuple[ForwardLoop, BackwardLoop]:
-        return differentiate(self.plain, self._wanted)
+        with TRACING:
+            return differentiate(self.plain, self._wanted)
 
     @property
     def recording(self) -> ForwardLoop:
@@ -60,17 +62,20 @@ class Core:
     @cached_property
     def plain_body(self) -> Body:
         """One step forwards."""
-        return self._lower(self.plain.stage, len(self.plain.constants))
+        with TRACING:
+            return self._lower(self.plain.stage, len(self.plain.constants))
 
     @cached_property
     def recording_body(self) -> Body:
         """One step forwards that keeps more."""
-        return self._lower(self.recording.stage, len(self.recording.constants))
+        with TRACING:
+            return self._lower(self.recording.stage, len(self.recording.constants))
 
     @cached_property
     def backward_body(self) -> Body:
         """One step backwards."""
-        return self._lower(self.backward.stage, len(self.backward.fixed))
+        with TRACING:
+            return self._lower(self.backward.stage, len(self.backward.fixed))
 
     def begin(self) -> None:
         """To be called at the start of an unroll."""
@@ -112,7 +117,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, core: Core, time: int, *tensors: Tensor) -> Any:
-        loop = core.recording
+        loop, _ = core.recording, core.backward_body  # made here: backwards may run in another thread
         i, c = len(loop.inputs), len(loop.inputs) + len(loop.constants)
         constants = tensors[i:c]
         arrays, final = _forward(core, loop, core.recording_body, time, tensors[:i], constants, tensors[c:])
@@ -120,7 +125,7 @@ class _Unroll(torch.autograd.Function):
         ctx.save_for_backward(*constants, *(arrays[node] for node in core.backward.saved))
         ctx.core, ctx.time = core, time
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*(each for each in [*emitted, *final] if not each.is_floating_point()))
+        ctx.mark_non_differentiable(*(each for each in [*emitted, *final] if not is_differentiable(each)))
         return (*emitted, *final)
 
     @staticmethod
@@ -137,7 +142,7 @@ class _Unroll(torch.autograd.Function):
         for node, gradient in zip(loop.d_emitted, gradients[: len(emitted)], strict=True):
             if node is not None:
                 arrays[node] = _zeros(time, node) if gradient is None else gradient.contiguous()
-        floats = [value_of(node).is_floating_point() for node in state]
+        floats = [is_differentiable(value_of(node)) for node in state]
         arriving = [
             each for each, is_float in zip(gradients[len(emitted) :], floats, strict=True) if is_float
         ]

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch._decomp import get_decompositions
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx import traceback as notes
 
+from seqkit.engine.functional import functional, single_operations
 from seqkit.engine.graphs import (
     ancestors,
     aten,
@@ -25,6 +26,7 @@ from seqkit.engine.graphs import (
     fake_mode_of,
     frontier,
     insert,
+    is_differentiable,
     is_view,
     returned,
     value_of,
@@ -64,7 +66,7 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
 
     Args:
         core: of the split.
-        wanted: for each input and each constant of the core whether its gradient is asked for. That
+        wanted: for each input and each constant of the core whether its gradient is required. That
             of a floating state always is.
     """
     given = [*core.inputs, *core.constants, *core.state]
@@ -72,27 +74,28 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
     values, outputs = [value_of(node) for node in given], [value_of(node) for node in results]
     step = extract(core.graph, given, results).run
     wants = [*wanted, *[True] * len(core.state)]
-    asked = [index for index, value in enumerate(values) if wants[index] and value.is_floating_point()]
-    floats = [index for index, value in enumerate(outputs) if value.is_floating_point()]
+    asked = [index for index, value in enumerate(values) if wants[index] and is_differentiable(value)]
+    floats = [index for index, value in enumerate(outputs) if is_differentiable(value)]
 
-    def joint(values: list[Tensor], cotangents: list[Tensor]) -> list[Any]:
+    def joint(*flat: Tensor) -> list[Any]:
+        given, cotangents = flat[: len(values)], flat[len(values) :]
+
         def of_asked(*variables: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-            inner = list(values)
+            inner = list(given)
             for index, variable in zip(asked, variables, strict=True):
                 inner[index] = variable
-            found = step(*inner)
+            found = fx.Interpreter(step).run(*inner)
             return tuple(found[index] for index in floats), tuple(found)
 
-        asked_values = [values[index] for index in asked]
-        _, pull_back, found = torch.func.vjp(of_asked, *asked_values, has_aux=True)  # type: ignore[misc]
+        _, pull_back, found = torch.func.vjp(of_asked, *(given[index] for index in asked), has_aux=True)  # type: ignore[misc]
         return [*found, *pull_back(tuple(cotangents))]
 
-    with fake_mode_of(given[0]), torch.no_grad():
-        decompositions: Any = get_decompositions(_DECOMPOSED)
-        traced = make_fx(joint, decomposition_table=decompositions)(
-            [torch.empty_like(value) for value in values],
-            [torch.empty_like(outputs[index], memory_format=torch.contiguous_format) for index in floats],
-        )
+    with fake_mode_of(given[0]), torch.no_grad(), notes.preserve_node_meta():
+        flat = [
+            *(torch.empty_like(value) for value in values),
+            *(torch.empty_like(outputs[i], memory_format=torch.contiguous_format) for i in floats),
+        ]
+        traced = functional(single_operations(joint, flat, get_decompositions(_DECOMPOSED)), flat)
     graph = _tidy(traced)
     placeholders = graph.find_nodes(op="placeholder")
     given_back = returned(graph)

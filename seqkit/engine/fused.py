@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
-from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
-from seqkit.cells.base import Cell, State, map_state
-from seqkit.engine.attributes import attributes_of
+from seqkit.cells.base import State, map_state
 from seqkit.engine.batched import run_batched
 from seqkit.engine.body import PythonBody
-from seqkit.engine.check import difference_from_loop
+from seqkit.engine.call import Call
 from seqkit.engine.core import Core, run_core
-from seqkit.engine.graphs import Stage, value_of
+from seqkit.engine.functional import TRACING
+from seqkit.engine.graphs import Stage, is_differentiable, value_of
+from seqkit.engine.lines import line_of
 from seqkit.engine.loop import unroll_loop
 from seqkit.engine.lowering import Lower, lower
 from seqkit.engine.memory import Pool
+from seqkit.engine.plans import Plans
+from seqkit.engine.refusal import refusal
 from seqkit.engine.resets import resettable
 from seqkit.engine.split import split_step
 from seqkit.engine.trace import StepGraph, trace_step
-from seqkit.engine.weights import Weights, weights_of
-from seqkit.errors import SeqkitError, SplitError
 
 Stepper = Callable[[Tensor], Tensor]
 """Takes an input, moves its state on, and returns the output."""
 
 TABLE: Final = "::table"
 """The place, among the weights, of the table whose rows the ids stand for. It is no weight of the cell."""
-
-Plans = dict[Hashable, "Plan | SplitError"]
-"""For each kind of call the plan, or why there is none."""
 
 _UNSETTLED_STEPS: Final = 3
 
@@ -50,113 +45,92 @@ class FusedEngine:
     def __init__(self, lower: Lower = lower) -> None:
         self._lower = lower
         self._pool = Pool()
-        # What was found for a cell goes when the cell goes.
-        self._plans: weakref.WeakKeyDictionary[Cell, Plans] = weakref.WeakKeyDictionary()
+        self.plans = Plans(self._make)
 
-    def __call__(
-        self, cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def __call__(self, call: Call) -> tuple[Tensor, State]:
         """See `unroll`.
 
         Raises:
             SplitError: the step cannot be split, or the split differs from the loop.
         """
-        with parametrize.cached():
-            weights = weights_of(cell) if table is None else {**weights_of(cell), TABLE: table}
-            outputs: list[Tensor] = []
-            for _ in range(_UNSETTLED_STEPS):
-                plan = self._plan(cell, weights, x, state, reset)
-                if plan.settled:
-                    output, state = plan.unroll(weights, cell, x, state, reset)
-                    return output if not outputs else _joined([*outputs, output]), state
-                # Under autocast a state may have another dtype after the first step than before it.
-                first_reset = None if reset is None else reset[:, :1]
-                output, state = unroll_loop(cell, x[:, :1], state, first_reset, table)
-                outputs.append(output)
-                x, reset = x[:, 1:], None if reset is None else reset[:, 1:]
-                if not x.shape[1]:
-                    return _joined(outputs), state
-        raise SplitError(
-            f"the step of {type(cell).__name__} cannot be split: "
-            "its state has another shape or dtype at every step."
-        )
+        outputs: list[Tensor] = []
+        for _ in range(_UNSETTLED_STEPS):
+            plan = self._find(call)
+            if plan.settled:
+                output, state = plan.unroll(call)
+                return output if not outputs else _joined([*outputs, output]), state
+            # Under autocast a state may have another dtype after the first step than before it.
+            output, state = unroll_loop(call.steps(slice(1)))
+            outputs.append(output)
+            call = call.steps(slice(1, None)).from_state(state)
+            if not call.x.shape[1]:
+                return _joined(outputs), state
+        raise refusal(call.cell, *plan.unsettled)
 
-    def stepper(self, cell: Cell, x: Tensor, state: State) -> Stepper:
-        """See `make_stepper`.
+    def stepper(self, call: Call) -> Stepper:
+        """See `make_stepper`; the call's input is of one step, with a time axis.
 
         Raises:
             SplitError: the step cannot be split, or the split differs from the loop.
         """
-        with parametrize.cached(), torch.no_grad():
-            weights = weights_of(cell)
-            plan = self._plan(cell, weights, x[:, None], state, None)
+        with torch.no_grad():
+            plan = self._find(call)
             if not plan.settled:
-                raise SplitError(f"the state of {type(cell).__name__} changes its shape or dtype.")
-            return plan.stepper(weights, state)
+                raise refusal(call.cell, *plan.unsettled)
+            return plan.stepper(call)
 
-    def _plan(self, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Plan:
-        """The plan for such a call; made, and held against the loop, when it is first needed."""
-        plans = self._plans.setdefault(cell, {})
-        key = _key(cell, weights, x, state, reset)
-        if key not in plans:
-            gradients = torch.is_grad_enabled()
-            try:
-                with torch.inference_mode(False), torch.set_grad_enabled(gradients):
-                    step = _traced(cell, weights, x, state)
-                    table = step.weights[-1] if TABLE in weights else None
-                    plan = Plan(step, self._lower, self._pool, ids=x.ndim == 2, table=table)
-                if plan.settled:
-                    _check(plan, cell, weights, x, state, reset)
-                plans[key] = plan
-            except SplitError as error:
-                plans[key] = type(error)(str(error))  # a traceback would keep all tensors on its way
-            except SeqkitError:
-                raise
-            except Exception as error:  # a step that the engine was not made for; the loop can run it
-                reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-                plans[key] = SplitError(f"the step of {type(cell).__name__} cannot be split: {reason}")
-        found = plans[key]
-        if isinstance(found, SplitError):
-            raise type(found)(str(found))
-        return found
+    def _find(self, call: Call) -> SplitPlan:
+        plan = self.plans.find(call)
+        assert isinstance(plan, SplitPlan)
+        return plan
+
+    def _make(self, call: Call) -> SplitPlan:
+        return SplitPlan(call, self._lower, self._pool)
 
 
-class Plan:
-    """How to unroll one cell for one kind of input: shapes, dtypes, attributes, mode.
+class SplitPlan:
+    """How to unroll one cell for one kind of call, by the split of its step.
 
     Args:
-        step: the traced step.
+        call: one of its kind.
         lower: how the bodies of the loops are made.
         pool: where their memory comes from.
-        ids, table: see `split_step`.
     """
 
-    def __init__(
-        self, step: StepGraph, lower: Lower, pool: Pool, *, ids: bool, table: fx.Node | None = None
-    ) -> None:
-        self.settled = all(
-            value_of(before).shape == value_of(after).shape
-            and value_of(before).dtype == value_of(after).dtype
-            for before, after in zip(step.state, step.new_state, strict=True)
-        )
-        """Whether the state after a step is as the one before it; only then there is a split."""
-        self._split = split_step(step, ids=ids, table=table) if self.settled else None
+    def __init__(self, call: Call, lower: Lower, pool: Pool) -> None:
+        step = _traced(call)
+        self._places = step.places
+        self.unsettled = _unsettled(step)
+        self.settled = not self.unsettled
+        table = None if call.table is None else step.weights[-1]
+        self._split = split_step(step, ids=call.x.ndim == 2, table=table) if self.settled else None
         self._lower, self._pool = lower, pool
         self._core: Core | None = None
         self._step: PythonBody | None = None
 
-    def unroll(
-        self, weights: Weights, cell: Cell, x: Tensor, state: State, reset: Tensor | None
-    ) -> tuple[Tensor, State]:
-        """Outputs `(batch, time, output_size)`, a transposed view, and the final state."""
+    def place_of(self, name: str) -> tuple[str, str]:
+        """See `Plan`."""
+        return self._places.get(name, ("", ""))
+
+    def step_values(self, call: Call) -> dict[str, Tensor]:
+        """See `Plan`."""
+        assert self._split is not None  # it is settled
+        constants = self._split.constants.run(*_tensors(call).values())
+        step = fx.Interpreter(self._split.step.run, garbage_collect_values=False)
+        step.run(*constants, call.x[:, 0], *pytree.tree_leaves(call.state))
+        values = {f"{node.name}|{line_of(node)}": value for node, value in step.env.items()}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+    def unroll(self, call: Call) -> tuple[Tensor, State]:
+        """See `Plan`."""
         split = self._split
         assert split is not None  # it is settled
-        time = x.shape[1]
-        leaves, structure = pytree.tree_flatten(state)
-        initial = None if reset is None else map_state(_like, state, cell.initial_state(len(x)))
+        x, reset, time = call.x, call.reset, call.x.shape[1]
+        leaves, structure = pytree.tree_flatten(call.state)
+        initial = None if reset is None else map_state(_like, call.state, call.initial_state())
         with torch.autocast(x.device.type, enabled=False):  # the casts are in the graph
             known: dict[fx.Node, Any] = dict(
-                zip(split.constants.outputs, split.constants.run(*weights.values()), strict=True)
+                zip(split.constants.outputs, split.constants.run(*_tensors(call).values()), strict=True)
             )
             steps = {split.before.inputs[0]: (x if x.ndim == 3 else x.long()).transpose(0, 1)}
             before = _run_batched(split.before, known, steps)
@@ -174,15 +148,16 @@ class Plan:
             output = output.expand(time, *output.shape)
         return output.transpose(0, 1), pytree.tree_unflatten(final, structure)
 
-    def stepper(self, weights: Weights, state: State) -> Stepper:
+    def stepper(self, call: Call) -> Stepper:
         """One step at a time, with what reads the weights only computed now, once."""
         split = self._split
         assert split is not None  # it is settled
-        constants = split.constants.run(*weights.values())
-        if self._step is None:
-            self._step = lower(split.step, len(constants), len(split.step.outputs))
+        constants = split.constants.run(*call.weights.values())
+        with TRACING:
+            if self._step is None:
+                self._step = lower(split.step, len(constants), len(split.step.outputs))
         step = self._step.step(constants)
-        leaves = pytree.tree_leaves(state)
+        leaves = pytree.tree_leaves(call.state)
 
         def advance(x: Tensor) -> Tensor:
             nonlocal leaves
@@ -193,7 +168,7 @@ class Plan:
         return advance
 
     def _core_for(self, inputs: list[Tensor], constants: list[Tensor], *, resets: bool) -> Core:
-        """The loops; the gradients that are wanted, and whether there are resets, are in the key."""
+        """The loops; the gradients that are wanted, and whether there are resets, are in the kind of call."""
         if self._core is None:
             assert self._split is not None
             wanted = [tensor.requires_grad for tensor in [*inputs, *constants]]
@@ -210,40 +185,36 @@ def _run_batched(
     return run_batched(stage.run, given, [node in steps for node in stage.inputs])
 
 
-def _traced(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGraph:
-    table = weights.get(TABLE)
+def _tensors(call: Call) -> dict[str, Tensor]:
+    """The weights, and the table as one more."""
+    return call.weights if call.table is None else {**call.weights, TABLE: call.table}
+
+
+def _traced(call: Call) -> StepGraph:
+    """The graph of a step of such calls."""
+    x, table = call.x, call.table
     if table is not None:
         one_step = table.detach().new_zeros(len(x), table.shape[1])
     else:
-        one_step = cell.zeros(len(x), cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
+        one_step = call.cell.zeros(len(x), call.cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
     # The first state may have no gradient, and those after it have one.
     gradients = torch.is_grad_enabled()
     state = map_state(
-        lambda leaf: leaf.detach().requires_grad_(gradients and leaf.is_floating_point()), state
+        lambda leaf: leaf.detach().requires_grad_(gradients and is_differentiable(leaf)), call.state
     )
     one_step.requires_grad_(x.requires_grad if table is None else table.requires_grad)
-    return trace_step(cell, weights, one_step, state)
+    return trace_step(call.from_state(state), _tensors(call), one_step)
 
 
-def _check(plan: Plan, cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> None:
-    ours = partial(plan.unroll, weights)
-    difference = difference_from_loop(ours, cell, weights, x, state, reset, weights.get(TABLE))
-    if difference is not None:
-        raise SplitError(f"the step of {type(cell).__name__} cannot be split: {difference}.")
-
-
-def _key(cell: Cell, weights: Weights, x: Tensor, state: State, reset: Tensor | None) -> Hashable:
-    """All that a step may depend on besides the numbers in its tensors."""
-    leaves, structure = pytree.tree_flatten(state)
-    device = x.device.type
-    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
-    return (
-        (*x.shape[:1], *x.shape[2:], x.dtype, x.device, x.requires_grad),
-        (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)),
-        tuple((name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in weights.items()),
-        (torch.is_grad_enabled(), autocast, torch.get_default_dtype()),
-        (reset is not None, attributes_of(cell)),
-    )
+def _unsettled(step: StepGraph) -> tuple[str, str] | tuple[()]:
+    """Which part of the state is another kind of tensor after a step, and its line; nothing where none is."""
+    for index, (before, after) in enumerate(zip(step.state, step.new_state, strict=True)):
+        was, is_now = value_of(before), value_of(after)
+        if was.shape != is_now.shape or was.dtype != is_now.dtype:
+            kinds = f"from {was.dtype} {tuple(was.shape)} to {is_now.dtype} {tuple(is_now.shape)}"
+            reason = f"its state has another shape or dtype at every step (tensor {index}, {kinds})"
+            return reason, step.places[f"state[{index}]"][1]
+    return ()
 
 
 def _like(leaf: Tensor, start: Tensor) -> Tensor:

@@ -54,6 +54,11 @@ def is_view(node: fx.Node) -> bool:
     return node.target in _VIEWS
 
 
+def is_differentiable(tensor: Tensor) -> bool:
+    """Whether the tensor's numbers are of a kind that has gradients."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
 def is_pointwise(node: fx.Node) -> bool:
     """Whether each number of the result depends on the numbers at its own place only."""
     return isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags

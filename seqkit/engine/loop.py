@@ -1,40 +1,59 @@
-"""The reference: a plain Python loop over `step`. Every other engine is held against it."""
+"""The reference: a plain Python loop over `step`. Every other engine is compared with it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
 
 from seqkit.cells.base import Cell, State, map_state
+from seqkit.engine.call import Call
 from seqkit.engine.contract import checked_step
 
 
-def unroll_loop(
-    cell: Cell, x: Tensor, state: State, reset: Tensor | None, table: Tensor | None = None
-) -> tuple[Tensor, State]:
+def unroll_loop(call: Call) -> tuple[Tensor, State]:
     """One step after the other.
 
-    Args:
-        cell: the step.
-        x: `(batch, time, input_size)`, or integer ids `(batch, time)`.
-        state: the state before the first step.
-        reset: `(batch, time)` bool, or None.
-        table: `(ids, input_size)`, the row that each id stands for, or None: a one-hot row.
     Returns:
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the final state.
     """
-    x = x if table is None else embedded(x, table)
-    initial = cell.initial_state(len(x))
-    resets = [False] * x.shape[1] if reset is None else reset.any(0).tolist()
+    cell, x, reset, state = call.acting, call.x, call.reset, call.state
+    x = x if call.table is None else embedded(x, call.table)
+    resets = steps_with_resets(reset, x.shape[1])
+    initial = call.initial_state() if any(resets) else None
     outputs = []
     for t, x_t in enumerate(x.unbind(1)):
         if resets[t]:
             state = reset_rows(reset[:, t], initial, state)  # type: ignore[index]  # there is a reset here
-        result = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), state)
-        output, state = checked_step(cell, len(x), result) if t == 0 else result
+        given = own_tree(state)  # a step may write over a list or a dict that it is given
+        result = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), given)
+        output, state = checked_step(cell, len(x), result, state) if t == 0 else result
         outputs.append(output)
     return torch.stack(outputs).transpose(0, 1), state
+
+
+def own_tree(state: State) -> State:
+    """The same tensors in a tree of its own."""
+    return state if isinstance(state, Tensor) else map_state(lambda leaf: leaf, state)
+
+
+def steps_with_resets(reset: Tensor | None, time: int) -> list[bool]:
+    """For each step whether a row starts there; every step may, where tensors have no numbers to look at."""
+    if reset is None:
+        return [False] * time
+    return [True] * time if has_no_numbers(reset) else reset.any(0).tolist()
+
+
+def has_no_numbers(tensor: Tensor) -> bool:
+    """Whether Python cannot look at the tensor: while exporting, under `vmap` and the like, on `meta`."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.compiler.is_exporting()
+        or tensor.is_meta
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        or isinstance(tensor, FakeTensor)
+    )
 
 
 def embedded(ids: Tensor, table: Tensor) -> Tensor:
@@ -44,7 +63,7 @@ def embedded(ids: Tensor, table: Tensor) -> Tensor:
 
 def one_hot(cell: Cell, ids: Tensor) -> Tensor:
     """The one-hot rows `(batch, input_size)` of ids `(batch,)`, in the cell's dtype."""
-    return cell.zeros(len(ids), cell.input_size).scatter_(1, ids[:, None].long(), 1.0)
+    return cell.zeros(len(ids), cell.input_size).scatter(1, ids[:, None].long(), 1.0)
 
 
 def one_hot_rows(cell: Cell, ids: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,10 +46,10 @@ class BackwardLoop:
     Attributes:
         constants: (of the forward loop's constants) -> `fixed`, what a step backwards reads of them.
         fixed: the same at every step.
-        d_new_state: the gradient of each floating state after the step, which the loop carries.
+        d_new_state: the gradient of each differentiable state after the step, which the loop carries.
         d_emitted: for each emitted value its gradient, None where it has none.
         saved: what of the forward loop is read, by the loop or after it.
-        stage: fixed, d_new_state, columns -> the gradient of each floating state before the step, kept.
+        stage: fixed, d_new_state, columns -> the gradient of each differentiable state before the step, kept.
         columns: what differs from step to step: of `saved` and `d_emitted`.
         kept: values of the loop that are read after it.
         finish: finish_reads -> d_inputs, d_constants, those that are not None.
@@ -91,17 +91,40 @@ def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
     """Group values of one shape; `node.meta["memory"]` is a fake tensor with the strides of its place.
 
     With strides like those of a gate's slice of a product, a compiled kernel reads and writes them all in
-    one loop; otherwise it would go over them twice.
+    one loop; otherwise it would go over them twice. A value that is looked at in a way for which it must be
+    one block, such as `view(len(x), -1)`, has memory of its own.
     """
-    groups: dict[tuple[torch.Size, torch.dtype], list[fx.Node]] = {}
+    groups: dict[Hashable, list[fx.Node]] = {}
     for node in kept:
-        groups.setdefault((value_of(node).shape, value_of(node).dtype), []).append(node)
+        value = value_of(node)
+        wide = value.new_empty(*value.shape[:-1], 2 * value.shape[-1]) if value.ndim else value
+        apart = not value.ndim or not _can_be_viewed(node, wide[..., : value.shape[-1]])
+        groups.setdefault(node if apart else (value.shape, value.dtype), []).append(node)
     for nodes in groups.values():
         value = value_of(nodes[0])
+        if len(nodes) == 1:
+            nodes[0].meta["memory"] = value.new_empty(value.shape)
+            continue
         block = value.new_empty(*value.shape[:-1], len(nodes) * value.shape[-1])
         for node, place in zip(nodes, block.chunk(len(nodes), dim=-1), strict=True):
             node.meta["memory"] = place
     return list(groups.values())
+
+
+def _can_be_viewed(node: fx.Node, memory: Tensor) -> bool:
+    """Whether all looks at the node's value can be taken of it in such memory."""
+    for user in node.users:
+        if isinstance(user.target, torch._ops.OpOverload) and user.target.is_view:
+            args, kwargs = fx.map_arg(
+                (user.args, user.kwargs), lambda read: memory if read is node else read.meta["val"]
+            )
+            try:
+                seen = user.target(*args, **kwargs)
+            except (RuntimeError, ValueError):  # a fake tensor raises the latter
+                return False
+            if isinstance(seen, Tensor) and not _can_be_viewed(user, seen):
+                return False
+    return True
 
 
 def nodes_of(maybe: Sequence[fx.Node | None]) -> list[fx.Node]:

@@ -1,4 +1,4 @@
-"""A step is run once over fake tensors, under watch: what it must not do is told with its line.
+"""A step is run once over fake tensors, under watch: what it must not do is refused with its line.
 
 Fake tensors have a shape, a dtype and a device, and no numbers: whoever asks them for a number fails.
 """
@@ -12,15 +12,16 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqkit.cells.base import Cell
-from seqkit.engine.attributes import Snapshot
-from seqkit.engine.contract import step_line
-from seqkit.errors import SeqkitError, SplitError
+from seqkit.engine.attributes import attributes_of, changed
+from seqkit.engine.lines import line_that_changes, step_line
+from seqkit.engine.refusal import RefusedError
+from seqkit.errors import SeqkitError
 
 _NUMBERS: Final = "it needs the value of a tensor in Python"
 _REFUSED: Final = {
@@ -32,37 +33,35 @@ _REFUSED: Final = {
     ),
     **dict.fromkeys(("backward", "requires_grad_", "grad"), "it computes gradients itself"),
 }
+_OWN_DERIVATIVE: Final = "it has a derivative of its own (an autograd.Function)"
 
 Result = tuple[Tensor, Any]
 
 
-class _RefusedError(Exception):
-    """Raised in the midst of a step that must not be split."""
-
-
-def rehearse(cell: Cell, step: Callable[[], Result], inputs: Iterable[Tensor]) -> None:
-    """Run the step once and raise SplitError for what no trace can hold.
+def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs: Iterable[Tensor]) -> None:
+    """Run the step once and raise RefusedError for what no trace can hold.
 
     Args:
-        cell: whose step it is; its attributes are put back afterwards.
-        step: runs it over fake tensors.
+        acting: makes a stand-in, which may be written to.
+        step: runs the step of the stand-in over fake tensors.
         inputs: those fake tensors, all of them: what the step must not write to.
     """
-    snapshot = Snapshot(cell)
-    watch = _Watch(list(inputs))
+    cell, watch = acting(), _Watch(list(inputs))
+    before = attributes_of(cell, strict=True)
     try:
         with _quiet(), watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
-            result = step()
-        if name := snapshot.written():
-            raise SplitError(_message(cell, f"it sets the attribute {name!r}", None))
+            result = step(cell)
+        if names := changed(before, attributes_of(cell, strict=True)):
+            other = acting()
+            place = line_that_changes(lambda: step(other), lambda: attributes_of(other, strict=True))
+            raise RefusedError(f"it sets the attribute {names[0].lstrip('.')!r}", place)
         if _has_own_derivative(result):
-            raise SplitError(_message(cell, "it has a derivative of its own (an autograd.Function)", None))
+            raise RefusedError(_OWN_DERIVATIVE)
     except SeqkitError:
         raise
     except Exception as error:
-        raise SplitError(_message(cell, _reason(error), error)) from error
-    finally:
-        snapshot.restore()
+        place = getattr(error, "place", "") or step_line(error, deepest=False)
+        raise RefusedError(_reason(error), place) from error
 
 
 class _Watch(TorchFunctionMode):
@@ -79,16 +78,16 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         name = getattr(function, "__name__", "")
         if name in _REFUSED:
-            raise _RefusedError(_REFUSED[name])
+            raise RefusedError(_REFUSED[name])
         if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
-            raise _RefusedError("it goes around autograd with .data (use .detach())")
+            raise RefusedError("it goes around autograd with .data (use .detach())")
         if _in_own_function():
-            raise _RefusedError("it has a derivative of its own (an autograd.Function)")
+            raise RefusedError(_OWN_DERIVATIVE)
         if torch.is_grad_enabled() != self._grad_enabled:
-            raise _RefusedError("it switches gradients on or off inside (use .detach())")
+            raise RefusedError("it switches gradients on or off inside (use .detach())")
         result = function(*args, **(kwargs or {}))
         if any(t._version != v for t, v in zip(self._inputs, self._versions, strict=True)):
-            raise _RefusedError(
+            raise RefusedError(
                 "it writes to its input, its state or a weight in place (not `h += x`, but `h = h + x`)"
             )
         return result
@@ -100,9 +99,18 @@ class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # likewise
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if torch.Tag.nondeterministic_seeded in function.tags:
-            raise _RefusedError("it draws random numbers")
+        if torch.Tag.nondeterministic_seeded in function.tags and not _drops_nothing(function, args, kwargs):
+            raise RefusedError("it draws random numbers")
         return function(*args, **(kwargs or {}))
+
+
+def _drops_nothing(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> bool:
+    """Whether an operation that may drop out numbers does so with probability 0."""
+    for argument, value in zip(function._schema.arguments, args, strict=False):
+        if argument.name == "dropout_p":
+            return bool(value == 0)
+    has_one = any(argument.name == "dropout_p" for argument in function._schema.arguments)
+    return has_one and (kwargs or {}).get("dropout_p", 0.0) == 0
 
 
 def _in_own_function() -> bool:
@@ -134,8 +142,8 @@ def _has_own_derivative(result: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, _RefusedError):
-        return str(error)
+    if isinstance(error, RefusedError):
+        return error.reason
     fake = torch._subclasses.fake_tensor
     if isinstance(error, fake.DataDependentOutputException):
         return _NUMBERS
@@ -147,15 +155,9 @@ def _reason(error: Exception) -> str:
     return f"it cannot be traced ({type(error).__name__}: {text[:160]})"
 
 
-def _message(cell: nn.Module, reason: str, error: Exception | None) -> str:
-    """The reason, and the innermost line of it that is not PyTorch's or seqkit's engine's."""
-    place = "" if error is None else step_line(error, deepest=False)
-    return f"the step of {type(cell).__name__} cannot be split: {reason}.{place}"
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs a traceback where a fake tensor fails; what failed is told by the engine."""
+    """PyTorch logs a traceback where a fake tensor fails; the engine says what failed."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     before, log.disabled = log.disabled, True
     try:

@@ -2,62 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
+from torch._decomp import get_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
-from seqkit.cells.base import Cell, State
-from seqkit.engine.contract import checked_step
+from seqkit.cells.base import Cell
+from seqkit.engine.call import Call
+from seqkit.engine.contract import checked_step, shape_of_tree
+from seqkit.engine.functional import functional, single_operations
 from seqkit.engine.graphs import aten, returned, without_repetition
+from seqkit.engine.lines import NotedLines, definition_of, line_of
+from seqkit.engine.refusal import RefusedError
 from seqkit.engine.rehearsal import rehearse
-from seqkit.engine.weights import Weights, replaced
-from seqkit.errors import SplitError
+from seqkit.engine.standin import stand_in
+from seqkit.engine.weights import Weights
 
-
-def _select_written(memory: Tensor, value: Tensor, dim: int, index: int) -> Tensor:
-    """What memory holds after a value was written to one place of a dimension."""
-    index %= memory.shape[dim]
-    before, after = memory.narrow(dim, 0, index), memory.narrow(dim, index + 1, memory.shape[dim] - index - 1)
-    return _joined([before, value.unsqueeze(dim), after], dim)
-
-
-def _slice_written(
-    memory: Tensor,
-    value: Tensor,
-    dim: int = 0,
-    start: int | None = None,
-    end: int | None = None,
-    step: int = 1,
-) -> Tensor:
-    """What memory holds after a value was written to a slice of a dimension."""
-    if step != 1:
-        return NotImplemented  # type: ignore[no-any-return]  # then it stays one operation
-    start, end, _ = slice(start, end).indices(memory.shape[dim])
-    before, after = memory.narrow(dim, 0, start), memory.narrow(dim, end, memory.shape[dim] - end)
-    return _joined([before, value, after], dim)
-
-
-def _joined(parts: list[Tensor], dim: int) -> Tensor:
-    return torch.cat([part for part in parts if part.shape[dim]], dim)
-
-
-def _written(memory: Tensor, value: Tensor, non_blocking: bool = False) -> Tensor:
-    """What memory holds after a value was written to it; as one operation it has no derivative."""
-    return value.to(memory.dtype).expand(memory.shape).clone()
-
-
-_DECOMPOSED: Any = {
-    aten.copy.default: _written,
-    aten.select_scatter.default: _select_written,
-    aten.slice_scatter.default: _slice_written,
-}
-"""Writes to memory of the step's own, as operations whose derivative is right under `vmap`."""
+_DECOMPOSED: Final[Mapping[Any, Any]] = get_decompositions(
+    [aten._scaled_dot_product_flash_attention_for_cpu.default]
+)
+"""One kernel for all of attention: as products and a softmax its parts can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +37,8 @@ class StepGraph:
         graph: the nodes; `node.meta["val"]` is a fake tensor of its shape and dtype.
         weights, x, state: its placeholders.
         new_state: what it returns after the output.
+        places: for each weight by its name, and for `x`, `output` and `state[i]`, the operation and the line
+            where it enters or comes from.
     """
 
     graph: fx.Graph
@@ -75,53 +46,75 @@ class StepGraph:
     x: fx.Node
     state: list[fx.Node]
     new_state: list[fx.Node]
+    places: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def trace_step(cell: Cell, weights: Weights, x: Tensor, state: State) -> StepGraph:
-    """The graph of a step, found by running it over fake tensors.
+def trace_step(call: Call, weights: Weights, x: Tensor) -> StepGraph:
+    """The graph of a step, found by running a stand-in for its cell over fake tensors.
 
     Args:
-        cell: the step.
-        weights: what `weights_of` gives.
-        x: input of one step, `(batch, input_size)`; only shape, dtype and device are looked at.
-        state: the state before it; likewise.
+        call: its cell and state; numbers are not looked at.
+        weights: the tensors that the step may read, and others, which it does not.
+        x: input of one step, `(batch, input_size)`; likewise.
     Raises:
-        SplitError: the step does what no graph can hold.
+        RefusedError: the step does what no graph can hold.
     """
     fake = FakeTensorMode()
-    leaves, structure = pytree.tree_flatten(state)
+    leaves, structure = pytree.tree_flatten(call.state)
     values = [_fake(fake, tensor) for tensor in [*weights.values(), x, *leaves]]
     count = len(weights)
 
-    def step(*flat: Tensor) -> tuple[Tensor, Any]:
-        with replaced(cell, dict(zip(weights, flat[:count], strict=True))):
-            result: tuple[Tensor, Any] = cell.step(
-                flat[count], pytree.tree_unflatten(list(flat[count + 1 :]), structure)
-            )
-        return result
+    def acting(flat: Sequence[Tensor]) -> Cell:
+        return stand_in(call.cell, dict(zip(weights, flat[:count], strict=True)))
+
+    def step(cell: Cell, flat: list[Tensor]) -> tuple[Tensor, Any]:
+        state = pytree.tree_unflatten(flat[count + 1 :], structure)
+        result = cell.step(flat[count], state)
+        output, new_state = checked_step(cell, len(x), result, state)
+        if pytree.tree_structure(new_state) != structure:
+            trees = f"from {shape_of_tree(state)} to {shape_of_tree(new_state)}"
+            raise RefusedError(f"its state changes its structure, {trees}", definition_of(cell.step))
+        return output, new_state
 
     def flat_step(*flat: Tensor) -> list[Tensor]:
-        output, new_state = step(*flat)
+        with NotedLines():
+            output, new_state = step(acting(flat), list(flat))
         return [output, *pytree.tree_leaves(new_state)]
 
-    with fake, parametrize.cached():
-        rehearse(cell, lambda: _checked(cell, len(x), step(*values), structure), values)
+    with fake:
+        rehearse(lambda: acting(values), lambda cell: step(cell, values), values)
         detached = [value.detach() for value in values]
-        functional = torch.func.functionalize(flat_step)  # writes to memory of its own become new values
-        traces = [make_fx(functional, decomposition_table=_DECOMPOSED)(*detached) for _ in range(2)]
-    if traces[0].code != traces[1].code:
-        raise SplitError(
-            f"the step of {type(cell).__name__} cannot be split: it does not do the same thing twice."
-        )
-    return _step_graph(traces[0], count)
+        traced, again = (single_operations(flat_step, detached, _DECOMPOSED) for _ in range(2))
+        if traced.code != again.code:
+            raise RefusedError("it does not do the same thing twice", _first_difference(traced, again))
+        return _step_graph(functional(traced, detached), list(weights))
 
 
-def _step_graph(traced: fx.GraphModule, count: int) -> StepGraph:
+def _step_graph(traced: fx.GraphModule, names: list[str]) -> StepGraph:
     traced.graph.eliminate_dead_code()
     graph = without_repetition(traced)
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    _, *new_state = returned(graph)
-    return StepGraph(graph, placeholders[:count], placeholders[count], placeholders[count + 1 :], new_state)
+    output, *new_state = returned(graph)
+    count = len(names)
+    named = dict(zip([*names, "x"], placeholders, strict=False))
+    places = {name: _place(next(iter(node.users), None)) for name, node in named.items()}
+    ends = {"output": output, **{f"state[{index}]": node for index, node in enumerate(new_state)}}
+    places |= {name: _place(node) for name, node in ends.items()}
+    state = placeholders[count + 1 :]
+    return StepGraph(graph, placeholders[:count], placeholders[count], state, new_state, places)
+
+
+def _first_difference(one: fx.GraphModule, other: fx.GraphModule) -> str:
+    """The line of the first operation that is another one the second time."""
+    for a, b in zip(one.graph.nodes, other.graph.nodes, strict=False):
+        if (a.target, str(a.args), str(a.kwargs)) != (b.target, str(b.args), str(b.kwargs)):
+            return line_of(a)
+    return ""
+
+
+def _place(node: fx.Node | None) -> tuple[str, str]:
+    """The name of a node's operation, and its line."""
+    return ("", "") if node is None else (str(getattr(node.target, "__name__", node.target)), line_of(node))
 
 
 def _fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
@@ -129,12 +122,3 @@ def _fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
     shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
     with mode:
         return torch.empty(shape, dtype=dtype, device=device, requires_grad=tensor.requires_grad)
-
-
-def _checked(cell: Cell, batch_size: int, result: Any, structure: Any) -> tuple[Tensor, Any]:
-    output, new_state = checked_step(cell, batch_size, result)
-    if pytree.tree_structure(new_state) != structure:
-        raise SplitError(
-            f"the step of {type(cell).__name__} cannot be split: its state changes its structure."
-        )
-    return output, new_state

@@ -25,9 +25,16 @@ def everything(
     wanted = [start for start in [*starts, *cell.parameters()] if start.requires_grad]
     if not ends or not wanted:
         return [result.detach() for result in results], []
-    weights = [torch.cos(torch.arange(end.numel(), dtype=end.dtype)).view(end.shape) for end in ends]
+    weights = [_weights_like(end) for end in ends]
     gradients = torch.autograd.grad(ends, wanted, weights, allow_unused=True, materialize_grads=True)
     return [result.detach() for result in results], list(gradients)
+
+
+def _weights_like(end: Tensor) -> Tensor:
+    """A gradient for a result that is different at every place."""
+    places = torch.arange(end.numel(), dtype=torch.float64)
+    weights = torch.complex(places.cos(), places.sin()) if end.is_complex() else places.cos()
+    return weights.to(end.dtype).view(end.shape)
 
 
 def inputs_of(cell: Cell, seed: int, batch: int = 3, time: int = 6) -> dict[str, Any]:

@@ -61,11 +61,6 @@ class NoPair(Failing):
             "AttributeError: 'Misspelled' object has no attribute 'liner'",
             "return self.liner(x), state",
         ),
-        (
-            NewStructure,
-            "TypeError: unsupported operand type(s) for +: 'Tensor' and 'tuple'",
-            "return torch.tanh(self.linear(x) + state), (state, state)",
-        ),
     ],
 )
 def test_it_says_what_and_where(
@@ -85,6 +80,16 @@ def test_what_a_step_returns_is_called_by_the_name_that_users_know() -> None:
     with pytest.raises(ContractError) as caught:
         unroll(NoPair(), torch.zeros(2, 5, 3))
     assert str(caught.value) == "NoPair.step must return (output, state); it returned a Tensor."
+
+
+@pytest.mark.parametrize("engine", ["auto", "loop"])
+def test_a_state_of_another_structure_is_told(engine: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        unroll(NewStructure(), torch.zeros(2, 5, 3), engine=engine)
+    assert str(caught.value) == (
+        "NewStructure.step must return (output, state) with a state like the one that it was given, tensor; "
+        "its state is (tensor, tensor)."
+    )
 
 
 def test_an_error_that_no_step_made_is_left_as_it_is() -> None:

@@ -126,7 +126,7 @@ class TestBrokenContracts:
             unroll(self.Broken(result), torch.zeros(2, 5, 3))
 
     def test_what_is_no_cell_is_told(self) -> None:
-        with pytest.raises(ContractError, match="LSTMCell is no Cell: subclass seqkit.Cell"):
+        with pytest.raises(ContractError, match="LSTMCell is not a Cell: subclass seqkit.Cell"):
             SequenceModel(torch.nn.LSTMCell(3, 4), vocab_size=3)  # type: ignore[arg-type]
         cell = self.Broken(None)
         del cell.output_size
