@@ -63,6 +63,10 @@ class SplitError(SeqkitError):
     """A step cannot be split (engine "fused") or compiled (engine "compiled"); the loop runs it."""
 
 
+class AuditError(SeqkitError):
+    """While training, the engine's gradients were found to differ from the loop's."""
+
+
 class CompilerError(SplitError):
     """Engine "compiled" was asked for, and there is no C++ compiler."""
 

@@ -81,6 +81,7 @@ class SequenceModel(nn.Module):
         self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
         self.recompute_every = recompute_every
+        self._engines_ran: list[str] = []
         self.engine_ran: str | None = None
         """The engine that unrolled last in training: what was chosen where `engine` is `"auto"`."""
 
@@ -110,10 +111,10 @@ class SequenceModel(nn.Module):
         if table is None:
             x = self.encoder(inputs)
             x = self.encoder_dropout(x) if x.is_floating_point() else x
-        layers = list(self.cell.cells) if isinstance(self.cell, Stacked) else [self.cell]
-        states = [state] if not isinstance(self.cell, Stacked) else state or [None] * len(layers)
-        after, names = [], set()
-        for index, (layer, layer_state) in enumerate(zip(layers, states, strict=True)):
+        layers = self._layers(state)
+        after: list[State] = []
+        names: list[str] = []
+        for index, (layer, layer_state) in enumerate(layers):
             x, layer_state, name = unroll_named(
                 layer,
                 x,
@@ -124,15 +125,45 @@ class SequenceModel(nn.Module):
                 recompute_every=self.recompute_every,
             )
             table = None
-            names.add(name)
+            names.append(name)
             after.append(layer_state)
             if index < len(layers) - 1:
                 x = self.dropout(x)
         if self.training or self.engine_ran is None:
-            self.engine_ran = "+".join(sorted(names))
+            self.engine_ran = "+".join(sorted({*names}))
+            self._engines_ran = names
         if not self._head_is_cell:
             x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
+
+    def audit(self, inputs: Tensor, state: State) -> str | None:
+        """How the gradients of the engine that ran last differ from the loop's; None where they do not.
+
+        A few steps of each layer are unrolled by both. Nothing of the model is changed.
+
+        Args:
+            inputs: a batch like those that the model is trained on.
+            state: the state before it.
+        """
+        from seqkit.engine.auditing import buffers_kept, difference_in_training  # with PyTorch's tracer
+
+        with torch.no_grad(), buffers_kept(self):
+            table = self._table()
+            x = inputs[:, :3] if table is not None else self.encoder(inputs[:, :3])
+            for engine, (layer, layer_state) in zip(self._engines_ran, self._layers(state), strict=True):
+                difference = difference_in_training(engine, layer, x, layer_state, table)
+                if difference is not None:
+                    return "".join(difference)
+                x, _, _ = unroll_named(layer, x, layer_state, table=table, engine="loop")
+                table = None
+        return None
+
+    def _layers(self, state: State) -> list[tuple[Cell, State]]:
+        """The cells that are unrolled one after the other, each with its state."""
+        if not isinstance(self.cell, Stacked):
+            return [(self.cell, state)]
+        layers = list(self.cell.cells)
+        return list(zip(layers, state or [None] * len(layers), strict=True))
 
     def _table(self) -> Tensor | None:
         """The encoder's table, if ids are all that is looked up in it: then the engine may do so itself."""

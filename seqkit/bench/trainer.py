@@ -15,6 +15,7 @@ from seqkit.cells import RNN
 from seqkit.data import Batch
 from seqkit.model import SequenceModel
 from seqkit.training import Trainer
+from seqkit.training.audit import audit, is_audited
 
 VOCAB_SIZE = 65
 
@@ -22,7 +23,7 @@ VOCAB_SIZE = 65
 def measure(
     batch_size: int = 32, seq_len: int = 100, hidden_size: int = 128, *, steps: int = 20, repeats: int = 15
 ) -> dict[str, Any]:
-    """Seconds of a bare loop and of `Trainer.fit`, in turn, and the median of their ratios.
+    """Seconds of a bare loop and of `Trainer.fit`, in turn, and the median of their ratios; and of an audit.
 
     The bare loop does forward, backward, clipping, the check that loss and norm are finite, and the
     optimizer's step. Both carry the state and see the same batches.
@@ -37,13 +38,15 @@ def measure(
     batches = [Batch(ids[:-1].t(), ids[1:].t())] * steps
     bare = _Bare(hidden_size, batches)
     model, optimizer = _model(hidden_size)
-    trainer = Trainer(model, optimizer, state="carry")
+    trainer = Trainer(model, optimizer, state="carry", audit=False)
     bare()
     trainer.fit(batches, steps=steps)
     times: dict[str, list[float]] = {"bare_s": [], "trainer_s": []}
+    state = model.cell.initial_state(batch_size)
     for _ in range(repeats):
         times["bare_s"].append(_seconds(bare))
         times["trainer_s"].append(_seconds(lambda: trainer.fit(batches, steps=steps)))
+    audits = [_seconds(lambda: audit(model, batches[0], state, "float32", 1)) for _ in range(repeats)]
     ratios = [ours / theirs for theirs, ours in zip(*times.values(), strict=True)]
     return {
         "batch_size": batch_size,
@@ -54,6 +57,10 @@ def measure(
         "engine": model.engine_ran,
         "bare_ms_per_step": statistics.median(times["bare_s"]) / steps * 1e3,
         "trainer_ms_per_step": statistics.median(times["trainer_s"]) / steps * 1e3,
+        "audit_ms": statistics.median(audits) * 1e3,
+        "audit_shares": {
+            steps: _share(steps, audits, times["trainer_s"], each=len(batches)) for steps in (1_000, 10_000)
+        },
         "ratio": statistics.median(ratios),
         "ratio_min": min(ratios),
         "ratio_max": max(ratios),
@@ -85,6 +92,12 @@ class _Bare:
             if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
                 raise FloatingPointError
             self._optimizer.step()
+
+
+def _share(steps: int, audits: list[float], fits: list[float], *, each: int) -> float:
+    """What part of a training of so many steps its audits take."""
+    count = sum(is_audited(step) for step in range(1, steps + 1))
+    return count * statistics.median(audits) / (steps * statistics.median(fits) / each)
 
 
 def _seconds(function: Any) -> float:

@@ -107,6 +107,7 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
         "state": train.state,
         "loss_over_time": train.loss_over_time,
         "precision": train.precision,
+        "audit": train.audit,
     }
 
 

@@ -41,6 +41,8 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
         f"{repeats} times {result['steps']} steps of each in turn\n"
         f"bare loop  {result['bare_ms_per_step']:.2f} ms a step\n"
         f"Trainer    {result['trainer_ms_per_step']:.2f} ms a step\n"
+        f"an audit   {result['audit_ms']:.2f} ms, {result['audit_shares'][1_000]:.2%} of 1,000 steps, "
+        f"{result['audit_shares'][10_000]:.3%} of 10,000\n"
         f"ratio      {result['ratio']:.3f} (from {result['ratio_min']:.3f} to {result['ratio_max']:.3f})"
     )
 

@@ -63,28 +63,30 @@ def difference_from_loop(plan: Plan, call: Call) -> Refusal | None:
     Where rows start again, here every other one does, at the second step.
     """
     call = first_steps(call)
+    if call.reset is not None:
+        call = replace(call, reset=every_other_row(call.x))
     if not _rows_are_apart(call):
         return "its rows see each other", _where_rows_meet(plan, call)
-    return _compared(plan, call) or compared_moved(plan, call)
+    return compared(plan, call) or _compared_moved(plan, call)
 
 
 def first_steps(call: Call) -> Call:
     """The call on its first few steps, cut from what made its input."""
-    call = replace(call.steps(slice(STEPS)), x=call.x[:, :STEPS].detach())
-    return call if call.reset is None else replace(call, reset=_every_other_row(call.reset))
+    return replace(call.steps(slice(STEPS)), x=call.x[:, :STEPS].detach())
 
 
-def compared_moved(plan: Plan, call: Call) -> Refusal | None:
+def _compared_moved(plan: Plan, call: Call) -> Refusal | None:
     """As `difference_from_loop`, with everything moved from where it is."""
     moved = call
     for moved in moved_calls(call):
         theirs = _results(unroll_loop, moved)
         if theirs.is_a_number:  # a weight that was moved may leave the domain of what the step does with it
-            return _compared(plan, moved, theirs)
-    return _compared(plan, moved)
+            return compared(plan, moved, theirs)
+    return compared(plan, moved)
 
 
-def _compared(plan: Plan, call: Call, theirs: _Results | None = None) -> Refusal | None:
+def compared(plan: Plan, call: Call, theirs: _Results | None = None) -> Refusal | None:
+    """Where the plan differs from the loop on these very numbers, and the line of it."""
     theirs = _results(unroll_loop, call) if theirs is None else theirs
     ours = _results(plan.unroll, call)
     tolerance = _tolerance(call.x.device, [*theirs.values.values(), *theirs.gradients.values()])
@@ -96,26 +98,19 @@ def _compared(plan: Plan, call: Call, theirs: _Results | None = None) -> Refusal
     near = _results(unroll_loop, jittered(call))
     values = _far(ours.values, theirs.values, tolerance, near.values)
     gradients = _far(ours.gradients, theirs.gradients, tolerance, near.gradients)
-    for kind, far in (("", values), ("the gradient of ", gradients)):
-        if far:
-            name = max(far, key=far.__getitem__)
-            operation, place = plan.place_of(name)
-            return f"{_named(kind, name)} differs from the loop's{_by(far[name])}{_at(operation)}", place
-    return None
+    if not values and not gradients:
+        return None
+    if values:
+        return _refusal(plan, "its ", next(iter(values)), values)
+    return _refusal(plan, "the gradient of ", max(gradients, key=gradients.__getitem__), gradients)
 
 
-def _named(kind: str, name: str) -> str:
-    if kind:
-        return f"{kind}{name.replace('::', '.')}"
-    return f"its {name}"
-
-
-def _by(share: float) -> str:
-    return " (it is not a number)" if share == float("inf") else f" by {share:.2g} of its largest number"
-
-
-def _at(operation: str) -> str:
-    return f", at {operation}" if operation else ""
+def _refusal(plan: Plan, what: str, name: str, far: dict[str, float]) -> Refusal:
+    """That this tensor differs from the loop's, by how much, at which operation, and its line."""
+    operation, place = plan.place_of(name)
+    by = " (it is NaN)" if far[name] == float("inf") else f" by {far[name]:.2g} of its largest number"
+    at = f", at {operation}" if operation else ""
+    return f"{what}{name.replace('::', '.')} differs from the loop's{by}{at}", place
 
 
 def _results(unroll: Unroll, call: Call) -> _Results:
@@ -130,7 +125,7 @@ def _results(unroll: Unroll, call: Call) -> _Results:
     outputs, final = unroll(replace(call, x=x, state=state))
     leaves = {f"state[{index}]": leaf for index, leaf in enumerate(pytree.tree_leaves(final))}
     values = {"output": outputs, **leaves}
-    ends = [end for end in values.values() if end.requires_grad]
+    ends = [end for end in values.values() if differentiable and end.requires_grad]
     gradients: Named = {}
     if ends:
         starts = {**call.weights, "x": x}
@@ -159,9 +154,9 @@ def _weights_like(end: Tensor) -> Tensor:
     )
 
 
-def _every_other_row(reset: Tensor) -> Tensor:
+def every_other_row(x: Tensor) -> Tensor:
     """Resets of rows that start again on the way, and of others that do not."""
-    chosen = torch.zeros_like(reset)
+    chosen = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
     chosen[::2, 1:2] = True
     return chosen
 

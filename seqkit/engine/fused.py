@@ -99,6 +99,7 @@ class SplitPlan:
 
     def __init__(self, call: Call, lower: Lower, pool: Pool) -> None:
         step = _traced(call)
+        self.resets = call.reset is not None
         self._places = step.places
         self.unsettled = _unsettled(step)
         self.settled = not self.unsettled

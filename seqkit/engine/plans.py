@@ -39,6 +39,8 @@ class Plan(Protocol):
 
     settled: bool
     """Whether the state after a step is as the one before it; only then it can unroll."""
+    resets: bool
+    """Whether it is for calls in which rows start again."""
 
     def unroll(self, call: Call) -> tuple[Tensor, State]:
         """Outputs `(batch, time, output_size)`, a transposed view, and the final state."""
@@ -52,7 +54,7 @@ class Plan(Protocol):
 
 @dataclass
 class _Known:
-    """Of one cell: plans by kind and attributes, and the plan that was used last."""
+    """Of one cell: plans by kind and attributes, and the plan that was used last with gradients."""
 
     plans: dict[tuple[Hashable, Hashable], Plan | SplitError] = field(default_factory=dict)
     settings: dict[Hashable, list[Attributes]] = field(default_factory=dict)
@@ -93,11 +95,12 @@ class Plans:
                     known.plans[key] = found
         if isinstance(found, SplitError):
             raise type(found)(str(found))
-        known.last = found
+        if torch.is_grad_enabled():
+            known.last = found
         return found
 
     def last(self, cell: Cell) -> Plan | None:
-        """The plan by which the cell was unrolled last."""
+        """The plan by which the cell was unrolled last with gradients."""
         return self._known(cell).last
 
     def _known(self, cell: Cell) -> _Known:

@@ -22,4 +22,4 @@ class RefusedError(Exception):
 
 def refusal(cell: nn.Module, reason: str, place: str = "") -> SplitError:
     """The error that a user reads."""
-    return SplitError(f"the step of {type(cell).__name__} cannot be split: {reason}.{place}")
+    return SplitError(f"the step of {type(cell).__name__} cannot be split: {reason.rstrip('.')}.{place}")

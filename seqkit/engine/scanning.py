@@ -36,6 +36,7 @@ class ScanPlan:
     settled = True
 
     def __init__(self, call: Call) -> None:
+        self.resets = call.reset is not None
         if not hasattr(call.cell, "scan"):
             raise SplitError(f"{type(call.cell).__name__} has no scan(x, state, reset).")
 

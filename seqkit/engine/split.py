@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from torch import fx
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
 
 from seqkit.engine.graphs import (
     Stage,
@@ -148,7 +149,8 @@ def _gather_rows(graph: fx.Graph, x: fx.Node, constant: Collection[fx.Node]) -> 
     ids = _ids_for(graph, x)
     casts = [node for node in x.users if node.target == aten._to_copy.default]  # autocast's: one-hot as well
     for node in [user for rows in (x, *casts) for user in rows.users]:
-        if node.target == aten.mm.default and node.args[0] in (x, *casts):
+        is_product = node.target == aten.mm.default and node.args[0] in (x, *casts)
+        if is_product and not value_of(node).is_complex():  # PyTorch has no derivative for complex rows
             with graph.inserting_before(node):
                 matrix = insert(
                     graph, aten.clone.default, node.args[1], memory_format=torch.contiguous_format
@@ -190,6 +192,8 @@ def _row_wise(rows: fx.Node, constant: Collection[fx.Node]) -> fx.Node | None:
     """The only reader of the rows, if each row of its result depends on the same row, and on constants."""
     user = next(iter(rows.users), None)
     if user is None or len(rows.users) > 1:
+        return None
+    if any(isinstance(each, Tensor) and each.is_complex() for each in pytree.tree_leaves(user.meta["val"])):
         return None
     others = [read for read in user.all_input_nodes if read is not rows]
     if any(read not in constant for read in others):

@@ -124,9 +124,9 @@ class ModelConfig(Config):
     """After the encoder (not of one-hot rows), between layers and before the head."""
     encoder_dropout: float | None = Field(default=None, ge=0, lt=1)
     """After the encoder, where it should be another one."""
-    engine: Literal["auto", "loop", "fused", "compiled"] = "auto"
+    engine: Literal["auto", "loop", "fused", "compiled", "scan"] = "auto"
     recompute_every: int | None = Field(default=None, ge=1)
-    """Of the time steps of a window only every so many are kept in memory for the gradients, and the rest is
+    """Of the time steps of a window only every N-th is kept in memory for the gradients, and the rest is
     computed again: less memory, more time. About the square root of `train.seq_len` is best."""
 
 
@@ -166,6 +166,9 @@ class TrainConfig(Config):
     device: str = "auto"
     """`auto` is cuda where there is one, else cpu."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    audit: bool = True
+    """At steps 10, 100, 1,000 and every 10,000 after that, compare the gradients of a few time steps with the
+    plain loop's; a difference ends training."""
     threads: int = Field(default=0, ge=0)
     """Of the CPU; 0 leaves torch's own choice."""
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -58,7 +58,10 @@ def train(
         RunError: the directory holds something already.
         PluginError: a plugin that was given cannot be loaded.
         NonFiniteError: the loss or the gradient norm is not finite.
-        KeyboardInterrupt: Ctrl-C; the weights of that moment, and the best ones, are kept in the run.
+        AuditError: the engine's gradients differ from the plain loop's.
+        KeyboardInterrupt: Ctrl-C.
+
+    Whatever is raised after the first step, the weights of that moment and the best ones are kept in the run.
     """
     registry = registry_with(plugins)
     recipe = build.resolved(recipe, registry)
@@ -80,16 +83,15 @@ def train(
             **build.make_training(recipe.train, model),
             callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
         )
-        interrupted = _fit(run, trainer, batches, validation)
-    if interrupted:
+        stopped = _fit(run, trainer, batches, validation)
+    if stopped is not None:
         keeper.run_finished(trainer)
         log.run_finished(trainer)
     _finish(run, trainer, described)
-    if interrupted:
-        logger.warning(
-            "interrupted at step %d; what was trained is kept in %s", trainer.budget.step, run.path
-        )
-        raise KeyboardInterrupt
+    if stopped is not None:
+        how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
+        logger.warning("%s at step %d; what was trained is kept in %s", how, trainer.budget.step, run.path)
+        raise stopped
     hooks.call("seqkit_run_finished", run=run)
     return run
 
@@ -121,6 +123,7 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
         run = SeriesRun(path, recipe, scaler, build.make_model(recipe, None, len(scaler.features)))
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
     checkpoint.load_weights(run.model, best, build.choose_device(device))
+    run.model.eval()
     return run
 
 
@@ -168,6 +171,7 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
     history = trainer.history
     if history.best is not None:
         run.model.load_state_dict(history.best.weights)
+    run.model.eval()
     ended = {
         "engine": run.model.engine_ran or run.model.engine,
         "ended_by": history.ended_by,
@@ -179,8 +183,8 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
 
 
-def _fit(run: Run, trainer: Trainer, batches: Any, validation: Any) -> bool:
-    """Train by the recipe; whether Ctrl-C ended it."""
+def _fit(run: Run, trainer: Trainer, batches: Any, validation: Any) -> BaseException | None:
+    """Train by the recipe; what ended it before its time, if anything."""
     train = run.recipe.train
     try:
         trainer.fit(
@@ -192,11 +196,13 @@ def _fit(run: Run, trainer: Trainer, batches: Any, validation: Any) -> bool:
             evaluate_every=train.evaluate_every,
             patience=train.patience,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         trainer.history.ended_by = "an interrupt"
-        return True
-    except Exception:
+        return interrupt
+    except Exception as error:
         if not trainer.budget.step:
             shutil.rmtree(run.path)  # nothing was trained: the next try can have the name
-        raise
-    return False
+            raise
+        trainer.history.ended_by = f"an error ({type(error).__name__})"
+        return error
+    return None

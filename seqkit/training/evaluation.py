@@ -80,7 +80,7 @@ def run_model(
             f"a carried state needs batches of one size: {rows} rows, then {len(batch.inputs)}.\n"
             "  With a DataLoader, set drop_last=True."
         )
-    with _autocast(batch.inputs.device, precision):
+    with autocast(batch.inputs.device, precision):
         result: tuple[Tensor, State] = model(batch.inputs, carried, batch.reset)
     return result
 
@@ -103,7 +103,8 @@ def with_units(data: Data, metrics: dict[str, Any]) -> dict[str, Any]:
     return {**metrics, **data.metrics(metrics["loss"])} if hasattr(data, "metrics") else metrics
 
 
-def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """The context of a forward pass in that precision."""
     return nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)
 
 

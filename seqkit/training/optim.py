@@ -51,8 +51,9 @@ def make_optimizer(
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    # Fused: one pass over the numbers in place of ten.
-    options: dict[str, Any] = {"fused": True} if name == "adamw" else {"momentum": momentum}
+    # Fused: one pass over the numbers in place of ten. PyTorch has it for real numbers only.
+    is_fused = not any(parameter.is_complex() for parameter in trained)
+    options: dict[str, Any] = {"fused": is_fused} if name == "adamw" else {"momentum": momentum}
     return OPTIMIZERS[name]([group for group in groups if group["params"]], lr=learning_rate, **options)
 
 

@@ -13,6 +13,7 @@ from seqkit.cells.base import State, detach_state
 from seqkit.data.batches import Batch
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 from seqkit.model import SequenceModel
+from seqkit.training.audit import audit, is_audited
 from seqkit.training.budget import Budget
 from seqkit.training.evaluation import Data, Policy, Precision, evaluate, run_model, to_device, with_units
 from seqkit.training.history import History, Meter
@@ -36,6 +37,8 @@ class Trainer:
             averages over the rows. What is reported is the mean in both.
         device: moves the model there; by default it stays where it is.
         precision: `"bfloat16"` runs forward under autocast.
+        audit: at steps 10, 100, 1,000 and every 10,000 after that, the gradients of a few time steps are
+            compared with the plain loop's, and a difference ends training.
         schedule: the factor of the learning rate; see `make_schedule`.
         callbacks: objects with any of the methods `run_started(trainer)`,
             `step_finished(trainer, step, metrics)`, `evaluated(trainer, step, split, metrics)`
@@ -53,6 +56,7 @@ class Trainer:
         loss_over_time: Literal["mean", "sum"] = "mean",
         device: str | torch.device | None = None,
         precision: Precision = "float32",
+        audit: bool = True,
         schedule: Schedule | None = None,
         callbacks: Sequence[object] = (),
     ) -> None:
@@ -70,6 +74,7 @@ class Trainer:
         self.state = state
         self.loss_over_time = loss_over_time
         self.precision = precision
+        self.audit = audit
         self.callbacks = callbacks
         self._schedule = schedule
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
@@ -105,6 +110,7 @@ class Trainer:
         Raises:
             BudgetError: there is no budget, the data is empty, or patience has nothing to watch.
             NonFiniteError: the loss or the gradient norm is not finite; the weights are untouched.
+            AuditError: the engine's gradients differ from the loop's; likewise.
         """
         if patience is not None and validation is None:
             raise BudgetError("patience watches the validation loss, and there is no validation data.")
@@ -173,8 +179,11 @@ class Trainer:
         loss_value, norm_value = mean.item(), norm.item()
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             raise NonFiniteError(self._non_finite_message(loss_value, norm_value))
+        state = detach_state(state)
+        if self.audit and is_audited(self.budget.step + 1) and isinstance(self.model, SequenceModel):
+            audit(self.model, batch, state, self.precision, self.budget.step + 1)
         self.optimizer.step()
-        return loss_value, norm_value, tokens, detach_state(state)
+        return loss_value, norm_value, tokens, state
 
     def _set_learning_rate(self) -> float:
         """Move the learning rate along its schedule; that of the first group is returned."""
@@ -228,9 +237,15 @@ def _differentiate(loss: Tensor) -> None:
     try:
         loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
     except RuntimeError as error:
+        if "backward through the graph a second time" in str(error):
+            raise ContractError(
+                "the gradients of this batch lead back into an earlier one: a step must not keep a tensor of "
+                "its own (self.h = h).\n  Return it as a part of the state; `seqkit check` compares a cell "
+                "with its contract."
+            ) from error
         if "inplace operation" not in str(error):
             raise
         raise ContractError(
             "what the gradients need was written over in place: a step must not change its input or state.\n"
-            "  Write `h = h + x` in place of `h += x`; `seqkit check` holds a cell against its contract."
+            "  Write `h = h + x` in place of `h += x`; `seqkit check` compares a cell with its contract."
         ) from error

@@ -1,0 +1,42 @@
+"""Comparing the gradients of a live training with those of the plain loop, now and then."""
+
+from __future__ import annotations
+
+import torch
+
+from seqkit.cells.base import State
+from seqkit.data.batches import Batch
+from seqkit.errors import AuditError
+from seqkit.model import SequenceModel
+from seqkit.training.evaluation import Precision, autocast
+
+_FIRST = (10, 100, 1_000)
+_EVERY = 10_000
+
+
+def is_audited(step: int) -> bool:
+    """Whether the gradients of this step, counted from 1, are compared: 10, 100, 1,000, then every 10,000."""
+    return step in _FIRST or (step > 0 and step % _EVERY == 0)
+
+
+def audit(model: SequenceModel, batch: Batch, state: State, precision: Precision, step: int) -> None:
+    """Raise AuditError where the engine that ran gives other gradients than the loop.
+
+    Args:
+        model: is not changed.
+        batch: of this step.
+        state: any state that this training has reached, such as the one after the batch.
+        precision: see `Trainer`.
+        step: that is about to be taken.
+    """
+    device = batch.inputs.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), autocast(device, precision):
+        difference = model.audit(batch.inputs, state)
+    if difference is not None:
+        what, _, place = difference.partition("\n")
+        raise AuditError(
+            f"{what} (engine {model.engine_ran!r}, found before step {step} was taken)."
+            + (f"\n{place}" if place else "")
+            + f"\n  The weights of step {step - 1} are kept. The plain loop trains this cell: "
+            "model.engine=loop (engine='loop' in Python)."
+        )
