@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import pluggy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 
 from seqkit.errors import PluginError, SourceError, did_you_mean
 
@@ -60,6 +60,26 @@ class Config(BaseModel):
     """The typed config of a component: its recipe table without `use`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _arrays_as_tuples(cls, value: Any, info: ValidationInfo) -> Any:
+        """TOML has arrays only: where a field is a tuple, an array is taken for one."""
+        return _as_tuples(value, cls.model_fields[info.field_name or ""].annotation)
+
+
+def _as_tuples(value: Any, annotation: Any) -> Any:
+    """The value with lists as tuples where the annotation has tuples."""
+    if not isinstance(value, list):
+        return value
+    kinds = [each for each in (annotation, *get_args(annotation)) if get_origin(each) in (tuple, list)]
+    of_tuple = next((kind for kind in kinds if get_origin(kind) is tuple), None)
+    if of_tuple is None and tuple not in (annotation, *get_args(annotation)):
+        inner = [argument for kind in kinds for argument in get_args(kind)]
+        return [_as_tuples(item, inner[0]) for item in value] if inner else value
+    items = [each for each in get_args(of_tuple) if each is not Ellipsis]
+    kinds = items if len(items) == len(value) else items[:1] * len(value)
+    return tuple(map(_as_tuples, value, kinds)) if kinds else tuple(value)
 
 
 class CellConfig(Config):
@@ -112,6 +132,10 @@ class CellPlugin(ComponentPlugin):
 
     size_field: str = "hidden_size"
     """The field of the config that makes the cell larger: `seqkit bench cells` varies it."""
+    stochastic: bool = False
+    """Whether a step draws random numbers in training: checked in evaluation mode, and under one seed."""
+    surrogate_gradients: bool = False
+    """Whether its gradients differ from its derivative on purpose, as straight-through ones do."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from seqkit.cells import Cell, Stacked
-from seqkit.errors import ContractError
+from seqkit.engine.lines import step_line
+from seqkit.errors import ContractError, SeqkitError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Component, Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import Registry
@@ -48,20 +49,38 @@ def made(component: Component, *arguments: Any) -> Any:
     """The object that a component makes of its config.
 
     Raises:
-        ContractError: its constructor does not take a field of its config.
+        ContractError: its constructor does not take a field of its config, or fails.
     """
     target = component.entry.declaration.load()
     try:
         inspect.signature(target).bind(*arguments, **component.options())
     except TypeError as error:
         raise ContractError(f"{component.use!r} does not take its own config: {error}.") from error
-    return target(*arguments, **component.options())
+    try:
+        return target(*arguments, **component.options())
+    except (SeqkitError, MemoryError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a stranger's constructor raises
+        raise ContractError(_constructor_fails(component.use, error)) from error
+
+
+def _constructor_fails(name: str, error: Exception) -> str:
+    """What a constructor raised, and where; what is meant, where PyTorch says it in its own way."""
+    hint = ""
+    if "before Module.__init__() call" in str(error):
+        hint = "\n  Call super().__init__() first in its __init__."
+    said = str(error).split("\n", 1)[0]
+    return f"the constructor of {name!r} fails: {type(error).__name__}: {said}{step_line(error)}{hint}"
 
 
 def outline_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
-    """The model that the recipe describes without numbers in it: its parameters can be counted."""
-    with torch.device("meta"):
-        return make_model(recipe, vocab_size)
+    """The model that the recipe describes, to count its parameters; without numbers where that can be."""
+    try:
+        with torch.device("meta"):
+            return make_model(recipe, vocab_size)
+    except ContractError:  # a constructor may read numbers, for instance to scale a matrix by its spectrum
+        with torch.random.fork_rng():
+            return make_model(recipe, vocab_size)
 
 
 def make_model(recipe: ResolvedRecipe, vocab_size: int | None, features: int = 1) -> SequenceModel:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ State: TypeAlias = Any
 """
 
 
-class Cell(nn.Module, ABC):
+class Cell(nn.Module):
     """One recurrent step.
 
     A subclass sets `input_size` and `output_size` and writes `step`. A step is pure, its rows do
@@ -32,12 +31,20 @@ class Cell(nn.Module, ABC):
     output_size: int
     _like: Tensor
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Raise ContractError where there is no step."""
+        if cls.step is Cell.step:
+            hint = "\n  It has a forward: call that step." if cls.forward is not Cell.forward else ""
+            raise ContractError(
+                f"{cls.__name__} has no step: write step(self, x, state) -> (output, state).{hint}"
+            )
+        return super().__new__(cls)
+
     def __init__(self) -> None:
         super().__init__()
         # Where a cell has no parameter, this tells its device and dtype. It is not in the state dict.
         self.register_buffer("_like", torch.empty(0), persistent=False)
 
-    @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Advance one time step.
 
@@ -47,6 +54,7 @@ class Cell(nn.Module, ABC):
         Returns:
             Output `(batch, output_size)` and the new state.
         """
+        raise NotImplementedError
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step: zeros `(batch, hidden_size)` unless the cell says otherwise.

@@ -15,8 +15,17 @@ NO_CHANGE = {"fingerprint_follows_the_data": "the command line does not change t
 @click.command("check")
 @click.argument("name")
 @click.argument("config", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--kind", type=click.Choice(["cell", "tokenizer", "source"]), help="Where NAME is of several.")
-@click.option("--missing", multiple=True, metavar="KEY=VALUE", help="Of a source: data that is not there.")
+@click.option(
+    "--kind", type=click.Choice(["cell", "tokenizer", "source"]), help="Which kind, if NAME is ambiguous."
+)
+@click.option("--missing", multiple=True, metavar="KEY=VALUE", help="Of a source: data that does not exist.")
+@click.option(
+    "--expect-failure",
+    "expected",
+    multiple=True,
+    metavar="CHECK=REASON",
+    help="A check that fails for a good reason; it has to fail. Several times for several.",
+)
 @plugin_option
 @json_option
 def command(
@@ -24,27 +33,31 @@ def command(
     config: tuple[str, ...],
     kind: str | None,
     missing: tuple[str, ...],
+    expected: tuple[str, ...],
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Hold the cell, tokenizer or source NAME, with this config, against its contract.
+    """Check the cell, tokenizer or source NAME, with this config, against its contract.
 
-    Exits with 1 where a check fails.
+    Exits with 1 if a check fails. For a cell, it also prints which engine will run it, and why.
     """
     from dataclasses import asdict
 
     from seqkit.registry import registry_with
-    from seqkit.testing import run_checks
+    from seqkit.testing import engine_for, run_checks
 
     kind = kind or _kind_of(name, registry_with(plugins))
-    report = run_checks(_case(kind, name, _values(config), _values(missing), plugins))
+    case = _case(kind, name, _values(config), _values(missing), _pairs(expected), plugins)
+    report = run_checks(case)
+    engine, reason = engine_for(case) if kind == "cell" else (None, "")
     if as_json:
-        print_json({**asdict(report), "kind": kind, "passed": report.passed, "summary": report.summary})
+        given = {**asdict(report), "kind": kind, "passed": report.passed, "summary": report.summary}
+        print_json({**given, "engine": engine, "engine_reason": reason} if engine else given)
     else:
-        told: dict[str, str] = {}  # each message, and the first check that gave it
+        reported: dict[str, str] = {}  # each message, and the first check that gave it
         for result in report.results:
             if not result.passed:
-                first = told.setdefault(result.message, result.check)
+                first = reported.setdefault(result.message, result.check)
                 message = result.message if first == result.check else f"(the same error as {first})"
                 click.echo(f"FAILED {result.check}: {result.says}\n  {message}")
             elif result.expected_failure is not None:
@@ -52,6 +65,8 @@ def command(
         for check in report.not_applicable:
             click.echo(f"does not apply: {check}")
         click.echo(f"{kind} {name}: {report.summary}")
+        if engine:
+            click.echo(f"engine {engine}{': ' + reason if reason else ''}")
     sys.exit(0 if report.passed else 1)
 
 
@@ -71,22 +86,32 @@ def _kind_of(name: str, registry: Any) -> str:
 def _values(pairs: tuple[str, ...]) -> dict[str, Any]:
     from seqkit.recipe.draft import parse_value
 
+    return {key: parse_value(value) for key, value in _pairs(pairs).items()}
+
+
+def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     values = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise click.UsageError(f"{pair!r} is no KEY=VALUE.")
-        values[key] = parse_value(value)
+            raise click.UsageError(f"{pair!r} is not of the form KEY=VALUE.")
+        values[key] = value
     return values
 
 
 def _case(
-    kind: str, name: str, config: dict[str, Any], missing: dict[str, Any], plugins: tuple[str, ...]
+    kind: str,
+    name: str,
+    config: dict[str, Any],
+    missing: dict[str, Any],
+    expected: dict[str, str],
+    plugins: tuple[str, ...],
 ) -> Any:
     from seqkit.testing import CellCase, SourceCase, TokenizerCase
 
     if kind == "cell":
-        return CellCase(name, plugins=plugins, **config)
+        return CellCase(name, plugins=plugins, expected_failures=expected, **config)
     if kind == "tokenizer":
-        return TokenizerCase(name, plugins=plugins, **config)
-    return SourceCase(name, missing=missing or None, expected_failures=NO_CHANGE, plugins=plugins, **config)
+        return TokenizerCase(name, plugins=plugins, expected_failures=expected, **config)
+    expected = {**NO_CHANGE, **expected}
+    return SourceCase(name, missing=missing or None, expected_failures=expected, plugins=plugins, **config)

@@ -95,6 +95,7 @@ class Progress:
             f"ended by {history.ended_by}, at step {trainer.budget.step:,}, "
             f"{tokens_per_s:,.0f} {self._position}s/s"
         )
+        self.summary += f"\nengine {engine_of(trainer.model)}"
         if history.best is not None:
             best = history.best
             unit = " nats per token" if self._position == "token" else ""
@@ -111,3 +112,12 @@ class Progress:
         self._console.print(
             f"step {step:>6,}  {now - self._began:5.0f} s  {text}  {speed:,.0f} {self._position}s/s"
         )
+
+
+def engine_of(model: Any) -> str:
+    """The engine that trained a model, and why, where that was the plain loop."""
+    from seqkit.engine import refusals_of
+
+    layers = getattr(model.cell, "cells", [model.cell])
+    reasons = dict.fromkeys(reason.split("\n", 1)[0] for layer in layers for reason in refusals_of(layer))
+    return ": ".join([str(model.engine_ran), *list(reasons)[:1]])

@@ -19,7 +19,7 @@ from seqkit.engine.contract import check_cell, step_errors
 from seqkit.engine.loop import has_no_numbers, one_hot, own_tree, reset_rows, unroll_loop
 from seqkit.errors import CompilerError, ContractError, SplitError, UnknownNameError
 
-__all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "unroll", "unroll_named"]
+__all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "refusals_of", "unroll", "unroll_named"]
 
 if TYPE_CHECKING:
     from seqkit.engine.fused import FusedEngine
@@ -236,13 +236,18 @@ def _run_recomputing(engine: str, call: Call, every: int) -> tuple[Tensor, State
     return torch.cat(pieces).transpose(0, 1), state, name
 
 
-_logged: weakref.WeakKeyDictionary[Cell, set[str]] = weakref.WeakKeyDictionary()
+_refused: weakref.WeakKeyDictionary[Cell, list[str]] = weakref.WeakKeyDictionary()
+
+
+def refusals_of(cell: Cell) -> list[str]:
+    """Why the plain loop ran the cell where it was unrolled by `auto`; empty where it did not."""
+    return list(_refused.get(cell, ()))
 
 
 def _log_once(cell: Cell, message: str) -> None:
-    """Say once for each cell why the loop runs it."""
-    if message not in _logged.setdefault(cell, set()):
-        _logged[cell].add(message)
+    """Log once for each cell why the loop runs it."""
+    if message not in _refused.setdefault(cell, []):
+        _refused[cell].append(message)
         logger.warning("%s\n  The plain loop runs it.", message)
 
 

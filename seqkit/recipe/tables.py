@@ -20,7 +20,7 @@ def _check_split(split: tuple[float, float, float]) -> tuple[float, float, float
 class DataConfig(Config):
     """`[data]`: how the source is split."""
 
-    split: tuple[float, float, float] = Field(default=(0.9, 0.05, 0.05), strict=False)
+    split: tuple[float, float, float] = (0.9, 0.05, 0.05)
     """Fractions of train, validation and test, in characters, or in documents where these are kept apart;
     not used for splits that the source brings."""
     documents: Literal["joined", "apart", "lines"] = "joined"
@@ -71,7 +71,7 @@ class SeriesConfig(Config):
     """Weekday and month."""
     horizon: int = Field(default=1, ge=1, le=1000)
     """Rows ahead that the report judges."""
-    split: tuple[float, float, float] = Field(default=(0.7, 0.1, 0.2), strict=False)
+    split: tuple[float, float, float] = (0.7, 0.1, 0.2)
     """Fractions of the dates that are train, validation and test, in order of time."""
     validation_from: Date | None = None
     """The date where validation begins, in place of its fraction: `2009-01-01`."""

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tomli_w
 from pydantic import ValidationError
 
 from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, did_you_mean
@@ -45,6 +46,20 @@ def validate_config(
         by_key = groupby(error.errors(), key=lambda detail: str(detail["loc"][0]))
         faults = {key: _said(key, list(details), values.get(key), config) for key, details in by_key}
     raise ConfigFaultsError(faults)
+
+
+def unwritable(config: Config) -> dict[str, str]:
+    """The fields whose values a recipe cannot hold, and why: a run with one could not be opened again."""
+    faults = {}
+    for name, value in config.model_dump(exclude_none=True).items():
+        try:
+            tomli_w.dumps({name: value})
+        except TypeError:
+            faults[name] = (
+                f"a recipe cannot hold {value!r}; it holds numbers, strings, dates, lists, tuples and tables "
+                "(in place of an Enum take a Literal of strings, in place of a set a list)"
+            )
+    return faults
 
 
 def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple[str, ...]) -> ResolvedRecipe:
@@ -119,7 +134,10 @@ def _component(draft: Draft, registry: Registry, kind: str, faults: list[str]) -
         return None
     options = {key: value for key, value in table.items() if key != "use"}
     config = _table(draft, kind, entry.declaration.config, options, faults)
-    return Component(use, config, entry) if config is not None else None
+    if config is None:
+        return None
+    faults += [f"{kind}.{key}: {said}{_where(draft, kind, key)}" for key, said in unwritable(config).items()]
+    return Component(use, config, entry)
 
 
 def _table(draft: Draft, table: str, config: type[Config], values: Any, faults: list[str]) -> Config | None:

@@ -35,6 +35,7 @@ __all__ = [
     "Result",
     "SourceCase",
     "TokenizerCase",
+    "engine_for",
     "parametrize_with_checks",
     "run_checks",
 ]
@@ -60,6 +61,25 @@ def run_checks(case: AnyCase, only: Collection[str] = ()) -> Report:
         True
     """
     return run_case(checks_of(case), case, only)
+
+
+def engine_for(case: CellCase) -> tuple[str, str]:
+    """The engine that `auto` takes for the cell in training on a CPU, and why, where that is the plain loop.
+
+    Example:
+        >>> engine_for(CellCase("rnn"))
+        ('fused', '')
+    """
+    from seqkit.engine import unroll
+    from seqkit.errors import SeqkitError
+    from seqkit.testing.comparing import sequence
+
+    try:
+        unroll(case.make().train(), sequence(case), engine="fused")
+    except SeqkitError as error:
+        reason = str(error).rpartition("\n  engine='auto'")[0] or str(error)
+        return "loop", reason
+    return "fused", ""
 
 
 def parametrize_with_checks(cases: Sequence[AnyCase]) -> pytest.MarkDecorator:

@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from seqkit.cells import Cell
+from seqkit.engine import check_cell
 from seqkit.errors import ContractError, RecipeError
 from seqkit.plugin import ComponentPlugin
 from seqkit.recipe.validation import ConfigFaultsError, validate_config
@@ -94,35 +96,79 @@ class CellCase(_ComponentCase):
 
     Args:
         component: its name in a recipe, or the class.
+        stochastic: whether a step draws random numbers in training; by default what its plugin declares.
+            Such a cell is checked in evaluation mode, and in training under one seed.
+        surrogate_gradients: whether its gradients differ from its derivative on purpose; likewise.
         plugins: besides the installed ones.
         expected_failures: checks that fail, each with the reason why that is right.
-        config: its config; `hidden_size` is small where the cell has it and nothing is said.
+        config: its config; the field for its size is small where nothing is said.
     """
 
     kind = "cell"
     input_size = 5
 
+    def __init__(
+        self,
+        component: str | Callable[..., Any],
+        *,
+        stochastic: bool | None = None,
+        surrogate_gradients: bool | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(component, **options)
+        self._stochastic, self._surrogate = stochastic, surrogate_gradients
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The config as keywords; small, since gradients are checked number by number."""
         known = self.declaration.config.model_fields if self.declaration is not None else self.parameters
-        if "hidden_size" in known:
-            self._given = {"hidden_size": SMALL, **self._given}
+        size = self._declared("size_field", "hidden_size")
+        if size in known:
+            self._given = {size: SMALL, **self._given}
         return super().config
 
-    def make(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> Cell:
-        """A cell with weights from this seed."""
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether a step draws random numbers in training."""
+        return self._declared("stochastic", False) if self._stochastic is None else self._stochastic
+
+    @property
+    def has_surrogate_gradients(self) -> bool:
+        """Whether its gradients differ from its derivative on purpose."""
+        return self._declared("surrogate_gradients", False) if self._surrogate is None else self._surrogate
+
+    @cached_property
+    def is_complex(self) -> bool:
+        """Whether a parameter or a state of the cell is complex."""
+        cell = self.make()
+        tensors = [*cell.parameters(), *pytree.tree_leaves(cell.initial_state(1))]
+        return any(tensor.is_complex() for tensor in tensors)
+
+    def make(self, dtype: torch.dtype = torch.float64, seed: int = 0, input_size: int | None = None) -> Cell:
+        """A cell with weights from this seed; complex ones are as exact as real ones of the dtype."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            cell = self.target(self.input_size, **self.config)
+            cell = self.target(self.input_size if input_size is None else input_size, **self.config)
         if not isinstance(cell, Cell):
-            raise ContractError(f"{self.name} is no Cell: {type(cell).__name__}.")
-        return cell.to(dtype)
+            raise ContractError(f"{self.name} is not a Cell: {type(cell).__name__}.")
+        check_cell(cell)
+        cell._apply(lambda tensor: tensor.to(_dtype_like(tensor, dtype)))  # type: ignore[no-untyped-call]
+        return cell.eval() if self.is_stochastic else cell
+
+    def _declared(self, field: str, default: Any) -> Any:
+        return default if self.declaration is None else getattr(self.declaration, field)
 
     @cached_property
     def has_scan(self) -> bool:
         """Whether the cell computes whole sequences itself."""
         return hasattr(self.target, "scan")
+
+
+def _dtype_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+    """The dtype for a tensor of a cell in this precision: integers stay, complex numbers stay complex."""
+    if tensor.is_complex():
+        return {torch.float64: torch.complex128}.get(dtype, torch.complex64)
+    return dtype if tensor.is_floating_point() else tensor.dtype
 
 
 class TokenizerCase(_ComponentCase):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
+
+import tomli_w
 import torch
 from torch import Tensor
 
 from seqkit.cells.base import map_state
+from seqkit.engine.graphs import is_differentiable
+from seqkit.recipe.validation import unwritable, validate_config
 from seqkit.testing.cases import CellCase
 from seqkit.testing.comparing import (
     BATCH,
@@ -37,6 +42,19 @@ def check_config_fields_are_keywords(case: CellCase) -> None:
     """Every field of the config is a keyword of the constructor."""
     missing = case.missing_keywords()
     require(not missing, f"the constructor has no keyword {', '.join(missing)}")
+
+
+@CELL_CHECKS.where(lambda case: case.declaration is not None)
+def check_config_survives_a_recipe(case: CellCase) -> None:
+    """The config is the same after it was written to a recipe and read again."""
+    assert case.declaration is not None  # the check applies where there is one
+    config = validate_config(case.declaration.config, case.config)
+    faults = unwritable(config)
+    require(not faults, "; ".join(f"{name}: {said}" for name, said in faults.items()))
+    text = tomli_w.dumps(config.model_dump(exclude_none=True))
+    again = validate_config(case.declaration.config, tomllib.loads(text))
+    changed = [name for name in type(config).model_fields if getattr(config, name) != getattr(again, name)]
+    require(not changed, f"{', '.join(changed)}: another value comes back from a recipe")
 
 
 @check
@@ -79,9 +97,10 @@ def check_state_tree_is_stable(case: CellCase) -> None:
 @check
 def check_initial_state_follows_the_parameters(case: CellCase) -> None:
     """The initial state has the dtype and the device of the parameters."""
-    for dtype in (torch.float32, torch.float64):
+    for dtype, complex_dtype in ((torch.float32, torch.complex64), (torch.float64, torch.complex128)):
         for leaf in leaves_of(case.make(dtype).initial_state(2)):
-            require(not leaf.is_floating_point() or leaf.dtype == dtype, f"{leaf.dtype} in a {dtype} cell")
+            expected = complex_dtype if leaf.is_complex() else dtype
+            require(not is_differentiable(leaf) or leaf.dtype == expected, f"{leaf.dtype} in a {dtype} cell")
     if list(case.make().parameters()):
         for leaf in leaves_of(case.make().to("meta").initial_state(2)):
             require(leaf.device.type == "meta", f"a state on {leaf.device}, with the parameters elsewhere")
@@ -93,8 +112,10 @@ def check_initial_state_is_fresh(case: CellCase) -> None:
     cell = case.make()
     first = cell.initial_state(BATCH)
     before = map_state(Tensor.clone, first)
+    weights = {tensor.untyped_storage().data_ptr() for tensor in cell.parameters()}
     for leaf in leaves_of(first):
-        leaf.detach().add_(1)
+        if leaf.untyped_storage().data_ptr() not in weights:  # a learned one is a look at a parameter
+            leaf.detach().as_strided((1,), (1,), 0).fill_(7)  # of an expanded one, what all rows look at
     require_equal(cell.initial_state(BATCH), before, "a change to one initial state shows in the next")
 
 

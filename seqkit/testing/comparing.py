@@ -11,30 +11,66 @@ from torch.utils import _pytree as pytree
 from seqkit.cells import Cell, State
 from seqkit.cells.base import map_state
 from seqkit.engine import unroll
+from seqkit.engine.attributes import attribute_names
+from seqkit.engine.graphs import is_differentiable
 from seqkit.testing.cases import CellCase
 from seqkit.testing.kit import require
 
 BATCH, TIME = 3, 7
 
 
-def everything(case: CellCase, engine: str, reset: Tensor) -> dict[str, Any]:
+def everything(
+    case: CellCase, engine: str, reset: Tensor, cell: Cell | None = None, recompute_every: int | None = None
+) -> dict[str, Any]:
     """Outputs, final state, and the gradients of input, initial state and parameters."""
-    cell = case.make()
+    cell = case.make() if cell is None else cell
     x = sequence(case).requires_grad_()
     state = random_state(cell)
-    starts = [leaf.requires_grad_() for leaf in leaves_of(state) if leaf.is_floating_point()]
+    starts = [leaf.requires_grad_() for leaf in leaves_of(state) if is_differentiable(leaf)]
     if engine == "scan":
         scan: Any = cell.scan  # the check applies where the cell has one
         outputs, final = scan(x, state, reset)
     else:
-        outputs, final = unroll(cell, x, state, reset=reset, engine=engine)
-    ends = [outputs, *(leaf for leaf in leaves_of(final) if leaf.is_floating_point())]
-    weights = [torch.cos(torch.arange(end.numel(), dtype=end.dtype)).view(end.shape) for end in ends]
-    loss = sum((end * weight).sum() for end, weight in zip(ends, weights, strict=True))
+        outputs, final = unroll(cell, x, state, reset=reset, engine=engine, recompute_every=recompute_every)
+    ends = [outputs, *(leaf for leaf in leaves_of(final) if is_differentiable(leaf))]
+    loss = sum((end * _weights_like(end)).sum().abs() for end in ends)
     wanted = [x, *starts, *(p for p in cell.parameters() if p.requires_grad)]
     gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
     known = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, gradients, strict=True)]
     return {"outputs": outputs.detach(), "state": map_state(Tensor.detach, final), "gradients": known}
+
+
+def _weights_like(end: Tensor) -> Tensor:
+    return torch.cos(torch.arange(end.numel(), dtype=torch.float64)).to(end.dtype).view(end.shape)
+
+
+def moved(cell: Cell) -> Cell:
+    """The cell with every parameter moved, in place: a gate that starts at zero is open."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(0.2 * noise.to(parameter.dtype))
+    return cell
+
+
+def settings_of(cell: Cell) -> list[tuple[Any, str, float]]:
+    """Floats that the cell, its modules and the objects that they hold have as attributes."""
+    found: list[tuple[Any, str, float]] = []
+    waiting: list[Any] = list(cell.modules())
+    seen: set[int] = set()
+    while waiting:
+        owner = waiting.pop()
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for name in attribute_names(owner):
+            value = getattr(owner, name)
+            if type(value) is float:
+                found.append((owner, name, value))
+            elif type(value).__module__.partition(".")[0] not in ("torch", "builtins", "collections"):
+                waiting.append(value)
+    return found
 
 
 def one_input(case: CellCase, batch: int = BATCH, seed: int = 0) -> Tensor:
@@ -72,8 +108,10 @@ def require_equal(found: Any, expected: Any, message: str, tolerance: float = 0.
     pairs = list(zip(leaves_of(found), leaves_of(expected), strict=True))
     for ours, theirs in pairs:
         require(ours.shape == theirs.shape, f"{message}: {tuple(ours.shape)} against {tuple(theirs.shape)}")
-        if not ours.is_floating_point():
+        if not is_differentiable(ours):
             require(torch.equal(ours, theirs), message)
             continue
-        difference = float((ours - theirs).detach().abs().max()) if ours.numel() else 0.0
+        same = (ours == theirs) | (ours.isnan() & theirs.isnan())  # an infinity less itself is not a number
+        differences = torch.where(same, 0, (ours - theirs).detach()).abs()
+        difference = float(differences.max()) if ours.numel() else 0.0
         require(difference <= tolerance, f"{message}: by {difference:.3g}")
