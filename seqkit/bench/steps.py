@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqkit.cells import RNN, Cell
 
@@ -101,6 +102,94 @@ class MultiplicativeRNN(_Gated):
         return h, h
 
 
+class SLSTM(_Gated):
+    """Beck et al. (2024), xLSTM: exponential gates with a normaliser and a stabiliser."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, 4)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros, and minus infinity for the stabiliser."""
+        zeros = [self.zeros(batch_size, self.hidden_size) for _ in range(4)]
+        return *zeros[:3], zeros[3] - torch.inf
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One time step."""
+        h, c, n, m = state
+        z, i, f, o = (self.i2h(x) + self.h2h(h)).chunk(4, dim=1)
+        kept = F.logsigmoid(f) + m
+        m = torch.maximum(kept, i)
+        i, f = torch.exp(i - m), torch.exp(kept - m)
+        c, n = f * c + i * torch.tanh(z), f * n + i
+        h = torch.sigmoid(o) * c / n
+        return h, (h, c, n, m)
+
+
+class RWKV(Cell):
+    """Peng et al. (2023), RWKV-4: time mixing, with the recurrence in its stable form."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.up = nn.Linear(input_size, hidden_size, bias=False)
+        self.mix = nn.Parameter(torch.rand(3, hidden_size))
+        self.k, self.v, self.r, self.out = (nn.Linear(hidden_size, hidden_size, bias=False) for _ in range(4))
+        self.decay = nn.Parameter(torch.linspace(-5, 3, hidden_size))
+        self.bonus = nn.Parameter(torch.zeros(hidden_size))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros, and minus infinity for the running maximum."""
+        zeros = [self.zeros(batch_size, self.hidden_size) for _ in range(4)]
+        return *zeros[:3], zeros[3] - torch.inf
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One time step."""
+        before, a, b, p = state
+        x = self.up(x)
+        k, v, r = (
+            linear(x * mix + before * (1 - mix))
+            for linear, mix in zip((self.k, self.v, self.r), self.mix, strict=True)
+        )
+        q = torch.maximum(p, self.bonus + k)
+        old, new = torch.exp(p - q), torch.exp(self.bonus + k - q)
+        y = torch.sigmoid(r) * (old * a + new * v) / (old * b + new)
+        p = p - torch.exp(self.decay)
+        q = torch.maximum(p, k)
+        old, new = torch.exp(p - q), torch.exp(k - q)
+        return self.out(y), (x, old * a + new * v, old * b + new, q)
+
+
+class Attention(Cell):
+    """Attention over a window of the last 16 steps, whose keys and values lie in a ring."""
+
+    places: Tensor
+
+    def __init__(self, input_size: int, hidden_size: int, heads: int = 4, window: int = 16) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.heads, self.window = heads, window
+        self.i2h, self.h2h = nn.Linear(input_size, hidden_size), nn.Linear(hidden_size, hidden_size)
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.register_buffer("places", torch.arange(window))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros for the output before, keys and values; and how many steps there were."""
+        ring = self.zeros(batch_size, self.heads, self.window, self.hidden_size // self.heads)
+        steps = torch.zeros(batch_size, dtype=torch.long, device=ring.device)
+        return self.zeros(batch_size, self.hidden_size), ring, ring.clone(), steps
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One time step."""
+        h, keys, values, steps = state
+        u = torch.tanh(self.i2h(x) + self.h2h(h))
+        q, k, v = (each.view(len(x), self.heads, 1, -1) for each in self.qkv(u).chunk(3, dim=1))
+        here = (self.places == (steps % self.window)[:, None])[:, None, :, None]
+        keys, values = torch.where(here, k, keys), torch.where(here, v, values)
+        filled = (self.places <= steps[:, None])[:, None, None, :]
+        h = u + F.scaled_dot_product_attention(q, keys, values, attn_mask=filled).reshape(len(x), -1)
+        return h, (h, keys, values, steps + 1)
+
+
 CELLS: dict[str, tuple[Callable[[int, int], Cell], Callable[[int, int], nn.Module] | None, int]] = {
     "rnn": (RNN, nn.RNN, 1),
     "gru": (GRU, nn.GRU, 3),
@@ -108,5 +197,8 @@ CELLS: dict[str, tuple[Callable[[int, int], Cell], Callable[[int, int], nn.Modul
     "lnlstm": (LayerNormLSTM, None, 4),
     "peephole": (PeepholeLSTM, None, 4),
     "mrnn": (MultiplicativeRNN, None, 2),
+    "slstm": (SLSTM, None, 4),
+    "rwkv": (RWKV, None, 4),
+    "attention": (Attention, None, 4),
 }
 """Each cell, torch's own layer of it, and how many `(hidden, hidden)` products a step has."""

@@ -20,7 +20,7 @@ def engine(
 ) -> None:
     """The engines beside a plain loop, torch's layers, and the matrix products alone, on idle cores.
 
-    By default rnn, gru, lstm, lnlstm, peephole and mrnn, in three shapes; that takes some minutes.
+    By default all of its cells, in three shapes; that takes some ten minutes.
     """
     from pathlib import Path
 
