@@ -108,7 +108,7 @@ class TestInstalled:
         components = json.loads(command("show", "out", "--json").stdout)["provenance"]["components"]
         assert components["cell"] == {"use": "leaky", "distribution": "seqkit-leaky", "version": "1.0"}
         assert command("generate", "out", "a").returncode == 0
-        assert "25 of 25 checks ran, 25 passed" in command("check", "leaky").stdout
+        assert "29 of 29 checks ran, 29 passed" in command("check", "leaky").stdout
         schema = json.loads(command("schema").stdout)
         assert any("decay" in choice["properties"] for choice in schema["properties"]["cell"]["oneOf"])
 
