@@ -2,6 +2,7 @@
 
 from seqkit.build.components import (
     choose_device,
+    constructed,
     make_model,
     make_training,
     open_source,
@@ -25,6 +26,7 @@ __all__ = [
     "SeriesData",
     "TextData",
     "choose_device",
+    "constructed",
     "make_model",
     "make_training",
     "open_series",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +57,28 @@ def made(component: Component, *arguments: Any) -> Any:
         inspect.signature(target).bind(*arguments, **component.options())
     except TypeError as error:
         raise ContractError(f"{component.use!r} does not take its own config: {error}.") from error
+    return constructed(component.use, partial(target, *arguments, **component.options()))
+
+
+def constructed(name: str, construct: Callable[[], Any]) -> Any:
+    """What a stranger's constructor makes.
+
+    Raises:
+        ContractError: it fails; the line is named.
+    """
     try:
-        return target(*arguments, **component.options())
+        return construct()
     except (SeqkitError, MemoryError, OSError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever a stranger's constructor raises
-        raise ContractError(_constructor_fails(component.use, error)) from error
-
-
-def _constructor_fails(name: str, error: Exception) -> str:
-    """What a constructor raised, and where; what is meant, where PyTorch says it in its own way."""
-    hint = ""
-    if "before Module.__init__() call" in str(error):
-        hint = "\n  Call super().__init__() first in its __init__."
-    said = str(error).split("\n", 1)[0]
-    return f"the constructor of {name!r} fails: {type(error).__name__}: {said}{step_line(error)}{hint}"
+    except Exception as error:  # whatever it raises
+        hint = ""
+        if "before Module.__init__() call" in str(error):
+            hint = "\n  Call super().__init__() first in its __init__."
+        said = str(error).split("\n", 1)[0]
+        place = step_line(error)
+        raise ContractError(
+            f"the constructor of {name!r} fails: {type(error).__name__}: {said}{place}{hint}"
+        ) from error
 
 
 def outline_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:

@@ -6,7 +6,7 @@ A value is either the same at every step, or holds all steps with the time first
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -84,7 +84,26 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
     if node.target == aten.mm.default and tall == [True, False]:
         left, matrix = tensors
         return product(left.flatten(0, 1), matrix).view(*left.shape[:2], matrix.shape[1])
-    return torch.vmap(call, in_dims=tuple(0 if each else None for each in tall))(*tensors)
+    return _mapped(call, tensors, tall)
+
+
+def _mapped(call: Callable[..., Any], tensors: Sequence[Tensor], tall: Sequence[bool]) -> Any:
+    """The operation on each step apart; a part that it leaves out, as some derivatives do, is None."""
+    left_out: set[int] = set()
+
+    def computed(*given: Tensor) -> Any:
+        result = call(*given)
+        if not isinstance(result, tuple | list):
+            return result
+        left_out.update(index for index, each in enumerate(result) if each is None)
+        return tuple(each for each in result if each is not None)
+
+    found = torch.vmap(computed, in_dims=tuple(0 if each else None for each in tall))(*tensors)
+    if not left_out:
+        return found
+    waiting = iter(found)
+    count = len(found) + len(left_out)
+    return tuple(None if index in left_out else next(waiting) for index in range(count))
 
 
 def _aligned(tensors: Sequence[Tensor], tall: Sequence[bool]) -> list[Tensor]:

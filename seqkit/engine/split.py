@@ -193,7 +193,8 @@ def _row_wise(rows: fx.Node, constant: Collection[fx.Node]) -> fx.Node | None:
     user = next(iter(rows.users), None)
     if user is None or len(rows.users) > 1:
         return None
-    if any(isinstance(each, Tensor) and each.is_complex() for each in pytree.tree_leaves(user.meta["val"])):
+    results = pytree.tree_leaves(user.meta.get("val"))
+    if any(isinstance(each, Tensor) and each.is_complex() for each in results):
         return None
     others = [read for read in user.all_input_nodes if read is not rows]
     if any(read not in constant for read in others):

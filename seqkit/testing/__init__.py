@@ -64,19 +64,22 @@ def run_checks(case: AnyCase, only: Collection[str] = ()) -> Report:
 
 
 def engine_for(case: CellCase) -> tuple[str, str]:
-    """The engine that `auto` takes for the cell in training on a CPU, and why, where that is the plain loop.
+    """The engine that `auto` takes for the cell in training on a CPU, and why, if that is the plain loop.
+
+    Raises:
+        ContractError: the cell cannot be made, or cannot be unrolled at all.
 
     Example:
         >>> engine_for(CellCase("rnn"))
         ('fused', '')
     """
     from seqkit.engine import unroll
-    from seqkit.errors import SeqkitError
+    from seqkit.errors import SplitError
     from seqkit.testing.comparing import sequence
 
     try:
         unroll(case.make().train(), sequence(case), engine="fused")
-    except SeqkitError as error:
+    except SplitError as error:
         reason = str(error).rpartition("\n  engine='auto'")[0] or str(error)
         return "loop", reason
     return "fused", ""

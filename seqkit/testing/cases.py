@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from seqkit import build
 from seqkit.cells import Cell
 from seqkit.engine import check_cell
 from seqkit.errors import ContractError, RecipeError
@@ -148,7 +149,8 @@ class CellCase(_ComponentCase):
         """A cell with weights from this seed; complex ones are as exact as real ones of the dtype."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            cell = self.target(self.input_size if input_size is None else input_size, **self.config)
+            size = self.input_size if input_size is None else input_size
+            cell = build.constructed(self.name, lambda: self.target(size, **self.config))
         if not isinstance(cell, Cell):
             raise ContractError(f"{self.name} is not a Cell: {type(cell).__name__}.")
         check_cell(cell)

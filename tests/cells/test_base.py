@@ -40,9 +40,9 @@ def test_zeros_follow_the_first_floating_parameter() -> None:
     assert cell.zeros(2, 3, 4).shape == (2, 3, 4)
 
 
-def test_step_is_abstract() -> None:
-    with pytest.raises(TypeError, match="abstract"):
-        Cell()  # type: ignore[abstract]
+def test_a_cell_needs_a_step() -> None:
+    with pytest.raises(ContractError, match=r"Cell has no step: write step\(self, x, state\)"):
+        Cell()
 
 
 def test_a_state_is_any_tree() -> None:

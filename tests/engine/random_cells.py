@@ -50,11 +50,13 @@ class RandomCell(Cell):
         for parameter in self.weights:
             parameter.requires_grad_(draw.random() < 0.9)  # some are frozen
 
-    def parameter(self, *shape: int) -> Callable[[], Tensor]:
+    def parameter(self, *shape: int, zeros: bool = False) -> Callable[[], Tensor]:
         """A new weight, or one that is there already; it is looked up at each step, as an attribute is."""
         index = len(self.weights)
         same = [known for known, weight in enumerate(self.weights) if tuple(weight.shape) == shape]
-        if same and self._random.random() < 0.3:
+        if zeros:
+            self.weights.append(nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
+        elif same and self._random.random() < 0.3:
             index = self._random.choice(same)
         else:
             weight = torch.randn(shape, generator=self._generator, dtype=torch.float64) * 0.5
@@ -76,6 +78,8 @@ class RandomCell(Cell):
         gates = self.parameter(2 * width, 2 * width)
         kernel = self.parameter(1, 1, 3)
         heads = self.parameter(2, width // 2, width // 2)
+        gate = self.parameter(width, zeros=True)
+        phase = self.parameter(width // 2)
         kinds: list[Operation] = [
             lambda v: torch.tanh(v[a] @ matrix() + v[b]),
             lambda v: F.linear(v[a], square(), vector()),
@@ -99,6 +103,15 @@ class RandomCell(Cell):
             lambda v: v[a] / (1 + v[b].abs().mean(1, keepdim=True)),
             lambda v: F.gelu(v[a]).clamp(-1.5, 1.5) + 0.1 * v[b],
             lambda v: self._in_place(v[a], v[b]),
+            lambda v: torch.maximum(v[a], torch.tanh(v[b])),
+            lambda v: torch.minimum(v[a], v[b] @ square()) + torch.maximum(v[a], v[c]),
+            lambda v: (
+                v[a] + gate() * torch.maximum(v[b], v[c] @ square())
+            ),  # a branch that is closed at first
+            lambda v: v[a] + gate() * F.normalize(v[b] + v[c], dim=1, eps=0.1),
+            lambda v: self._turned(v[a], phase()),
+            lambda v: torch.fft.irfft(torch.fft.rfft(v[a]) * torch.fft.rfft(torch.tanh(v[b])), n=width),
+            lambda v: v[a] + gate() * self._turned(v[b] @ square(), phase()),
         ]
         chosen = draw.choice(kinds)
         if chosen is kinds[7]:
@@ -109,6 +122,13 @@ class RandomCell(Cell):
     def _gated(both: Tensor, memory: Tensor) -> Tensor:
         gate, candidate = both.chunk(2, dim=1)
         return torch.sigmoid(gate) * memory + torch.tanh(candidate)
+
+    @staticmethod
+    def _turned(value: Tensor, phase: Tensor) -> Tensor:
+        """Pairs of numbers as complex ones, each turned by its phase."""
+        pairs = torch.view_as_complex(value.unflatten(1, (-1, 2)).contiguous())
+        turned = pairs * torch.exp(1j * phase)
+        return torch.cat([turned.real, turned.imag], dim=1)
 
     @staticmethod
     def _in_place(a: Tensor, b: Tensor) -> Tensor:
@@ -154,3 +174,11 @@ class RandomCell(Cell):
 def random_cell(seed: int) -> RandomCell:
     """The cell of a seed, in double precision."""
     return RandomCell(seed).double()
+
+
+def moved_cell(cell: RandomCell, seed: int) -> None:
+    """Move every weight of the cell, in place."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight += 0.2 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)

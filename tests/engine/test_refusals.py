@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqkit import Cell, unroll
 from seqkit.cells import RNN
+from seqkit.engine import derivative, fused
 from seqkit.errors import ContractError, SplitError
 from tests.engine.comparing import everything, require_equal
 
@@ -81,14 +82,14 @@ class DropsOut(Base):
 
 class WritesAttribute(Base):
     def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        self.calls += 1
+        self.calls += 1  # here
         h = self.next(x, h)
         return h, h
 
 
 class KeepsValues(Base):
     def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        self.seen.append(len(h))
+        self.seen.append(len(h))  # here
         h = self.next(x, h)
         return h, h
 
@@ -96,13 +97,13 @@ class KeepsValues(Base):
 class MixesRows(Base):
     def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         h = self.next(x, h)
-        h = h - h.mean(0, keepdim=True)
+        h = h - h.mean(0, keepdim=True)  # here
         return h, h
 
 
 class RollsRows(Base):
     def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.next(x.roll(1, 0), h)
+        h = self.next(x.roll(1, 0), h)  # here
         return h, h
 
 
@@ -131,7 +132,7 @@ class Hook(Base):
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.sign()
+        return x.sign()  # here
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ class OwnDerivative(Base):
 
 class DifferentEveryTime(Base):
     def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.next(x, h) * (1 + 1e-9 * random.random())
+        h = self.next(x, h) * (1 + 1e-9 * random.random())  # here
         return h, h
 
 
@@ -169,7 +170,7 @@ class LooseTensor(Base):
 class GrowingState(Base):
     def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         new = self.next(x, h[:, :4])
-        return new, torch.cat([h, new], 1)
+        return new, torch.cat([h, new], 1)  # here
 
 
 REASONS = {
@@ -223,26 +224,61 @@ def test_it_is_refused_by_name_and_run_by_the_loop(
     require_equal(ours, everything(cell, given(cell), engine="loop"), tolerance)
 
 
-LINED = [
-    Branches,
-    Item,
-    ToList,
-    NumPy,
-    WritesToViewOfInput,
-    Draws,
-    DropsOut,
-    NoGrad,
-    Data,
-    Hook,
-    ShapeOfNumbers,
-    LooseTensor,
-]
+LINED = [kind for kind, reason in REASONS.items() if reason]
 
 
 @pytest.mark.parametrize("kind", LINED)
 def test_the_line_is_named(kind: type[Base]) -> None:
     cell = kind().double()
     with pytest.raises(SplitError, match=r"test_refusals.py, line \d+: .*# here"):
+        unroll(cell, given(cell), engine="fused")
+
+
+class Gate(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.next(x, h) + self.gate * torch.maximum(h, self.h2h(h))  # here
+        return h, h
+
+
+def test_a_wrong_derivative_behind_a_closed_gate_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derivative, "functional", lambda graph, inputs: graph)
+    with pytest.raises(SplitError) as caught:
+        unroll(Gate().double(), given(Gate()), engine="fused")
+    assert "the gradient of " in str(caught.value)
+    assert "of its largest number, at " in str(caught.value)
+    assert "test_refusals.py, line " in str(caught.value)
+
+
+def test_a_graph_that_still_writes_is_refused_by_the_name_of_the_operation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.func, "functionalize", lambda function: function)
+
+    class Writes(Base):
+        def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+            h = self.next(x, h)
+            h = (h + 1).clamp_(max=1.5)  # here
+            return h, h
+
+    with pytest.raises(SplitError, match=r"(?s)aten.clamp_.default writes in place.*# here"):
+        unroll(Writes().double(), given(Writes()), engine="fused")
+
+
+def test_not_a_number_in_the_split_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_core(*arguments: Any) -> Any:
+        emitted, final = original(*arguments)
+        return [each * torch.nan for each in emitted], [each * torch.nan for each in final]
+
+    original = fused.run_core
+    monkeypatch.setattr(fused, "run_core", run_core)
+    cell = RNN(3, 4).double()
+    with pytest.raises(
+        SplitError, match=r"(?s)its output differs from the loop's \(it is NaN\), at tanh.*rnn.py"
+    ):
         unroll(cell, given(cell), engine="fused")
 
 

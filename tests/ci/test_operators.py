@@ -1,0 +1,125 @@
+"""Engine "fused" and the loop agree on every differentiable operator of PyTorch, or the step is refused."""
+
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.ci.operators import OPERATORS, Outcome, outcomes_of
+
+# What operators say of themselves, in the loop as well.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{message}:UserWarning")
+    for message in (
+        r"torch\.\w+ is deprecated in favor of",
+        r"`nn\.functional\.upsample_\w+` is deprecated",
+        r"Using torch\.cross without specifying the dim arg is deprecated",
+        r"stft with return_complex=False is deprecated",
+        r"A window was not provided",
+        r"Sparse CSR tensor support is in beta state",
+        r"index_reduce\(\) is in beta",
+        r"ComplexHalf support is experimental",
+        r"Using padding='same' with even kernel lengths",
+        r"dropout2d. Received a 3D input",
+        r"reduction. 'mean' divides the total loss by both the batch size and the support size",
+        r"linear_cross_entropy. ``options`` ignored",
+    )
+]
+
+REFUSED: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        (
+            "bernoulli",
+            "nn.functional.alpha_dropout",
+            "nn.functional.dropout",
+            "nn.functional.dropout2d",
+            "nn.functional.dropout3d",
+            "nn.functional.feature_alpha_dropout.with_train",
+            "nn.functional.fractional_max_pool2d",
+            "nn.functional.fractional_max_pool3d",
+            "nn.functional.multi_head_attention_forward",
+            "nn.functional.rrelu",
+            "nn.functional.scaled_dot_product_attention",
+            "normal",
+            "normal.number_mean",
+            "pca_lowrank",
+            "svd_lowrank",
+        ),
+        "it draws random numbers",
+    ),
+    **dict.fromkeys(
+        ("corrcoef", "cov", "narrow", "nn.functional.gaussian_nll_loss"),
+        "it needs the value of a tensor in Python",
+    ),
+    **dict.fromkeys(
+        (
+            "combinations",
+            "linalg.lstsq",
+            "linalg.lstsq.grad_oriented",
+            "masked_select",
+            "nn.functional.ctc_loss",
+        ),
+        "the shape of a result depends on the numbers in it",
+    ),
+    **dict.fromkeys(
+        ("nn.functional.linear_cross_entropy.chunked", "nn.functional.linear_cross_entropy.chunked_none"),
+        "it has a derivative of its own (an autograd.Function)",
+    ),
+    "nn.functional.instance_norm": "it writes to its input, its state or a weight in place",
+}
+"""Operators of which some forms are refused, and the true reason."""
+
+NOT_TRIED: Final[dict[str, str]] = {
+    "__rpow__": "its loop gives numbers that are not finite",
+    "sparse.mm.reduce": "no sample has a dense tensor with a gradient",
+    "sparse.sampled_addmm": "no sample has a dense tensor with a gradient",
+}
+"""Operators around which no cell can be built, and why."""
+
+OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {}
+"""What the test found, for the count at the end."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database_is_no_garbage() -> Iterator[None]:
+    """The database has so many objects that collecting garbage among them takes a quarter of the time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_engines_agree_or_the_step_is_refused_for_a_true_reason(name: str) -> None:
+    OUTCOMES[name] = outcomes = dict(outcomes_of(OPERATORS[name]))
+    faults = [
+        f"{form}: {outcome.kind}: {outcome.reason}"
+        for form, outcome in outcomes.items()
+        if _is_fault(name, outcome)
+    ]
+    kinds = {outcome.kind for outcome in outcomes.values()}
+    for listed, kind in ((REFUSED, "refused"), (NOT_TRIED, "not tried")):
+        if name in listed and kind not in kinds:
+            faults.append(f"it is in the list of what is {kind}, and is not {kind}")
+    assert not faults, "\n".join([name, *faults])
+
+
+def _is_fault(name: str, outcome: Outcome) -> bool:
+    if outcome.kind == "equal":
+        return False
+    known = {"refused": REFUSED, "not tried": NOT_TRIED}.get(outcome.kind, {}).get(name)
+    return known is None or not outcome.reason.removeprefix("once the gate is open: ").startswith(known)
+
+
+def test_the_lists_name_operators_and_the_count_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {*REFUSED, *NOT_TRIED} <= {*OPERATORS}
+    forms = Counter(outcome.kind for outcomes in OUTCOMES.values() for outcome in outcomes.values())
+    kinds = [{outcome.kind for outcome in outcomes.values()} for outcomes in OUTCOMES.values()]
+    counts = [f"{sum(found == {'equal'} for found in kinds)} equal"]
+    for kind in ("refused", "wrong", "raised", "not tried"):
+        counts.append(f"{sum(kind in found for found in kinds)} {kind}")
+    tried = forms.total() - forms["not tried"]
+    with capsys.disabled():
+        print(f"\noperators: {', '.join(counts)}; forms tried {tried}, of which {forms['equal']} equal")
