@@ -299,7 +299,7 @@ def test_an_error_that_fails_many_checks_is_told_once(workdir: Path) -> None:
     )
     done = command("check", "faulty", "-p", "./faulty.py")
     assert done.returncode == 1, done.stderr
-    assert done.stdout.count("no such thing") == 1
+    assert done.stdout.count("RuntimeError: no such thing") == 1
     assert done.stdout.count("(the same error as input_size_comes_first)") > 5
 
 

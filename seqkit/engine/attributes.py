@@ -151,10 +151,10 @@ class _Look:
         if isinstance(value, BY_VALUE):
             return (type(value), value)
         if isinstance(value, Tensor):
-            self._require_registered(value)
+            if isinstance(value, nn.Parameter):
+                self._require_parameter(value)
             return _Identity(value) if self._strict else (type(value), value.shape, value.dtype, value.device)
-        if isinstance(value, nn.Module):
-            self._require_registered(value)
+        if isinstance(value, nn.Module) and self._is_registered(value):
             return _Identity(value)
         if isinstance(value, type):
             return self.at_class(value)
@@ -227,22 +227,29 @@ class _Look:
         for name in attribute_names(value):
             yield (name, self._at(getattr(value, name), depth))
 
-    def _require_registered(self, value: Tensor | nn.Module) -> None:
-        """Raise ContractError for a module or a parameter that is not one of the cell's."""
-        registered: list[object] = []
-        if isinstance(value, nn.Module):
-            kind, registered, remedy = "a module", [*self._cell.modules()], "nn.ModuleList or nn.ModuleDict"
-        elif isinstance(value, nn.Parameter):
-            kind, remedy = "a parameter", "nn.ParameterList or nn.ParameterDict"
-            registered = [each for module in self._cell.modules() for each in module._parameters.values()]
-        else:
-            return
-        if not any(each is value for each in registered):
-            raise ContractError(
-                f"{type(self._cell).__name__}.{self._path} holds {kind} that PyTorch does not know of, "
-                "which would not be saved.\n"
-                f"  In place of a plain list, dict or object, use {remedy}."
-            )
+    def _is_registered(self, module: nn.Module) -> bool:
+        """Whether PyTorch knows of the module; one without tensors, such as an activation, is an object.
+
+        Raises:
+            ContractError: it does not, and the module has tensors.
+        """
+        if any(each is module for each in self._cell.modules()):
+            return True
+        if any(True for _ in (*module.parameters(), *module.buffers())):
+            raise self._not_registered("a module", "nn.ModuleList or nn.ModuleDict")
+        return False
+
+    def _require_parameter(self, value: nn.Parameter) -> None:
+        """Raise ContractError for a parameter that is not one of the cell's."""
+        known = (each for module in self._cell.modules() for each in module._parameters.values())
+        if not any(each is value for each in known):
+            raise self._not_registered("a parameter", "nn.ParameterList or nn.ParameterDict")
+
+    def _not_registered(self, kind: str, remedy: str) -> ContractError:
+        return ContractError(
+            f"{type(self._cell).__name__}.{self._path} holds {kind} that PyTorch does not know of, "
+            f"which would not be saved.\n  In place of a plain list, dict or object, use {remedy}."
+        )
 
 
 def attribute_names(value: object) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -84,11 +85,20 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
     if node.target == aten.mm.default and tall == [True, False]:
         left, matrix = tensors
         return product(left.flatten(0, 1), matrix).view(*left.shape[:2], matrix.shape[1])
-    return _mapped(call, tensors, tall)
+    return _mapped(node.target, call, tensors, tall)
 
 
-def _mapped(call: Callable[..., Any], tensors: Sequence[Tensor], tall: Sequence[bool]) -> Any:
+def _mapped(target: Any, call: Callable[..., Any], tensors: Sequence[Tensor], tall: Sequence[bool]) -> Any:
     """The operation on each step apart; a part that it leaves out, as some derivatives do, is None."""
+    if not _has_batching_rule(target):
+        time = next(len(tensor) for tensor, each in zip(tensors, tall, strict=True) if each)
+        steps = [
+            call(*(tensor[t] if each else tensor for tensor, each in zip(tensors, tall, strict=True)))
+            for t in range(time)
+        ]
+        if isinstance(steps[0], Tensor):
+            return torch.stack(steps)
+        return tuple(None if each[0] is None else torch.stack(each) for each in zip(*steps, strict=True))
     left_out: set[int] = set()
 
     def computed(*given: Tensor) -> Any:
@@ -104,6 +114,16 @@ def _mapped(call: Callable[..., Any], tensors: Sequence[Tensor], tall: Sequence[
     waiting = iter(found)
     count = len(found) + len(left_out)
     return tuple(None if index in left_out else next(waiting) for index in range(count))
+
+
+@cache
+def _has_batching_rule(target: Any) -> bool:
+    """Whether PyTorch can do the operation for all steps in one call."""
+    if not isinstance(target, torch._ops.OpOverload):
+        return True
+    keys = ("FuncTorchBatched", "FuncTorchBatchedDecomposition")
+    name = target.name()  # type: ignore[no-untyped-call]  # PyTorch has not typed it
+    return any(torch._C._dispatch_has_kernel_for_dispatch_key(name, key) for key in keys)
 
 
 def _aligned(tensors: Sequence[Tensor], tall: Sequence[bool]) -> list[Tensor]:

@@ -8,7 +8,8 @@ gradients of weights are sums over all steps, so they are products over batch x 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,10 @@ from seqkit.engine.graphs import (
     value_of,
     without_repetition,
 )
+from seqkit.engine.lines import line_of
 from seqkit.engine.loops import BackwardLoop, ForwardLoop, forward_loop, nodes_of
 from seqkit.engine.records import choose_records
+from seqkit.engine.refusal import RefusedError
 
 _DECOMPOSED = (
     aten.addmm,
@@ -84,7 +87,7 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
             inner = list(given)
             for index, variable in zip(asked, variables, strict=True):
                 inner[index] = variable
-            found = fx.Interpreter(step).run(*inner)
+            found = _Differentiated(step).run(*inner)
             return tuple(found[index] for index in floats), tuple(found)
 
         _, pull_back, found = torch.func.vjp(of_asked, *(given[index] for index in asked), has_aux=True)  # type: ignore[misc]
@@ -95,7 +98,8 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
             *(torch.empty_like(value) for value in values),
             *(torch.empty_like(outputs[i], memory_format=torch.contiguous_format) for i in floats),
         ]
-        traced = functional(single_operations(joint, flat, get_decompositions(_DECOMPOSED)), flat)
+        with _refusals():
+            traced = functional(single_operations(joint, flat, get_decompositions(_DECOMPOSED)), flat)
     graph = _tidy(traced)
     placeholders = graph.find_nodes(op="placeholder")
     given_back = returned(graph)
@@ -119,6 +123,30 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
         d_state=d_given[c:],
     )
     return _cut(found)
+
+
+class _Differentiated(fx.Interpreter):
+    """Runs a step that is differentiated; an operation that cannot be is named with its line."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The value of a node."""
+        try:
+            return super().run_node(n)
+        except Exception as error:
+            said = str(error).split("\n", 1)[0]
+            reason = f"{n.target} has no derivative here ({type(error).__name__}: {said})"
+            raise RefusedError(reason, line_of(n)) from error
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What cannot be found out about numbers that are not there is a refusal."""
+    try:
+        yield
+    except torch._subclasses.fake_tensor.DataDependentOutputException as error:
+        raise RefusedError(f"its derivative needs the value of a tensor ({error.func})") from error
+    except torch._subclasses.fake_tensor.DynamicOutputShapeException as error:
+        raise RefusedError(f"its derivative has a shape that depends on numbers ({error.func})") from error
 
 
 def _tidy(traced: fx.GraphModule) -> fx.Graph:

@@ -52,6 +52,8 @@ def functional(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModul
         result = make_fx(torch.func.functionalize(run), decomposition_table=_WRITES)(*inputs)
     for node in result.graph.nodes:
         if is_write(node):
+            if any(each.op == "placeholder" for each in node.all_input_nodes[:1]):
+                raise RefusedError("it writes to its input, its state or a weight in place", line_of(node))
             raise RefusedError(f"{node.target} writes in place", line_of(node))
     return result
 
@@ -95,6 +97,7 @@ def _written(memory: Tensor, value: Tensor, non_blocking: bool = False) -> Tenso
 
 _WRITES: Decompositions = {
     aten.copy.default: _written,
+    aten.zero.default: torch.zeros_like,
     aten.select_scatter.default: _select_written,
     aten.slice_scatter.default: _slice_written,
     # Marks on a tensor that say "conjugated" and "negated": as operations, every kernel can read the result.

@@ -101,6 +101,8 @@ class SplitPlan:
         step = _traced(call)
         self.resets = call.reset is not None
         self._places = step.places
+        values = [node.meta.get("val") for node in step.graph.nodes if node.op == "call_function"]
+        self.dtypes = {value.dtype for value in values if isinstance(value, Tensor)}
         self.unsettled = _unsettled(step)
         self.settled = not self.unsettled
         table = None if call.table is None else step.weights[-1]

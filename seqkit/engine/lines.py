@@ -8,6 +8,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +23,13 @@ from torch.overrides import TorchFunctionMode
 
 ENGINE: Final = str(Path(__file__).parent) + os.sep
 TORCH: Final = str(Path(torch.__file__).parent) + os.sep
+PYTHON: Final = sysconfig.get_path("stdlib") + os.sep
 
 
 def is_foreign(filename: str) -> bool:
-    """Whether a frame belongs to PyTorch or to this engine, not to a step."""
+    """Whether a frame belongs to Python, to PyTorch or to this engine, not to a step."""
+    if filename.startswith(PYTHON) and "-packages" not in filename:
+        return True
     return filename.startswith((TORCH, ENGINE, "<frozen", "<eval_with_key>", "<string>"))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, fx
 
-from seqkit.engine.graphs import Stage, extract, value_of
+from seqkit.engine.graphs import Stage, aten, extract, is_pointwise, is_view, value_of
 
 Arrays = dict[fx.Node, Tensor]
 """For each node its value at every step, `(time, batch, ...)`."""
@@ -87,6 +88,16 @@ def forward_loop(
     return ForwardLoop(constants, inputs, state, new_state, kept, blocks, emitted, stage, graph)
 
 
+_ANY_STRIDES: Final = frozenset(
+    {
+        *(aten.mm.default, aten.addmm.default, aten.bmm.default, aten.cat.default, aten.clone.default),
+        *(aten._to_copy.default, aten.sum.dim_IntList, aten.mean.dim, aten._softmax.default),
+        *(aten.native_layer_norm.default, aten.embedding.default),
+    }
+)
+"""Operations that read memory as its strides say; adaptive_max_pool3d_backward of torch 2.13 does not."""
+
+
 def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
     """Group values of one shape; `node.meta["memory"]` is a fake tensor with the strides of its place.
 
@@ -112,8 +123,10 @@ def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
 
 
 def _can_be_viewed(node: fx.Node, memory: Tensor) -> bool:
-    """Whether all looks at the node's value can be taken of it in such memory."""
+    """Whether all that read the node's value can read it in such memory."""
     for user in node.users:
+        if not (user.op == "output" or is_view(user) or is_pointwise(user) or user.target in _ANY_STRIDES):
+            return False
         if isinstance(user.target, torch._ops.OpOverload) and user.target.is_view:
             args, kwargs = fx.map_arg(
                 (user.args, user.kwargs), lambda read: memory if read is node else read.meta["val"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,17 +22,24 @@ Move = Callable[[Tensor], Tensor]
 _STEPS_BEFORE = 2
 
 
-def moved_calls(call: Call) -> Iterator[Call]:
-    """The call with everything moved; then with less of it, for a step that cannot bear the first."""
+def moved_calls(call: Call) -> Iterator[Callable[[], Call]]:
+    """The call with everything moved; then with less of it, for a step that cannot bear the first.
+
+    Each is a function that makes it, for which the loop runs some steps: what these raise is raised there.
+    """
     for size, opens_state in ((0.3, True), (0.3, False), (0.01, False)):
-        move = _mover(size)
-        moved = _on_moved_weights(call, move)
-        # A state that a run could be in: the one after some steps.
-        steps = moved.steps(slice(_STEPS_BEFORE))
-        with torch.no_grad():
-            state = unroll_loop(replace(steps, reset=None))[1]
-        state = map_state(lambda leaf, like: leaf.detach().to(like.dtype), state, call.state)
-        yield moved.from_state(map_state(move, state) if opens_state else state)
+        yield partial(_moved, call, size, opens_state=opens_state)
+
+
+def _moved(call: Call, size: float, *, opens_state: bool) -> Call:
+    move = _mover(size)
+    moved = _on_moved_weights(call, move)
+    # A state that a run could be in: the one after some steps.
+    steps = moved.steps(slice(_STEPS_BEFORE))
+    with torch.no_grad():
+        state = unroll_loop(replace(steps, reset=None))[1]
+    state = map_state(lambda leaf, like: leaf.detach().to(like.dtype), state, call.state)
+    return moved.from_state(map_state(move, state) if opens_state else state)
 
 
 def jittered(call: Call) -> Call:

@@ -41,6 +41,8 @@ class Plan(Protocol):
     """Whether the state after a step is as the one before it; only then it can unroll."""
     resets: bool
     """Whether it is for calls in which rows start again."""
+    dtypes: set[torch.dtype]
+    """Of the numbers that it computes with on the way, as far as these are known."""
 
     def unroll(self, call: Call) -> tuple[Tensor, State]:
         """Outputs `(batch, time, output_size)`, a transposed view, and the final state."""

@@ -5,6 +5,7 @@ Fake tensors have a shape, a dtype and a device, and no numbers: whoever asks th
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +50,7 @@ def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs:
     cell, watch = acting(), _Watch(list(inputs))
     before = attributes_of(cell, strict=True)
     try:
-        with _quiet(), watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
+        with _quiet(), _no_collection(), watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
             result = step(cell)
         if names := changed(before, attributes_of(cell, strict=True)):
             other = acting()
@@ -150,9 +151,23 @@ def _reason(error: Exception) -> str:
     if isinstance(error, fake.DynamicOutputShapeException):
         return "the shape of a result depends on the numbers in it"
     text = str(error).split("\n", 1)[0]
+    if "its data is not allocated yet" in text:
+        return _NUMBERS
     if "FakeTensors first" in str(error):
         return "it reads a tensor that is no parameter and no buffer (use register_buffer)"
     return f"it cannot be traced ({type(error).__name__}: {text[:160]})"
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected: a generator of someone else's that ends inside may switch gradients on."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from seqkit.cells.base import State
@@ -37,6 +38,7 @@ class ScanPlan:
 
     def __init__(self, call: Call) -> None:
         self.resets = call.reset is not None
+        self.dtypes: set[torch.dtype] = set()
         if not hasattr(call.cell, "scan"):
             raise SplitError(f"{type(call.cell).__name__} has no scan(x, state, reset).")
 

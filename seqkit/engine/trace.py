@@ -23,10 +23,18 @@ from seqkit.engine.rehearsal import rehearse
 from seqkit.engine.standin import stand_in
 from seqkit.engine.weights import Weights
 
-_DECOMPOSED: Final[Mapping[Any, Any]] = get_decompositions(
-    [aten._scaled_dot_product_flash_attention_for_cpu.default]
-)
-"""One kernel for all of attention: as products and a softmax its parts can be told apart."""
+
+def _sign(x: Tensor) -> Tensor:
+    """Of a real number its sign has the same derivative, which can be traced."""
+    return NotImplemented if x.is_complex() else torch.sign(x)
+
+
+_DECOMPOSED: Final[Mapping[Any, Any]] = {
+    # One kernel for all of attention: as products and a softmax its parts can be told apart.
+    **get_decompositions([aten._scaled_dot_product_flash_attention_for_cpu.default]),
+    aten.sgn.default: _sign,
+    aten._embedding_bag_forward_only.default: aten._embedding_bag.default,  # which has a derivative
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,10 @@ def trace_step(call: Call, weights: Weights, x: Tensor) -> StepGraph:
 
 def _step_graph(traced: fx.GraphModule, names: list[str]) -> StepGraph:
     traced.graph.eliminate_dead_code()
+    for node in traced.graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, Tensor) and value.layout != torch.strided:
+            raise RefusedError("it makes a sparse tensor", line_of(node))
     graph = without_repetition(traced)
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     output, *new_state = returned(graph)

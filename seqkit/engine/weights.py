@@ -13,7 +13,7 @@ Weights = dict[str, Tensor]
 def weights_of(cell: nn.Module) -> Weights:
     """Parameters, buffers, and the weights that are functions of parameters, which are computed here."""
     tensors = [*cell.named_parameters(), *cell.named_buffers()]
-    weights = {name: tensor for name, tensor in tensors if tensor.numel() and "parametrizations." not in name}
+    weights = {name: tensor for name, tensor in tensors if "parametrizations." not in name}
     for path, module in cell.named_modules():
         for name, compute in _computations(module):
             weights[f"{path}::{name}"] = compute()

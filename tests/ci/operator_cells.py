@@ -56,6 +56,7 @@ class OperatorCell(Cell):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = INPUT, HIDDEN, HIDDEN
         self.form, self.inside, self.shared = form, inside, shared
+        self.operator, self.tolerance = info.full_name, 0.0
         self.call = call_of(info, sample)
         self.call_on_batch: Call | None = None
         tensors = tensors_of(sample)

@@ -41,7 +41,6 @@ REFUSED: Final[dict[str, str]] = {
             "nn.functional.fractional_max_pool3d",
             "nn.functional.multi_head_attention_forward",
             "nn.functional.rrelu",
-            "nn.functional.scaled_dot_product_attention",
             "normal",
             "normal.number_mean",
             "pca_lowrank",
@@ -50,7 +49,7 @@ REFUSED: Final[dict[str, str]] = {
         "it draws random numbers",
     ),
     **dict.fromkeys(
-        ("corrcoef", "cov", "narrow", "nn.functional.gaussian_nll_loss"),
+        ("corrcoef", "cov", "narrow", "nn.functional.gaussian_nll_loss", "tensor_split"),
         "it needs the value of a tensor in Python",
     ),
     **dict.fromkeys(
@@ -67,7 +66,13 @@ REFUSED: Final[dict[str, str]] = {
         ("nn.functional.linear_cross_entropy.chunked", "nn.functional.linear_cross_entropy.chunked_none"),
         "it has a derivative of its own (an autograd.Function)",
     ),
-    "nn.functional.instance_norm": "it writes to its input, its state or a weight in place",
+    **dict.fromkeys(
+        ("nn.functional.instance_norm", "_native_batch_norm_legit", "_batch_norm_with_update"),
+        "it writes to its input, its state or a weight in place",
+    ),
+    **dict.fromkeys(("svd", "linalg.svd"), "its derivative needs the value of a tensor (aten.allclose"),
+    "index_fill": "its derivative has a shape that depends on numbers (aten._unique",
+    "to_sparse": "it makes a sparse tensor",
 }
 """Operators of which some forms are refused, and the true reason."""
 
