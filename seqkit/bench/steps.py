@@ -125,6 +125,39 @@ class SLSTM(_Gated):
         return h, (h, c, n, m)
 
 
+class MLSTM(Cell):
+    """Beck et al. (2024), xLSTM: a matrix memory for each head, written and read by key, value and query."""
+
+    def __init__(self, input_size: int, hidden_size: int, heads: int = 4) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.heads, self.width = heads, hidden_size // heads
+        self.qkv = nn.Linear(input_size, 3 * hidden_size)
+        self.gates = nn.Linear(input_size, 2 * heads)
+        self.out = nn.Linear(input_size, hidden_size)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros, and minus infinity for the stabiliser."""
+        memory = self.zeros(batch_size, self.heads, self.width, self.width)
+        m = self.zeros(batch_size, self.heads) - torch.inf
+        return memory, self.zeros(batch_size, self.heads, self.width), m
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One time step."""
+        memory, n, m = state
+        q, k, v = (each.unflatten(1, (self.heads, -1)) for each in self.qkv(x).chunk(3, dim=1))
+        k = k / self.width**0.5
+        i, f = self.gates(x).chunk(2, dim=1)
+        kept = F.logsigmoid(f) + m
+        m = torch.maximum(kept, i)
+        i, f = torch.exp(i - m)[..., None], torch.exp(kept - m)[..., None]
+        memory = f[..., None] * memory + (i * v)[..., None] * k[:, :, None]
+        n = f * n + i * k
+        size = (n * q).sum(2, keepdim=True).abs().clamp_min(1.0)
+        h = (memory @ q[..., None])[..., 0] / size
+        return torch.sigmoid(self.out(x)) * h.flatten(1), (memory, n, m)
+
+
 class RWKV(Cell):
     """Peng et al. (2023), RWKV-4: time mixing, with the recurrence in its stable form."""
 
@@ -198,6 +231,7 @@ CELLS: dict[str, tuple[Callable[[int, int], Cell], Callable[[int, int], nn.Modul
     "peephole": (PeepholeLSTM, None, 4),
     "mrnn": (MultiplicativeRNN, None, 2),
     "slstm": (SLSTM, None, 4),
+    "mlstm": (MLSTM, None, 4),
     "rwkv": (RWKV, None, 4),
     "attention": (Attention, None, 4),
 }

@@ -25,7 +25,7 @@ from torch._inductor.virtualized import V
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from seqkit.engine.graphs import aten
-from seqkit.engine.regions import Kernel
+from seqkit.engine.regions import Kernel, has_vectors
 from seqkit.engine.tanh import fast_tanh
 from seqkit.errors import CompilerError
 
@@ -101,9 +101,21 @@ def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
 
 def _decomposed(part: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
     """The part in the operations that Inductor knows."""
-    table = {**select_decomp_table(), aten.tanh.default: fast_tanh}
+    table: dict[Any, Callable[..., Any]] = dict(select_decomp_table())
+    table |= {aten.tanh.default: fast_tanh, aten.bmm.default: _products_with_vectors}
     with inputs[0].fake_mode:  # type: ignore[attr-defined]  # they are fake tensors
         return make_fx(part, decomposition_table=table)(*inputs)
+
+
+def _products_with_vectors(left: Tensor, right: Tensor) -> Any:
+    """A batch of products with vectors as products of numbers and a sum, for a kernel."""
+    if not has_vectors(left, right):
+        return NotImplemented
+    if left.shape[2] == 1:
+        return left * right
+    if left.shape[1] == 1:
+        return (left.transpose(1, 2) * right).sum(1, keepdim=True)
+    return (left * right.transpose(1, 2)).sum(2, keepdim=True)
 
 
 def _keeping_rows_apart(simplify: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,6 +58,10 @@ def tall_product(left: Tensor, right: Tensor, total: Tensor | None = None) -> Te
     """
     if not _is_faster_by_onednn(left, right):
         return left.t() @ right if total is None else total.addmm_(left.t(), right)
+    left, right = (
+        left.contiguous(),
+        right.contiguous(),
+    )  # columns of a wider block take oneDNN 100 times as long
     parts = zip(torch.split(left, _ROWS_AT_A_TIME), torch.split(right, _ROWS_AT_A_TIME), strict=True)
     for rows, others in parts:
         product = packed_product(rows.t(), others.t())

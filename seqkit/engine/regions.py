@@ -21,6 +21,22 @@ from seqkit.engine.products import packed_product
 
 _PRODUCTS: Final = frozenset({aten.mm.default, aten.bmm.default, aten.convolution.default, packed_product})
 
+
+def is_product(node: fx.Node) -> bool:
+    """Whether the node is called between two regions; products with vectors are a part of a region."""
+    return node.target in _PRODUCTS and not (node.target == aten.bmm.default and has_vectors(*_factors(node)))
+
+
+def _factors(node: fx.Node) -> tuple[Any, Any]:
+    left, right = (read.meta["val"] for read in node.args)  # type: ignore[union-attr]  # two nodes
+    return left, right
+
+
+def has_vectors(left: Tensor, right: Tensor) -> bool:
+    """Whether a batch of `(G, M, K)` times `(G, K, N)` has M, K or N of 1."""
+    return 1 in (*left.shape[1:], right.shape[2])
+
+
 Kernel = Callable[[list[Tensor]], Sequence[Tensor]]
 """What a region was made into: a function of a list of tensors."""
 
@@ -58,11 +74,11 @@ class RegionCompiler(ABC):
         levels = _levels(draft)
         for level in range(max(levels.values(), default=-1) + 1):
             nodes = [node for node, its in levels.items() if its == level]
-            region = [node for node in nodes if node.target not in _PRODUCTS]
+            region = [node for node in nodes if not is_product(node)]
             if region:
                 self._call_region(region)
             for node in nodes:
-                if node.target in _PRODUCTS:
+                if is_product(node):
                     self._call_product(node)
         for node, destination in draft.writes:
             if destination not in self._written:
@@ -142,10 +158,10 @@ def _levels(draft: Draft) -> dict[fx.Node, int]:
     reached: dict[fx.Node, int] = {}
     for node in draft.graph.nodes:
         reads = node.all_input_nodes
-        reached[node] = max((reached[read] + (read.target in _PRODUCTS) for read in reads), default=0)
+        reached[node] = max((reached[read] + is_product(read) for read in reads), default=0)
     for node in reversed(draft.graph.nodes):
         movable = node.op == "call_function" and (node.target is not operator.getitem or is_view(node))
-        if movable and node.target not in _PRODUCTS and node.users and node not in draft.results:
+        if movable and not is_product(node) and node.users and node not in draft.results:
             reached[node] = max(reached[node], min(reached[user] for user in node.users))
     return {
         node: level
