@@ -25,7 +25,8 @@ from torch._inductor.virtualized import V
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from seqkit.engine.graphs import aten
-from seqkit.engine.regions import Kernel, has_vectors
+from seqkit.engine.products import has_vectors
+from seqkit.engine.regions import Kernel
 from seqkit.engine.tanh import fast_tanh
 from seqkit.errors import CompilerError
 

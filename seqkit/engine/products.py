@@ -70,6 +70,11 @@ def tall_product(left: Tensor, right: Tensor, total: Tensor | None = None) -> Te
     return total
 
 
+def has_vectors(left: Tensor, right: Tensor) -> bool:
+    """Whether a batch of products, `(G, M, K)` times `(G, K, N)`, has M, K or N of 1."""
+    return 1 in (*left.shape[1:], right.shape[2])
+
+
 def product(left: Tensor, matrix: Tensor) -> Tensor:
     """left @ matrix for `(R, K)` and `(K, N)`, with its derivative."""
     if _is_faster_by_onednn(left, matrix):

@@ -17,7 +17,7 @@ from torch import Tensor, fx
 
 from seqkit.engine.body import Draft, Step, whole_of
 from seqkit.engine.graphs import Stage, ancestors, aten, base_of, frontier, is_view
-from seqkit.engine.products import packed_product
+from seqkit.engine.products import has_vectors, packed_product
 
 _PRODUCTS: Final = frozenset({aten.mm.default, aten.bmm.default, aten.convolution.default, packed_product})
 
@@ -30,11 +30,6 @@ def is_product(node: fx.Node) -> bool:
 def _factors(node: fx.Node) -> tuple[Any, Any]:
     left, right = (read.meta["val"] for read in node.args)  # type: ignore[union-attr]  # two nodes
     return left, right
-
-
-def has_vectors(left: Tensor, right: Tensor) -> bool:
-    """Whether a batch of `(G, M, K)` times `(G, K, N)` has M, K or N of 1."""
-    return 1 in (*left.shape[1:], right.shape[2])
 
 
 Kernel = Callable[[list[Tensor]], Sequence[Tensor]]

@@ -1,0 +1,59 @@
+"""What a loop gives out of a large state."""
+
+import pytest
+import torch
+
+from seqkit.bench.steps import LSTM, MLSTM
+from seqkit.cells import RNN
+from seqkit.engine import emitting
+from seqkit.engine.call import call_of
+from seqkit.engine.fused import SplitPlan
+from seqkit.engine.graphs import value_of
+from seqkit.engine.lowering import lower
+from seqkit.engine.memory import Pool
+from tests.engine.comparing import everything, inputs_of, require_equal
+from tests.engine.random_cells import random_cell
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emitting, "MIN_SAVED_BYTES", 0)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("seed", range(24))
+def test_steps_that_nobody_chose(seed: int) -> None:
+    cell = random_cell(seed)
+    given = inputs_of(cell, seed)
+    require_equal(everything(cell, **given, engine="fused"), everything(cell, **given, engine="loop"))
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_matrix_memory_is_right(resets: bool) -> None:
+    cell = MLSTM(5, 16).double()
+    ids = torch.randint(5, (3, 7))
+    reset = torch.rand(3, 7) < 0.3 if resets else None
+    require_equal(
+        everything(cell, ids, reset=reset, engine="fused"), everything(cell, ids, reset=reset, engine="loop")
+    )
+
+
+def emitted_bytes(cell: MLSTM | LSTM | RNN, batch: int) -> int:
+    ids = torch.randint(5, (batch, 3))
+    plan = SplitPlan(call_of(cell, ids), lower, Pool())
+    assert plan._split is not None
+    values = [value_of(node) for node in plan._split.core.emitted]
+    return sum(value.numel() * value.element_size() for value in values)
+
+
+def test_of_a_matrix_memory_little_is_handed_on() -> None:
+    cell, batch = MLSTM(5, 128), 32
+    memory = batch * 4 * 32 * 32 * 4
+    assert emitted_bytes(cell, batch) < memory / 10
+    assert emitted_bytes(cell, 1) >= memory / batch  # so little that the loop is not lengthened for it
+
+
+def test_a_readout_stays_behind_the_loop() -> None:
+    for cell in (LSTM(5, 256), RNN(5, 256, output_size=2)):
+        assert emitted_bytes(cell, 256) == 256 * 256 * 4
