@@ -95,7 +95,7 @@ class _Bare:
 
 
 def _share(steps: int, audits: list[float], fits: list[float], *, each: int) -> float:
-    """What part of a training of so many steps its audits take."""
+    """What part of a training of N steps its audits take."""
     count = sum(is_audited(step) for step in range(1, steps + 1))
     return count * statistics.median(audits) / (steps * statistics.median(fits) / each)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
@@ -106,8 +108,18 @@ def unroll(
     outputs, state, _ = unroll_named(
         cell, x, state, reset=reset, table=table, engine=engine, recompute_every=recompute_every
     )
-    # An engine may read them again for the gradients: what is handed out may be written over.
-    return outputs.transpose(0, 1).clone().transpose(0, 1) if outputs.requires_grad else outputs, state
+    # What is handed out may be written over: an engine may read it again for gradients, or it is an input.
+    if outputs.requires_grad or _shares_memory(outputs, x, *pytree.tree_leaves(state)):
+        outputs = outputs.transpose(0, 1).clone().transpose(0, 1)
+    return outputs, state
+
+
+def _shares_memory(outputs: Tensor, *others: object) -> bool:
+    if has_no_numbers(outputs):
+        return False
+    memory = outputs.untyped_storage().data_ptr()
+    tensors = (other for other in others if isinstance(other, Tensor))
+    return any(tensor.untyped_storage().data_ptr() == memory for tensor in tensors)
 
 
 def unroll_named(
@@ -172,7 +184,9 @@ def choose_engine(engine: str, cell: Cell | None = None, x: Tensor | None = None
 
 def _automatic(cell: Cell, x: Tensor) -> str:
     """What `auto` tries: a function of the cell and the kind of its input, never of a clock."""
-    if has_no_numbers(x):  # while exporting, or under `vmap`, the steps themselves are what is looked for
+    # While exporting, or under the transforms of `torch.func`, the steps themselves are what is looked for.
+    is_transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    if has_no_numbers(x) or is_transformed or forward_ad._current_level >= 0:
         return "loop"
     return "scan" if x.device.type == "cuda" and hasattr(cell, "scan") else "auto"
 

@@ -7,7 +7,6 @@ of modules, the code of their classes, the globals that this code reads. What ca
 from __future__ import annotations
 
 import datetime
-import dis
 import enum
 import functools
 import logging
@@ -16,7 +15,7 @@ import sys
 import threading
 import types
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -29,6 +28,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqkit.engine.code import (
+    attributes_read_by,
+    globals_read_by,
+    is_of_a_library,
+    modules_imported_by,
+    reached_from_a_step,
+)
 from seqkit.engine.refusal import RefusedError
 from seqkit.errors import ContractError
 
@@ -36,23 +42,22 @@ Attributes = dict[str, Hashable]
 """For each attribute of a cell, by its path, something to compare."""
 
 _TENSORS: Final = frozenset({"_parameters", "_buffers", "_modules"})
-_CONTAINERS: Final = frozenset({dict, list, tuple, set, OrderedDict})
+_OF_EVERY_MODULE: Final = frozenset(nn.Module().__dict__) - _TENSORS - {"training"}
+
+_PLAIN: Final = frozenset({int, float, bool, str, bytes, complex, types.NoneType, types.EllipsisType, range})
 BY_VALUE: Final = (
-    *(int, float, bool, str, bytes, complex, types.NoneType, types.EllipsisType, range),
-    *(enum.Enum, PurePath, Decimal, Fraction, datetime.date, datetime.time, datetime.timedelta),
-    *(re.Pattern, UUID, np.generic, np.dtype),
-    *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
+    *(PurePath, Decimal, Fraction, datetime.date, datetime.time, datetime.timedelta, re.Pattern, UUID),
+    *(np.generic, np.dtype, torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
 )
 BY_IDENTITY: Final = (
-    *(types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType, types.GenericAlias),
-    *(types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, property),
-    *(logging.Logger, type(threading.Lock()), type(threading.RLock()), threading.local, weakref.ref),
-    *(torch.Generator, torch._ops.OpOverload, torch._ops.OpOverloadPacket, np.ufunc),
+    *(types.WrapperDescriptorType, types.GenericAlias, types.MethodDescriptorType),
+    *(types.GetSetDescriptorType, types.MemberDescriptorType, types.CodeType, np.ufunc, logging.Logger),
+    *(type(threading.Lock()), type(threading.RLock()), torch.Generator),
+    *(torch._ops.OpOverload, torch._ops.OpOverloadPacket),
 )
-_LIBRARIES: Final = frozenset(
-    {"torch", "numpy", "pydantic", "pydantic_core", "seqkit", *sys.stdlib_module_names}
-)
-"""Their code does not change while a program runs."""
+
+_WRITTEN_IN_PYTHON: Final = 1 << 9
+"""Of the flags of a class: it was made by a `class` statement."""
 
 MOST_DEPTH: Final = 8
 _MOST_VALUES: Final = 5_000
@@ -60,7 +65,16 @@ _MOST_ARRAY_BYTES: Final = 1 << 16
 
 
 class _UncomparableError(Exception):
-    """Whether a value has changed cannot be seen."""
+    """Whether a value has changed cannot be seen.
+
+    Args:
+        what: it is.
+        where: it is, if not in an attribute.
+    """
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.what, self.where = what, where
 
 
 class _Identity:
@@ -90,13 +104,12 @@ def attributes_of(cell: nn.Module, *, strict: bool = False) -> Attributes:
     """
     look = _Look(cell, strict)
     found: Attributes = {}
-    for path, module in cell.named_modules():
-        found[f"{path}::type"] = look.at_class(type(module))
+    for path, module in look.modules.items():
+        found[f"{path}::type"] = look.at_type(path, type(module))
         for name, value in module.__dict__.items():
             if name in _TENSORS:
-                held = tuple(value.values()) if strict else None
-                found[f"{path}.{name}"] = (tuple(value), held and tuple(map(_Identity, held)))
-            elif value is not None and not (type(value) in _CONTAINERS and not value):
+                found[f"{path}.{name}"] = look.at_registered(value)
+            elif name not in _OF_EVERY_MODULE or value:
                 at = f"{path}.{name}" if path else name
                 found[at] = look.at_attribute(at, value)
     return found
@@ -118,47 +131,80 @@ class _Look:
 
     def __init__(self, cell: nn.Module, strict: bool) -> None:
         self._cell, self._strict = cell, strict
+        self.modules = dict(cell.named_modules())
+        self._paths = {id(module): path for path, module in self.modules.items()}
+        self._order: dict[int, int] = {}
         self._seen: dict[int, int] = {}
         self._classes: dict[type, Hashable] = {}
-        self._left = _MOST_VALUES
+        self._in_attribute = False
+
+    def at_type(self, path: str, kind: type) -> Hashable:
+        """The class of a module."""
+        self._path, self._left, self._in_attribute = path, _MOST_VALUES, False
+        try:
+            return self._at_class(kind)
+        except _UncomparableError as error:
+            raise _refused(error, f"its class {kind.__name__}") from None
 
     def at_attribute(self, path: str, value: object) -> Hashable:
         """An attribute of a module."""
-        self._path = path
+        self._path, self._left, self._in_attribute = path, _MOST_VALUES, True
         try:
             return self._at(value, 0)
         except _UncomparableError as error:
-            raise RefusedError(
-                f"its attribute {path!r} holds {error}, and a change of that cannot be seen "
-                "(use plain values, lists, dicts or dataclasses of them, or a buffer)"
-            ) from None
+            raise _refused(error, f"its attribute {path!r}") from None
 
-    def at_class(self, kind: type) -> Hashable:
+    def at_registered(self, held: Mapping[str, Any]) -> Hashable:
+        """Names of parameters, buffers or modules, and which of them are one."""
+        return tuple(
+            (name, value if value is None else self._order.setdefault(id(value), len(self._order)))
+            if not self._strict
+            else (name, _Identity(value))
+            for name, value in held.items()
+        )
+
+    def _at_class(self, kind: type) -> Hashable:
         """A class: itself, and the code and the plain attributes of what it and its bases define."""
         if kind not in self._classes:
             self._classes[kind] = _Identity(kind)  # where it is met within itself
+            reached = reached_from_a_step(kind)
             content = [
-                (name, self._at_leniently(value, MOST_DEPTH - 3))
+                (name, self._of_class(name, value, name in reached))
                 for base in kind.__mro__
-                if not _is_of_a_library(base.__module__)
+                if not is_of_a_library(base.__module__)
                 for name, value in vars(base).items()
-                if not name.startswith("__") or isinstance(value, types.FunctionType)
+                if name[:2] != "__" or isinstance(value, types.FunctionType)
             ]
             self._classes[kind] = (_Identity(kind), tuple(content))
         return self._classes[kind]
 
-    def _at(self, value: Any, depth: int) -> Hashable:
-        if isinstance(value, BY_VALUE):
-            return (type(value), value)
-        if isinstance(value, Tensor):
-            if isinstance(value, nn.Parameter):
-                self._require_parameter(value)
-            return _Identity(value) if self._strict else (type(value), value.shape, value.dtype, value.device)
-        if isinstance(value, nn.Module) and self._is_registered(value):
+    def _of_class(self, name: str, value: Any, is_reached: bool) -> Hashable:
+        """What a class holds; of what no step reaches, only the code and what can be compared."""
+        if is_reached:
+            try:
+                return self._at(value, 0)
+            except _UncomparableError as error:
+                raise _UncomparableError(error.what, error.where or f"its class attribute {name!r}") from None
+        if isinstance(value, types.FunctionType):
+            return _Identity(value.__code__)
+        try:
+            return self._at(value, MOST_DEPTH - 3)
+        except _UncomparableError:
             return _Identity(value)
+
+    def _at(self, value: Any, depth: int) -> Hashable:
+        kind = type(value)
+        if kind in _PLAIN:
+            return (kind, str(value) if value == 0 and kind is float else value)  # -0.0 is another number
+        if isinstance(value, BY_VALUE):
+            return (kind, value)
+        if isinstance(value, Tensor):
+            return self._at_tensor(value)
+        if isinstance(value, nn.Module) and (found := self._at_module(value)):
+            return found
         if isinstance(value, type):
-            return self.at_class(value)
-        if isinstance(value, BY_IDENTITY) or type(value) is object:
+            return self._at_class(value)
+        if isinstance(value, BY_IDENTITY) or kind is object:
             return _Identity(value)
         if id(value) in self._seen:
             return ("seen", self._seen[id(value)])
@@ -166,14 +212,26 @@ class _Look:
         self._left -= 1
         if depth > MOST_DEPTH or self._left < 0:
             raise _UncomparableError("more than can be looked through")
-        return (type(value), tuple(self._parts(value, depth + 1)))
+        return (kind, tuple(self._parts(value, depth + 1)))
 
-    def _at_leniently(self, value: Any, depth: int) -> Hashable:
-        """What cannot be compared is equal to itself."""
-        try:
-            return self._at(value, depth)
-        except _UncomparableError:
+    def _at_tensor(self, value: Tensor) -> Hashable:
+        if isinstance(value, nn.Parameter) and self._in_attribute:
+            self._require_registered(value)
+        if self._strict:
             return _Identity(value)
+        strides = value.stride() if value.layout == torch.strided else None
+        return (type(value), value.shape, strides, value.dtype, value.device, value.requires_grad)
+
+    def _at_module(self, module: nn.Module) -> Hashable:
+        """A module of the cell by its path; another one, if it has tensors, as itself; else as any object."""
+        path = self._paths.get(id(module))
+        if path is not None:
+            return ("module", path)
+        if not any(True for _ in (*module.parameters(), *module.buffers())):
+            return None
+        if self._in_attribute:
+            raise self._not_registered("a module", "nn.ModuleList or nn.ModuleDict")
+        return _Identity(module)
 
     def _parts(self, value: Any, depth: int) -> Iterator[Hashable]:
         """What there is to compare of an object that is made of others."""
@@ -181,16 +239,22 @@ class _Look:
             yield from self._of_function(value, depth)
         elif isinstance(value, types.MethodType):
             yield from (self._at(value.__func__, depth), self._at(value.__self__, depth))
+        elif isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType):
+            owner = value.__self__
+            yield value.__name__
+            yield _Identity(owner) if isinstance(owner, types.ModuleType | type) else self._at(owner, depth)
         elif isinstance(value, functools.partial):
             yield from (self._at(each, depth) for each in (value.func, value.args, value.keywords))
         elif isinstance(value, staticmethod | classmethod):
             yield self._at(value.__func__, depth)
+        elif isinstance(value, property):
+            yield self._at(value.fget, depth)
+        elif isinstance(value, weakref.ref):
+            yield self._at(value(), depth)
+        elif isinstance(value, enum.Enum):
+            yield from (_Identity(value), self._at_class(type(value)))
         elif isinstance(value, types.ModuleType):
             yield _Identity(value)
-            if not _is_of_a_library(value.__name__):
-                yield from (
-                    (k, v) for k, v in vars(value).items() if isinstance(v, BY_VALUE) and k[:2] != "__"
-                )
         elif isinstance(value, np.ndarray):
             if value.nbytes > _MOST_ARRAY_BYTES or value.dtype.hasobject:
                 raise _UncomparableError("a large NumPy array")
@@ -202,46 +266,54 @@ class _Look:
         """Its code, its defaults, what it closes over, and the globals that it reads."""
         code = function.__code__
         yield _Identity(code)
-        if _is_of_a_library(function.__module__):
+        if is_of_a_library(function.__module__):
             return
-        yield from (
-            self._at_leniently(each, depth) for each in (function.__defaults__, function.__kwdefaults__)
-        )
-        for cell in function.__closure__ or ():
-            yield self._at_leniently(_content_of(cell), depth)
-        for name in _globals_read_by(code):
-            if name in function.__globals__:
-                yield (name, self._at_leniently(function.__globals__[name], depth))
+        was_in_attribute, self._in_attribute = self._in_attribute, False
+        depth -= 1  # a chain of helpers is no deeper than one
+        held: dict[str, Any] = {
+            "a default": function.__defaults__,
+            "a keyword's default": function.__kwdefaults__,
+        }
+        held |= {f"its {name!r}": each for name, each in function.__dict__.items()}
+        cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        held |= {f"{name!r}, which it closes over,": content_of(cell) for name, cell in cells}
+        globals_read = {
+            n: function.__globals__[n] for n in globals_read_by(code) if n in function.__globals__
+        }
+        held |= {f"the global {name!r}": value for name, value in globals_read.items()}
+        imported = {name: sys.modules[name] for name in modules_imported_by(code) if name in sys.modules}
+        for name, value in {**globals_read, **imported}.items():
+            if isinstance(value, types.ModuleType) and not is_of_a_library(value.__name__):
+                read = [each for each in attributes_read_by(code) if each in vars(value)]
+                held |= {f"{name}.{each}": vars(value)[each] for each in read}
+        for where, value in held.items():
+            try:
+                yield (where, self._at(value, depth))
+            except _UncomparableError as error:
+                inner = error.where or f"{where} of {function.__qualname__}"
+                raise _UncomparableError(error.what, inner) from None
+        self._in_attribute = was_in_attribute
 
     def _of_object(self, value: Any, depth: int) -> Iterator[Hashable]:
         """Its items and its attributes."""
+        attributes = attribute_items(value)
         if isinstance(value, Mapping):
             yield from ((self._at(key, depth), self._at(item, depth)) for key, item in value.items())
         elif isinstance(value, list | tuple | deque):
             yield from (self._at(item, depth) for item in value)
         elif isinstance(value, set | frozenset):
             yield frozenset(self._at(item, depth) for item in value)
-        elif not attribute_names(value) and type(value).__dictoffset__ == 0:
+        elif isinstance(value, int | float | str | bytes | complex):
+            yield repr(value)
+        elif not attributes and not has_attributes(value):
             raise _UncomparableError(f"a {type(value).__name__}")
-        yield self.at_class(type(value))
-        for name in attribute_names(value):
-            yield (name, self._at(getattr(value, name), depth))
+        yield self._at_class(type(value))
+        for name, item in attributes:
+            yield (name, self._at(item, depth))
 
-    def _is_registered(self, module: nn.Module) -> bool:
-        """Whether PyTorch knows of the module; one without tensors, such as an activation, is an object.
-
-        Raises:
-            ContractError: it does not, and the module has tensors.
-        """
-        if any(each is module for each in self._cell.modules()):
-            return True
-        if any(True for _ in (*module.parameters(), *module.buffers())):
-            raise self._not_registered("a module", "nn.ModuleList or nn.ModuleDict")
-        return False
-
-    def _require_parameter(self, value: nn.Parameter) -> None:
+    def _require_registered(self, value: nn.Parameter) -> None:
         """Raise ContractError for a parameter that is not one of the cell's."""
-        known = (each for module in self._cell.modules() for each in module._parameters.values())
+        known = (each for module in self.modules.values() for each in module._parameters.values())
         if not any(each is value for each in known):
             raise self._not_registered("a parameter", "nn.ParameterList or nn.ParameterDict")
 
@@ -252,38 +324,33 @@ class _Look:
         )
 
 
-def attribute_names(value: object) -> list[str]:
+def _refused(error: _UncomparableError, where: str) -> RefusedError:
+    return RefusedError(
+        f"{error.where or where} holds {error.what}, and a change of that cannot be seen "
+        "(use plain values, lists, dicts or dataclasses of them, or a buffer)"
+    )
+
+
+def attribute_items(value: object) -> list[tuple[str, Any]]:
     """The attributes that an object has itself, not by its class."""
-    names = list(getattr(value, "__dict__", ()))
+    own = getattr(value, "__dict__", None)
+    items = [(name, item) for name, item in own.items() if isinstance(name, str)] if type(own) is dict else []
     for base in type(value).__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            name = f"_{base.__name__.lstrip('_')}{name}" if name[:2] == "__" and name[-2:] != "__" else name
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                names.append(name)
-    return names
+        for name, slot in vars(base).items():
+            if isinstance(slot, types.MemberDescriptorType) and base.__flags__ & _WRITTEN_IN_PYTHON:
+                with suppress(AttributeError):  # it holds nothing yet
+                    items.append((name, slot.__get__(value)))
+    return items
 
 
-def _content_of(cell: types.CellType) -> object:
+def has_attributes(value: object) -> bool:
+    """Whether the object is one of Python's own kind, which holds no more than its attributes."""
+    return hasattr(value, "__dict__") and type(value).__module__ != "builtins"
+
+
+def content_of(cell: types.CellType) -> object:
     """What a closure holds; an empty one holds nothing yet."""
     try:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-@functools.lru_cache(maxsize=1024)
-def _globals_read_by(code: types.CodeType) -> tuple[str, ...]:
-    """The names of globals, by the functions within this code too."""
-    names = [
-        each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    ]
-    inner = [
-        name for each in code.co_consts if isinstance(each, types.CodeType) for name in _globals_read_by(each)
-    ]
-    return tuple(dict.fromkeys([*names, *inner]))
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_of_a_library(module: str | None) -> bool:
-    return (module or "").partition(".")[0] in _LIBRARIES

@@ -19,6 +19,7 @@ from seqkit.engine.call import Call
 from seqkit.engine.graphs import is_differentiable
 from seqkit.engine.loop import embedded, one_hot, own_tree, unroll_loop
 from seqkit.engine.moving import jittered, moved_calls
+from seqkit.engine.standin import stand_in
 
 if TYPE_CHECKING:
     from seqkit.engine.plans import Plan
@@ -173,6 +174,12 @@ def _one_step(call: Call, rows: slice) -> list[Tensor]:
     return list(pytree.tree_leaves(result))
 
 
+def run_a_step(call: Call) -> None:
+    """Run a stand-in's first step on the numbers that there are."""
+    with torch.no_grad():
+        _one_step(replace(call, acting=stand_in(call.cell, call.weights)), slice(None))
+
+
 def _rows_are_apart(call: Call) -> bool:
     """Whether a step gives the first row what it gives it when it is alone."""
     if call.batch_size == 1:
@@ -220,8 +227,8 @@ def _far(
 ) -> dict[str, float]:
     """Which tensors are not equal but for rounding, and by what share of their largest number.
 
-    What is next to nothing beside the others is mostly rounding, and is compared less closely; so is what
-    moves far where the loop's own inputs are moved by one rounding (`near`).
+    What is small compared with the others is mostly rounding, and is compared less closely; so is what moves
+    far where the loop's own inputs are moved by one rounding (`near`).
     """
     largest = max((_largest(each) for each in theirs.values() if is_differentiable(each)), default=0.0)
     far = {}
@@ -230,7 +237,8 @@ def _far(
         if one.shape != other.shape or one.dtype != other.dtype:
             far[name] = 1.0
         elif not is_differentiable(other):
-            if not torch.equal(one, other):
+            is_certain = near is None or torch.equal(near[name], other)  # no rounding tips it
+            if is_certain and not torch.equal(one, other):
                 far[name] = 1.0
         else:
             scale = _largest(other)

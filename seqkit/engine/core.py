@@ -77,6 +77,12 @@ class Core:
         with TRACING:
             return self._lower(self.backward.stage, len(self.backward.fixed))
 
+    @property
+    def device_type(self) -> str:
+        """Where the loops run."""
+        given = [*self.plain.state, *self.plain.inputs, *self.plain.constants]
+        return value_of(given[0]).device.type if given else "cpu"
+
     def begin(self) -> None:
         """To be called at the start of an unroll."""
         self._pool.begin()
@@ -150,7 +156,7 @@ class _Unroll(torch.autograd.Function):
             (_zeros(1, node)[0] if each is None else each).contiguous()
             for node, each in zip(loop.d_new_state, arriving, strict=True)
         ]
-        with torch.autocast(value_of(state[0]).device.type, enabled=False):
+        with torch.autocast(core.device_type, enabled=False):
             d_given, d_state = run_backward(core, time, constants, arrays, carry)
         return (None, None, *d_given, *_spread(d_state, floats))
 

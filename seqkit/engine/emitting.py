@@ -4,8 +4,8 @@
                                 ▲
                                 └ here the loop gives out, where C is many times larger than C q
 
-What only reads the state is computed after the loop, for all steps at once. That is right for a product with a
-weight, and where little is handed on. Of a matrix memory, all of it would be read again for every step, and
+What only reads the state is computed after the loop, for all steps at once. That is right for a product with
+a weight, and where little is handed on. Of a matrix memory, all would be read again for every step, and
 its gradient written. Where to hand on is a minimum cut over bytes.
 """
 

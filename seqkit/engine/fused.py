@@ -174,7 +174,9 @@ class SplitPlan:
         """The loops; the gradients that are wanted, and whether there are resets, are in the kind of call."""
         if self._core is None:
             assert self._split is not None
-            wanted = [tensor.requires_grad for tensor in [*inputs, *constants]]
+            count = len(self._split.core.constants)
+            wanted = [tensor.requires_grad for tensor in [*inputs, *constants[:count]]]
+            wanted += [True] * (len(constants) - count)  # initial states: another call's may have gradients
             loop = resettable(self._split.core) if resets else self._split.core
             self._core = Core(loop, wanted, self._lower, self._pool)
         return self._core

@@ -81,11 +81,11 @@ class NotedLines(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        notes.current_meta["stack_trace"] = _calling_line()
+        notes.current_meta["stack_trace"] = calling_line()
         return function(*args, **(kwargs or {}))
 
 
-def _calling_line() -> str:
+def calling_line() -> str:
     """The innermost line on the way here that is a step's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_foreign(frame.f_code.co_filename):

@@ -22,7 +22,7 @@ from torch.utils import _pytree as pytree
 from seqkit.cells.base import Cell, State
 from seqkit.engine.attributes import Attributes, attributes_of, changed
 from seqkit.engine.call import Call
-from seqkit.engine.check import difference_from_loop
+from seqkit.engine.check import difference_from_loop, run_a_step
 from seqkit.engine.functional import TRACING
 from seqkit.engine.lines import step_line
 from seqkit.engine.refusal import RefusedError, refusal
@@ -82,13 +82,17 @@ class Plans:
             SplitError: there is none.
         """
         try:
+            _refuse_global_hooks()
             attributes = attributes_of(call.cell)
+            kind = kind_of(call)
         except RefusedError as error:
             raise refusal(call.cell, error.reason) from None
-        kind = kind_of(call)
         key = (kind, tuple(attributes.items()))
         known = self._known(call.cell)
-        found = known.plans.get(key)
+        try:
+            found = known.plans.get(key)
+        except TypeError as error:  # a stranger's class compares, and has no hash
+            raise refusal(call.cell, f"what it holds cannot be compared ({error})") from None
         if found is None:
             with TRACING:
                 found = known.plans.get(key)
@@ -139,9 +143,15 @@ class Plans:
             raise refused from error
 
     def _checked(self, call: Call) -> Plan | SplitError:
-        gradients = torch.is_grad_enabled()
+        gradients, device = torch.is_grad_enabled(), call.x.device
         try:
-            with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+            with (
+                torch.inference_mode(False),
+                torch.set_grad_enabled(gradients),
+                torch.autograd.set_detect_anomaly(False),
+                torch.random.fork_rng([device] if device.type == "cuda" else []),
+            ):
+                run_a_step(call)  # what the step keeps in a cache of its own has numbers then
                 plan = self._make(call)
             difference = difference_from_loop(plan, call) if plan.settled else None
             if difference is not None:
@@ -153,9 +163,21 @@ class Plans:
         return plan
 
 
+def _refuse_global_hooks() -> None:
+    """Raise RefusedError for hooks on all modules of the process: they see the engine's own as well."""
+    from torch.nn.modules import module
+
+    hooks = module._global_forward_hooks, module._global_forward_pre_hooks
+    if any((*hooks, module._global_backward_hooks, module._global_backward_pre_hooks)):
+        raise RefusedError("a hook is registered for all modules (torch.nn.modules.module)")
+
+
 def kind_of(call: Call) -> Hashable:
     """All that a step may depend on besides the numbers in its tensors and what its cell holds."""
     x, (leaves, structure) = call.x, pytree.tree_flatten(call.state)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise RefusedError(f"its state holds a {type(leaf).__name__}, which is not a tensor")
     tensors = dict(call.weights) if call.table is None else {**call.weights, "": call.table}
     device = x.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqkit.cells.base import Cell
 from seqkit.engine.attributes import attributes_of, changed
-from seqkit.engine.lines import line_that_changes, step_line
+from seqkit.engine.lines import calling_line, line_that_changes, step_line
 from seqkit.engine.refusal import RefusedError
 from seqkit.errors import SeqkitError
 
@@ -47,15 +47,22 @@ def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs:
         step: runs the step of the stand-in over fake tensors.
         inputs: those fake tensors, all of them: what the step must not write to.
     """
-    cell, watch = acting(), _Watch(list(inputs))
+    cell = acting()
+    _refuse_hooks(cell)
+    refused: list[RefusedError] = []
+    watch = _Watch(list(inputs), refused)
     before = attributes_of(cell, strict=True)
     try:
-        with _quiet(), _no_collection(), watch, _Draws():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
+        with _quiet(), _no_collection(), watch, _Draws(refused):
             result = step(cell)
+        if refused:  # the step has caught it
+            raise refused[0]
         if names := changed(before, attributes_of(cell, strict=True)):
             other = acting()
             place = line_that_changes(lambda: step(other), lambda: attributes_of(other, strict=True))
-            raise RefusedError(f"it sets the attribute {names[0].lstrip('.')!r}", place)
+            name = names[0].lstrip(".")
+            what = "an attribute of its class" if name.endswith("::type") else f"the attribute {name!r}"
+            raise RefusedError(f"it sets {what}", place)
         if _has_own_derivative(result):
             raise RefusedError(_OWN_DERIVATIVE)
     except SeqkitError:
@@ -68,41 +75,64 @@ def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs:
 class _Watch(TorchFunctionMode):
     """Sees every call that the step makes in Python."""
 
-    def __init__(self, inputs: list[Tensor]) -> None:
+    def __init__(self, inputs: list[Tensor], refused: list[RefusedError]) -> None:
         super().__init__()
-        self._inputs = inputs
+        self._inputs, self._refused = inputs, refused
         self._versions = [tensor._version for tensor in inputs]
         self._grad_enabled = torch.is_grad_enabled()
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        name = getattr(function, "__name__", "")
-        if name in _REFUSED:
-            raise RefusedError(_REFUSED[name])
-        if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
-            raise RefusedError("it goes around autograd with .data (use .detach())")
-        if _in_own_function():
-            raise RefusedError(_OWN_DERIVATIVE)
-        if torch.is_grad_enabled() != self._grad_enabled:
-            raise RefusedError("it switches gradients on or off inside (use .detach())")
+        if reason := self._reason_against(function):
+            raise self._noted(reason)
         result = function(*args, **(kwargs or {}))
         if any(t._version != v for t, v in zip(self._inputs, self._versions, strict=True)):
-            raise RefusedError(
+            raise self._noted(
                 "it writes to its input, its state or a weight in place (not `h += x`, but `h = h + x`)"
             )
         return result
 
+    def _reason_against(self, function: Any) -> str:
+        name = getattr(function, "__name__", "")
+        if name in _REFUSED:
+            return _REFUSED[name]
+        if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
+            return "it goes around autograd with .data (use .detach())"
+        if _in_own_function():
+            return _OWN_DERIVATIVE
+        if torch.is_grad_enabled() != self._grad_enabled:
+            return "it switches gradients on or off inside (use .detach())"
+        return ""
 
-class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # likewise
+    def _noted(self, reason: str) -> RefusedError:
+        """The refusal, kept with its line: a step may catch what is raised within it."""
+        self._refused.append(RefusedError(reason, calling_line()))
+        return self._refused[-1]
+
+
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch has not typed it
     """Sees every operation, and refuses those that draw random numbers."""
+
+    def __init__(self, refused: list[RefusedError]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # likewise
+        self._refused = refused
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if torch.Tag.nondeterministic_seeded in function.tags and not _drops_nothing(function, args, kwargs):
-            raise RefusedError("it draws random numbers")
+            self._refused.append(RefusedError("it draws random numbers", calling_line()))
+            raise self._refused[-1]
         return function(*args, **(kwargs or {}))
+
+
+def _refuse_hooks(cell: nn.Module) -> None:
+    """Raise RefusedError for hooks on gradients: no graph of a step holds them."""
+    for path, module in cell.named_modules():
+        if module._backward_hooks or module._backward_pre_hooks:
+            where = f"the module {path!r}" if path else "the cell"
+            raise RefusedError(f"{where} has a backward hook")
 
 
 def _drops_nothing(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> bool:

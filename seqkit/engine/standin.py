@@ -11,30 +11,42 @@ Other threads go on with the cell meanwhile.
 from __future__ import annotations
 
 import copy
+import enum
 import functools
 import types
+import weakref
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+import numpy as np
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from seqkit.engine.attributes import BY_IDENTITY, BY_VALUE, MOST_DEPTH, attribute_names
+from seqkit.engine.attributes import BY_IDENTITY, BY_VALUE, MOST_DEPTH, attribute_items, has_attributes
+from seqkit.engine.code import is_of_a_library
+from seqkit.engine.refusal import RefusedError
 from seqkit.engine.weights import Weights
 
 M = TypeVar("M", bound=nn.Module)
 
-_SHARED: Final = (*BY_VALUE, *BY_IDENTITY, Tensor, type, types.ModuleType)
+_SHARED: Final = (
+    *(int, float, bool, str, bytes, complex, types.NoneType, types.EllipsisType, range, enum.Enum),
+    *(*BY_VALUE, *BY_IDENTITY, Tensor, type, types.ModuleType, weakref.ref),
+)
 """Not copied: a step cannot write to it, or it is one for the whole program."""
 
 
-def stand_in(cell: M, weights: Weights) -> M:
+def stand_in(cell: M, weights: Weights, *, strict: bool = False) -> M:
     """A copy of the cell, its modules and what their attributes hold, which computes with these tensors.
 
     Args:
         cell: is not changed.
         weights: by the names of `weights_of`. A weight that is a function of parameters is a plain tensor in
             the copy.
+        strict: whether an object that cannot be copied is refused; else the copy shares it.
+    Raises:
+        RefusedError: there is such an object.
     """
     known: dict[int, Any] = {}
     for name, tensor in [*cell.named_parameters(), *cell.named_buffers()]:
@@ -45,20 +57,20 @@ def stand_in(cell: M, weights: Weights) -> M:
         if parametrize.is_parametrized(module):
             names = list(module.parametrizations)
             computed[id(module)] = {name: weights[f"{path}::{name}"] for name in names}
-    twin: M = _Copier(known, computed).of_module(cell)
+    twin: M = _Copier(known, computed, strict).of_module(cell)
     return twin
 
 
 class _Copier:
     """Copies what is reachable, each object once."""
 
-    def __init__(self, known: dict[int, Any], computed: dict[int, dict[str, Tensor]]) -> None:
-        self._known, self._computed = known, computed
+    def __init__(self, known: dict[int, Any], computed: dict[int, dict[str, Tensor]], strict: bool) -> None:
+        self._known, self._computed, self._strict = known, computed, strict
 
     def of_module(self, module: nn.Module) -> Any:
         """A module with copies of all that it holds; it is known before, for what it holds may hold it."""
-        kind, computed = type(module), self._computed.get(id(module))
-        twin = kind.__new__(kind)
+        computed = self._computed.get(id(module))
+        twin = object.__new__(type(module))
         self._known[id(module)] = twin
         for name, value in module.__dict__.items():
             twin.__dict__[name] = self.of(value, 0)
@@ -86,6 +98,10 @@ class _Copier:
             return self._of_function(value, depth)
         if isinstance(value, types.MethodType):
             return types.MethodType(value.__func__, self.of(value.__self__, depth))
+        if isinstance(value, types.BuiltinFunctionType):
+            owner = value.__self__
+            is_bound = owner is not None and not isinstance(owner, types.ModuleType | type)
+            return getattr(self.of(owner, depth), value.__name__) if is_bound else value
         if isinstance(value, functools.partial):
             args = [self.of(arg, depth) for arg in value.args]
             options = {name: self.of(arg, depth) for name, arg in value.keywords.items()}
@@ -95,43 +111,70 @@ class _Copier:
             if all(a is b for a, b in zip(items, value, strict=True)):
                 return value
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        if isinstance(value, np.ndarray):
+            return value.copy()
         is_container = isinstance(value, list | dict | set | deque)
-        if not (is_container or attribute_names(value)) or hasattr(value, "__del__"):
+        if not (is_container or attribute_items(value) or has_attributes(value)):
             return value
-        try:
-            twin = copy.copy(value)
-        except Exception:  # whatever a stranger's class does: then it is shared
-            return value
-        if twin is not value:
-            self._known[id(value)] = twin
-            self._fill(twin, depth)
-        return twin
+        return self._of_object(value, depth)
 
-    def _fill(self, twin: Any, depth: int) -> None:
-        """Put copies in the place of what a shallow copy holds."""
+    def _of_object(self, value: Any, depth: int) -> Any:
+        """A shallow copy, filled with copies."""
+        twin = None if hasattr(value, "__del__") else _shallow(value)
+        if twin is None or twin is value:
+            if self._strict:
+                raise RefusedError(f"it holds a {type(value).__name__}, of which no copy can be made")
+            return value
+        self._known[id(value)] = twin
         if isinstance(twin, list | deque):
             for index, item in enumerate(twin):
                 twin[index] = self.of(item, depth)
         elif isinstance(twin, dict):
             for key, item in list(twin.items()):
                 twin[key] = self.of(item, depth)
-        for name in attribute_names(twin):
-            item = getattr(twin, name)
+        elif isinstance(twin, set):
+            items = [self.of(item, depth) for item in twin]
+            twin.clear()
+            twin.update(items)
+        for name, item in attribute_items(value):
             copied = self.of(item, depth)
-            if copied is not item:
+            if name in getattr(value, "__dict__", ()):
+                twin.__dict__[name] = copied
+            else:
                 object.__setattr__(twin, name, copied)
+        return twin
 
     def _of_function(self, function: types.FunctionType, depth: int) -> types.FunctionType:
-        """The same function, closing over copies where it closes over something that is copied."""
-        before = function.__closure__ or ()
-        try:
-            after = tuple(types.CellType(self.of(cell.cell_contents, depth)) for cell in before)
-        except ValueError:  # it closes over what is not there yet
+        """The same function over cells and defaults of its own, which it may write to."""
+        cells, defaults = function.__closure__ or (), function.__defaults__
+        if is_of_a_library(function.__module__) or not (cells or defaults or function.__kwdefaults__):
             return function
-        if all(a.cell_contents is b.cell_contents for a, b in zip(after, before, strict=True)):
-            return function
-        defaults = function.__defaults__
-        twin = types.FunctionType(function.__code__, function.__globals__, function.__name__, defaults, after)
-        twin.__kwdefaults__ = function.__kwdefaults__
+        closure = tuple(types.CellType() for _ in cells)
+        twin = types.FunctionType(
+            function.__code__, function.__globals__, function.__name__, self.of(defaults, depth), closure
+        )
+        self._known[id(function)] = twin
+        for after, before in zip(closure, cells, strict=True):
+            with suppress(ValueError):  # it closes over what is not there yet
+                after.cell_contents = self.of(before.cell_contents, depth)
+        twin.__kwdefaults__ = self.of(function.__kwdefaults__, depth)
         twin.__dict__.update(function.__dict__)
+        twin.__qualname__, twin.__module__ = function.__qualname__, function.__module__
         return twin
+
+
+def _shallow(value: Any) -> Any:
+    """A copy that shares what it holds; None where there is no way to make one."""
+    if not isinstance(value, list | dict | set | deque):
+        try:
+            twin = object.__new__(type(value))
+        except TypeError:  # of C
+            pass
+        else:
+            if isinstance(getattr(value, "__dict__", None), dict):
+                twin.__dict__.update(value.__dict__)
+            return twin
+    try:
+        return copy.copy(value)
+    except Exception:  # whatever a stranger's class does
+        return None

@@ -73,7 +73,7 @@ def trace_step(call: Call, weights: Weights, x: Tensor) -> StepGraph:
     count = len(weights)
 
     def acting(flat: Sequence[Tensor]) -> Cell:
-        return stand_in(call.cell, dict(zip(weights, flat[:count], strict=True)))
+        return stand_in(call.cell, dict(zip(weights, flat[:count], strict=True)), strict=True)
 
     def step(cell: Cell, flat: list[Tensor]) -> tuple[Tensor, Any]:
         state = pytree.tree_unflatten(flat[count + 1 :], structure)

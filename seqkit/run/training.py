@@ -57,11 +57,8 @@ def train(
         SourceError: the data cannot be read, or is too short.
         RunError: the directory holds something already.
         PluginError: a plugin that was given cannot be loaded.
-        NonFiniteError: the loss or the gradient norm is not finite.
-        AuditError: the engine's gradients differ from the plain loop's.
-        KeyboardInterrupt: Ctrl-C.
-
-    Whatever is raised after the first step, the weights of that moment and the best ones are kept in the run.
+        NonFiniteError, AuditError: see `Trainer.fit`. Like Ctrl-C, and all else after the first step, they
+            leave the weights of that moment, and the best ones, in the run.
     """
     registry = registry_with(plugins)
     recipe = build.resolved(recipe, registry)

@@ -19,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from seqkit.testing.cases import CellCase, SourceCase, TokenizerCase
+from seqkit.testing.engine_checks import CELL_CHECKS
 from seqkit.testing.kit import CheckFailedError, CheckList, Report, Result, run_case
-from seqkit.testing.sequence_checks import CELL_CHECKS
 from seqkit.testing.source_checks import SOURCE_CHECKS
 from seqkit.testing.tokenizer_checks import TOKENIZER_CHECKS
 

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from seqkit.cells import Cell, State
 from seqkit.cells.base import map_state
 from seqkit.engine import unroll
-from seqkit.engine.attributes import attribute_names
+from seqkit.engine.attributes import attribute_items
 from seqkit.engine.graphs import is_differentiable
 from seqkit.testing.cases import CellCase
 from seqkit.testing.kit import require
@@ -64,8 +64,7 @@ def settings_of(cell: Cell) -> list[tuple[Any, str, float]]:
         if id(owner) in seen:
             continue
         seen.add(id(owner))
-        for name in attribute_names(owner):
-            value = getattr(owner, name)
+        for name, value in attribute_items(owner):
             if type(value) is float:
                 found.append((owner, name, value))
             elif type(value).__module__.partition(".")[0] not in ("torch", "builtins", "collections"):
