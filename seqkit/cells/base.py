@@ -34,7 +34,7 @@ class Cell(nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Raise ContractError where there is no step."""
         if cls.step is Cell.step:
-            hint = "\n  It has a forward: call that step." if cls.forward is not Cell.forward else ""
+            hint = "\n  It has a forward: rename that to step." if cls.forward is not Cell.forward else ""
             raise ContractError(
                 f"{cls.__name__} has no step: write step(self, x, state) -> (output, state).{hint}"
             )

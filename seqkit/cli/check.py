@@ -59,12 +59,15 @@ def command(
         given = {**asdict(report), "kind": kind, "passed": report.passed, "summary": report.summary}
         print_json({**given, "engine": engine, "engine_reason": reason} if engine else given)
     else:
-        reported: dict[str, str] = {}  # each message, and the first check that gave it
+        alike: dict[str, list[str]] = {}  # each message, and the checks that gave it
         for result in report.results:
             if not result.passed:
-                first = reported.setdefault(result.message, result.check)
-                message = result.message if first == result.check else f"(the same error as {first})"
-                click.echo(f"FAILED {result.check}: {result.says}\n  {message}")
+                alike.setdefault(result.message, []).append(result.check)
+        for result in report.results:
+            if not result.passed and alike[result.message][0] == result.check:
+                click.echo(f"FAILED {result.check}: {result.says}\n  {result.message}")
+                if others := alike[result.message][1:]:
+                    click.echo(f"  The same error in {len(others)} more: {', '.join(others)}")
             elif result.expected_failure is not None:
                 click.echo(f"failed as expected: {result.check} ({result.expected_failure})")
         for check in report.not_applicable:

@@ -185,10 +185,14 @@ def choose_engine(engine: str, cell: Cell | None = None, x: Tensor | None = None
 def _automatic(cell: Cell, x: Tensor) -> str:
     """What `auto` tries: a function of the cell and the kind of its input, never of a clock."""
     # While exporting, or under the transforms of `torch.func`, the steps themselves are what is looked for.
-    is_transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    if has_no_numbers(x) or is_transformed or forward_ad._current_level >= 0:
+    if has_no_numbers(x) or _is_transformed():
         return "loop"
     return "scan" if x.device.type == "cuda" and hasattr(cell, "scan") else "auto"
+
+
+def _is_transformed() -> bool:
+    """Whether a transform of `torch.func`, or forward-mode differentiation, is at work."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def _run(engine: str, call: Call) -> tuple[Tensor, State, str]:
@@ -220,6 +224,10 @@ def _without_idle_resets(call: Call) -> Call:
 def _run_named(engine: str, call: Call) -> tuple[Tensor, State]:
     """Unroll by this engine and no other; a refusal says which engine would run the step."""
     try:
+        if _is_transformed():
+            raise SplitError(
+                f"engine {engine!r} cannot be transformed by torch.func, nor forward-mode autograd."
+            )
         return ENGINES[engine]()(call)
     except CompilerError:
         raise

@@ -131,7 +131,7 @@ class PythonBody(Body):
             rows = [*zip(*(column.unbind(0) for column in self.draft.columns(reads, written)), strict=True)]
 
             def run(steps: range) -> None:
-                for t in steps:
+                for t in steps if rows else ():  # without memory there is nothing to compute
                     step(*rows[t])
 
             return run

@@ -68,7 +68,8 @@ def difference_from_loop(plan: Plan, call: Call) -> Refusal | None:
     if call.reset is not None:
         call = replace(call, reset=every_other_row(call.x))
     if not _rows_are_apart(call):
-        return "its rows see each other", _where_rows_meet(plan, call)
+        reason = "its rows see each other (over the numbers of one row: `h.mean(1, keepdim=True)`)"
+        return reason, _where_rows_meet(plan, call)
     return compared(plan, call) or _compared_moved(plan, call)
 
 
@@ -177,7 +178,7 @@ def _one_step(call: Call, rows: slice) -> list[Tensor]:
 def run_a_step(call: Call) -> None:
     """Run a stand-in's first step on the numbers that there are."""
     with torch.no_grad():
-        _one_step(replace(call, acting=stand_in(call.cell, call.weights)), slice(None))
+        _one_step(replace(call, acting=stand_in(call.cell, call.weights, strict=True)), slice(None))
 
 
 def _rows_are_apart(call: Call) -> bool:

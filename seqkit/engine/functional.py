@@ -53,7 +53,9 @@ def functional(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModul
     for node in result.graph.nodes:
         if is_write(node):
             if any(each.op == "placeholder" for each in node.all_input_nodes[:1]):
-                raise RefusedError("it writes to its input, its state or a weight in place", line_of(node))
+                raise RefusedError(
+                    "it writes to its input, its state, a weight or a buffer in place", line_of(node)
+                )
             raise RefusedError(f"{node.target} writes in place", line_of(node))
     return result
 

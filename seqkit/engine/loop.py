@@ -6,10 +6,13 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
+from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State, map_state
 from seqkit.engine.call import Call
 from seqkit.engine.contract import checked_step
+from seqkit.engine.lines import definition_of
+from seqkit.errors import ContractError
 
 
 def unroll_loop(call: Call) -> tuple[Tensor, State]:
@@ -27,10 +30,22 @@ def unroll_loop(call: Call) -> tuple[Tensor, State]:
         if resets[t]:
             state = reset_rows(reset[:, t], initial, state)  # type: ignore[index]  # there is a reset here
         given = own_tree(state)  # a step may write over a list or a dict that it is given
+        versions = versions_of(state) if t < 2 else []
         result = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), given)
+        if versions and versions_of(state) != versions:  # the outputs before would be written over
+            raise ContractError(
+                f"{type(cell).__name__}.step writes to its state in place: write `h = h + x`, not `h += x`."
+                f"{definition_of(cell.step)}"
+            )
         output, state = checked_step(cell, len(x), result, state) if t == 0 else result
         outputs.append(output)
     return torch.stack(outputs).transpose(0, 1), state
+
+
+def versions_of(state: State) -> list[int]:
+    """How often each tensor of a state was written to, where PyTorch counts that."""
+    leaves = pytree.tree_leaves(state)
+    return [leaf._version for leaf in leaves if isinstance(leaf, Tensor) and not leaf.is_inference()]
 
 
 def own_tree(state: State) -> State:

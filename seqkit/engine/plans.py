@@ -124,7 +124,7 @@ class Plans:
             raise refusal(
                 call.cell,
                 f"it was split for {MOST_SETTINGS} values of {names} already, each of which costs a trace "
-                "(a number that changes while training belongs into a buffer)",
+                "(a number that changes while training belongs in a buffer)",
             )
         while len(known.plans) >= _MOST_PLANS:
             known.plans.pop(next(iter(known.plans)))
@@ -146,14 +146,13 @@ class Plans:
         gradients, device = torch.is_grad_enabled(), call.x.device
         try:
             with (
-                torch.inference_mode(False),
-                torch.set_grad_enabled(gradients),
                 torch.autograd.set_detect_anomaly(False),
                 torch.random.fork_rng([device] if device.type == "cuda" else []),
             ):
                 run_a_step(call)  # what the step keeps in a cache of its own has numbers then
-                plan = self._make(call)
-            difference = difference_from_loop(plan, call) if plan.settled else None
+                with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+                    plan = self._make(call)
+                difference = difference_from_loop(plan, call) if plan.settled else None
             if difference is not None:
                 raise RefusedError(*difference)
         except SplitError as error:

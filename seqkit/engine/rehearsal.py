@@ -24,11 +24,14 @@ from seqkit.engine.lines import calling_line, line_that_changes, step_line
 from seqkit.engine.refusal import RefusedError
 from seqkit.errors import SeqkitError
 
-_NUMBERS: Final = "it needs the value of a tensor in Python"
+_NUMBERS: Final = "it needs the value of a tensor in Python (to choose by numbers, use torch.where)"
 _REFUSED: Final = {
     **dict.fromkeys(("item", "tolist", "__bool__", "__int__", "__float__", "__index__"), _NUMBERS),
     **dict.fromkeys(("__complex__", "is_nonzero", "equal", "allclose", "__contains__"), _NUMBERS),
-    **dict.fromkeys(("numpy", "__array__", "__dlpack__", "data_ptr"), "it leaves PyTorch"),
+    **dict.fromkeys(
+        ("numpy", "__array__", "__dlpack__", "data_ptr"),
+        "it leaves PyTorch (no gradient passes; use its own functions)",
+    ),
     **dict.fromkeys(
         ("register_hook", "register_post_accumulate_grad_hook", "retain_grad"), "it registers a hook"
     ),
@@ -62,7 +65,7 @@ def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs:
             place = line_that_changes(lambda: step(other), lambda: attributes_of(other, strict=True))
             name = names[0].lstrip(".")
             what = "an attribute of its class" if name.endswith("::type") else f"the attribute {name!r}"
-            raise RefusedError(f"it sets {what}", place)
+            raise RefusedError(f"it sets {what} (what a step keeps belongs in the state)", place)
         if _has_own_derivative(result):
             raise RefusedError(_OWN_DERIVATIVE)
     except SeqkitError:
@@ -89,7 +92,8 @@ class _Watch(TorchFunctionMode):
         result = function(*args, **(kwargs or {}))
         if any(t._version != v for t, v in zip(self._inputs, self._versions, strict=True)):
             raise self._noted(
-                "it writes to its input, its state or a weight in place (not `h += x`, but `h = h + x`)"
+                "it writes to its input, its state, a weight or a buffer in place "
+                "(not `h += x`, but `h = h + x`; not batch normalisation, but layer normalisation)"
             )
         return result
 

@@ -67,6 +67,9 @@ def trace_step(call: Call, weights: Weights, x: Tensor) -> StepGraph:
     Raises:
         RefusedError: the step does what no graph can hold.
     """
+    for name, tensor in weights.items():
+        if tensor.layout != torch.strided:
+            raise RefusedError(f"{name} is sparse")
     fake = FakeTensorMode()
     leaves, structure = pytree.tree_flatten(call.state)
     values = [_fake(fake, tensor) for tensor in [*weights.values(), x, *leaves]]

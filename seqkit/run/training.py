@@ -88,6 +88,9 @@ def train(
     if stopped is not None:
         how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
         logger.warning("%s at step %d; what was trained is kept in %s", how, trainer.budget.step, run.path)
+        best = trainer.history.best
+        if best is not None and best.step != trainer.budget.step:
+            logger.warning("it opens with the weights of step %d, its lowest validation loss", best.step)
         raise stopped
     hooks.call("seqkit_run_finished", run=run)
     return run

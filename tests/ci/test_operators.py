@@ -68,7 +68,7 @@ REFUSED: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(
         ("nn.functional.instance_norm", "_native_batch_norm_legit", "_batch_norm_with_update"),
-        "it writes to its input, its state or a weight in place",
+        "it writes to its input, its state, a weight or a buffer in place",
     ),
     **dict.fromkeys(("svd", "linalg.svd"), "its derivative needs the value of a tensor (aten.allclose"),
     "index_fill": "its derivative has a shape that depends on numbers (aten._unique",

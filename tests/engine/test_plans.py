@@ -73,7 +73,7 @@ class TestLimit:
         assert len(caplog.records) == 1
         (reason,) = refusals_of(cell)
         assert "it was split for 8 values of slope already" in reason
-        assert "belongs into a buffer" in reason
+        assert "belongs in a buffer" in reason
         cell.slope = 1.0  # one of those that are known
         assert unroll_named(cell, X)[2] == "fused"
 

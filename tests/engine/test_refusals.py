@@ -179,7 +179,7 @@ REASONS = {
     ToList: "needs the value of a tensor in Python",
     NumPy: "leaves PyTorch",
     WritesToState: "",  # it depends on the mode; see below
-    WritesToViewOfInput: "writes to its input, its state or a weight in place",
+    WritesToViewOfInput: "writes to its input, its state, a weight or a buffer in place",
     Draws: "draws random numbers",
     DropsOut: "draws random numbers",
     WritesAttribute: "sets the attribute 'calls'",
@@ -286,6 +286,18 @@ def test_a_write_to_the_state_is_refused_where_the_loop_allows_it() -> None:
     cell = WritesToState().double()
     with torch.no_grad(), pytest.raises(SplitError, match="in place"):
         unroll(cell, given(cell), engine="fused")
+
+
+@pytest.mark.parametrize("engine", ["loop", "auto"])
+def test_a_write_to_the_state_is_an_error_where_outputs_would_be_written_over(engine: str) -> None:
+    class Accumulates(Base):
+        def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+            h *= 0.9
+            h += torch.tanh(self.i2h(x))
+            return h, h
+
+    with pytest.raises(ContractError, match=r"(?s)writes to its state in place.*test_refusals.py, line"):
+        unroll(Accumulates().double(), given(Accumulates()), engine=engine)
 
 
 def test_a_refused_step_leaves_no_trace_in_its_cell() -> None:

@@ -212,7 +212,7 @@ def test_cells_that_are_not_written_as_steps() -> None:
         def step(self, x: Tensor, h: Tensor, c: Tensor) -> Any:  # type: ignore[override]
             return x, (h, c)
 
-    with pytest.raises(ContractError, match=r"(?s)OnlyForward has no step.*It has a forward: call that step"):
+    with pytest.raises(ContractError, match=r"(?s)OnlyForward has no step.*forward: rename that to step"):
         OnlyForward()
     with pytest.raises(ContractError) as caught:
         unroll(ThreeArguments(3, 4), torch.zeros(2, 3, 3))
