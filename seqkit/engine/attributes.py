@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from seqkit.engine.code import (
     attributes_read_by,
     globals_read_by,
+    is_library_function,
     is_of_a_library,
     modules_imported_by,
     reached_from_a_step,
@@ -204,7 +205,7 @@ class _Look:
             return found
         if isinstance(value, type):
             return self._at_class(value)
-        if isinstance(value, BY_IDENTITY) or kind is object:
+        if isinstance(value, BY_IDENTITY) or kind is object or is_library_function(value):
             return _Identity(value)
         if id(value) in self._seen:
             return ("seen", self._seen[id(value)])

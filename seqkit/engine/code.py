@@ -6,7 +6,7 @@ import dis
 import functools
 import sys
 import types
-from typing import Final
+from typing import Any, Final
 
 _LIBRARIES: Final = frozenset(
     {"torch", "numpy", "pydantic", "pydantic_core", "seqkit", *sys.stdlib_module_names}
@@ -22,6 +22,16 @@ _STARTS: Final = frozenset(
 def is_of_a_library(module: str | None) -> bool:
     """Whether a module is of PyTorch, NumPy, Python and the like."""
     return (module or "").partition(".")[0] in _LIBRARIES
+
+
+def is_library_function(value: Any) -> bool:
+    """Whether a value is a function of a library, whatever its type is, as NumPy has one of its own."""
+    return (
+        callable(value)
+        and not isinstance(value, type | types.BuiltinFunctionType | types.MethodType)
+        and hasattr(value, "__name__")
+        and is_of_a_library(getattr(value, "__module__", None))
+    )
 
 
 @functools.lru_cache(maxsize=4096)

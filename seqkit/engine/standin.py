@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from seqkit.engine.attributes import BY_IDENTITY, BY_VALUE, MOST_DEPTH, attribute_items, has_attributes
-from seqkit.engine.code import is_of_a_library
+from seqkit.engine.code import is_library_function, is_of_a_library
 from seqkit.engine.refusal import RefusedError
 from seqkit.engine.weights import Weights
 
@@ -86,7 +86,7 @@ class _Copier:
             return self._known[id(value)]
         if isinstance(value, nn.Module):
             return self.of_module(value)
-        if depth > MOST_DEPTH or isinstance(value, _SHARED):
+        if depth > MOST_DEPTH or isinstance(value, _SHARED) or is_library_function(value):
             return value
         self._known[id(value)] = value  # where it holds itself
         twin = self._made(value, depth + 1)

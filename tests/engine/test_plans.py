@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -222,6 +223,8 @@ class TestWhatACellMayHold:
             torch.Generator(),
             {"a": (1, [2.0, None]), 3: {"x"}},
             torch.tanh,
+            np.dot,
+            np.tanh,
             nn.functional.relu,
             lambda x: x + 1,
             Settings(),
