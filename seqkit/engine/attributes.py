@@ -250,6 +250,8 @@ class _Look:
             yield self._at(value.__func__, depth)
         elif isinstance(value, property):
             yield self._at(value.fget, depth)
+        elif isinstance(value, slice):
+            yield from (self._at(each, depth) for each in (value.start, value.stop, value.step))
         elif isinstance(value, weakref.ref):
             yield self._at(value(), depth)
         elif isinstance(value, enum.Enum):

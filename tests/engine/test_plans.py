@@ -3,6 +3,7 @@
 import itertools
 import logging
 import threading
+import types
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -222,6 +223,8 @@ class TestWhatACellMayHold:
             threading.Lock(),
             torch.Generator(),
             {"a": (1, [2.0, None]), 3: {"x"}},
+            slice(0, 2),
+            types.MappingProxyType({"a": 1}),
             torch.tanh,
             np.dot,
             np.tanh,
