@@ -9,7 +9,7 @@ import types
 from typing import Any, Final
 
 _LIBRARIES: Final = frozenset(
-    {"torch", "numpy", "pydantic", "pydantic_core", "seqkit", *sys.stdlib_module_names}
+    {"torch", "numpy", "scipy", "pandas", "pydantic", "pydantic_core", "seqkit", *sys.stdlib_module_names}
 )
 """Their code does not change while a program runs."""
 
