@@ -6,23 +6,15 @@ of modules, the code of their classes, the globals that this code reads. What ca
 
 from __future__ import annotations
 
-import datetime
 import enum
 import functools
-import logging
-import re
 import sys
-import threading
 import types
 import weakref
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
-from decimal import Decimal
-from fractions import Fraction
-from pathlib import PurePath
 from typing import Any, Final
-from uuid import UUID
 
 import numpy as np
 import torch
@@ -36,6 +28,7 @@ from seqkit.engine.code import (
     modules_imported_by,
     reached_from_a_step,
 )
+from seqkit.engine.objects import BY_IDENTITY, BY_VALUE, PLAIN, attribute_items, content_of, has_attributes
 from seqkit.engine.refusal import RefusedError
 from seqkit.errors import ContractError
 
@@ -44,21 +37,6 @@ Attributes = dict[str, Hashable]
 
 _TENSORS: Final = frozenset({"_parameters", "_buffers", "_modules"})
 _OF_EVERY_MODULE: Final = frozenset(nn.Module().__dict__) - _TENSORS - {"training"}
-
-_PLAIN: Final = frozenset({int, float, bool, str, bytes, complex, types.NoneType, types.EllipsisType, range})
-BY_VALUE: Final = (
-    *(PurePath, Decimal, Fraction, datetime.date, datetime.time, datetime.timedelta, re.Pattern, UUID),
-    *(np.generic, np.dtype, torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
-)
-BY_IDENTITY: Final = (
-    *(types.WrapperDescriptorType, types.GenericAlias, types.MethodDescriptorType),
-    *(types.GetSetDescriptorType, types.MemberDescriptorType, types.CodeType, np.ufunc, logging.Logger),
-    *(type(threading.Lock()), type(threading.RLock()), torch.Generator),
-    *(torch._ops.OpOverload, torch._ops.OpOverloadPacket),
-)
-
-_WRITTEN_IN_PYTHON: Final = 1 << 9
-"""Of the flags of a class: it was made by a `class` statement."""
 
 MOST_DEPTH: Final = 8
 _MOST_VALUES: Final = 5_000
@@ -195,7 +173,7 @@ class _Look:
 
     def _at(self, value: Any, depth: int) -> Hashable:
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return (kind, str(value) if value == 0 and kind is float else value)  # -0.0 is another number
         if isinstance(value, BY_VALUE):
             return (kind, value)
@@ -332,28 +310,3 @@ def _refused(error: _UncomparableError, where: str) -> RefusedError:
         f"{error.where or where} holds {error.what}, and a change of that cannot be seen "
         "(use plain values, lists, dicts or dataclasses of them, or a buffer)"
     )
-
-
-def attribute_items(value: object) -> list[tuple[str, Any]]:
-    """The attributes that an object has itself, not by its class."""
-    own = getattr(value, "__dict__", None)
-    items = [(name, item) for name, item in own.items() if isinstance(name, str)] if type(own) is dict else []
-    for base in type(value).__mro__:
-        for name, slot in vars(base).items():
-            if isinstance(slot, types.MemberDescriptorType) and base.__flags__ & _WRITTEN_IN_PYTHON:
-                with suppress(AttributeError):  # it holds nothing yet
-                    items.append((name, slot.__get__(value)))
-    return items
-
-
-def has_attributes(value: object) -> bool:
-    """Whether the object is one of Python's own kind, which holds no more than its attributes."""
-    return hasattr(value, "__dict__") and type(value).__module__ != "builtins"
-
-
-def content_of(cell: types.CellType) -> object:
-    """What a closure holds; an empty one holds nothing yet."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None

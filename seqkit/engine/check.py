@@ -80,13 +80,14 @@ def first_steps(call: Call) -> Call:
 
 def _compared_moved(plan: Plan, call: Call) -> Refusal | None:
     """As `difference_from_loop`, with everything moved from where it is."""
-    for moved in moved_calls(call):
+    for make in moved_calls(call):
         try:
-            theirs = _results(unroll_loop, moved())
+            moved = make()
+            theirs = _results(unroll_loop, moved)
         except Exception:  # a number that was moved may leave the domain of what the step does with it
             continue
         if theirs.is_a_number:
-            return compared(plan, moved(), theirs)
+            return compared(plan, moved, theirs)
     return None
 
 

@@ -23,8 +23,9 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from seqkit.engine.attributes import BY_IDENTITY, BY_VALUE, MOST_DEPTH, attribute_items, has_attributes
+from seqkit.engine.attributes import MOST_DEPTH
 from seqkit.engine.code import is_library_function, is_of_a_library
+from seqkit.engine.objects import BY_IDENTITY, BY_VALUE, attribute_items, has_attributes
 from seqkit.engine.refusal import RefusedError
 from seqkit.engine.weights import Weights
 

@@ -86,14 +86,19 @@ def train(
         log.run_finished(trainer)
     _finish(run, trainer, described)
     if stopped is not None:
-        how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
-        logger.warning("%s at step %d; what was trained is kept in %s", how, trainer.budget.step, run.path)
-        best = trainer.history.best
-        if best is not None and best.step != trainer.budget.step:
-            logger.warning("it opens with the weights of step %d, its lowest validation loss", best.step)
+        _log_stop(run, trainer, stopped)
         raise stopped
     hooks.call("seqkit_run_finished", run=run)
     return run
+
+
+def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
+    """Log where a training stopped before its time, and what is kept of it."""
+    how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
+    logger.warning("%s at step %d; what was trained is kept in %s", how, trainer.budget.step, run.path)
+    best = trainer.history.best
+    if best is not None and best.step != trainer.budget.step:
+        logger.warning("it opens with the weights of step %d, its lowest validation loss", best.step)
 
 
 def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> Run:
