@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*)
+# Two tests at a time, each with one thread.
+PYTEST := HF_HUB_OFFLINE=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .PHONY: help install demo test ci test-slow lint docs clean
 
@@ -31,10 +33,10 @@ lint: install
 	$(BIN)/mypy
 
 test: lint ## Lint, import contracts, types, and the quick tests
-	HF_HUB_OFFLINE=1 $(BIN)/pytest --ignore=tests/ci --ignore=tests/slow
+	$(PYTEST) --ignore=tests/ci --ignore=tests/slow
 
 ci: test ## The same, then tests/ci (the documentation, the demo, a fresh wheel)
-	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/ci
+	$(PYTEST) tests/ci
 
 test-slow: install ## The large figures of tests/slow, by hand
 	HF_HUB_OFFLINE=1 $(BIN)/pytest tests/slow

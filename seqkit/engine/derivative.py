@@ -18,6 +18,7 @@ from torch import Tensor, fx
 from torch._decomp import get_decompositions
 from torch.fx import traceback as notes
 
+from seqkit.engine.emitting import reading_nodes
 from seqkit.engine.functional import functional, single_operations
 from seqkit.engine.graphs import (
     ancestors,
@@ -168,6 +169,7 @@ def _cut(joint: _Joint) -> tuple[ForwardLoop, BackwardLoop]:
     results = [*nodes_of(joint.d_inputs), *nodes_of(joint.d_constants)]
 
     in_loop = _in_loop(graph, ancestors(before_step) & (backwards | {*before_step}) | {*carried})
+    in_loop |= reading_nodes(results, in_loop, ancestors(results) & backwards - in_loop - {*d_emitted})
     finishing = ancestors(results) & backwards - in_loop
     ends = frontier(results, finishing.__contains__, fixed)
     kept = [node for node in ends if node in in_loop and node not in d_emitted]

@@ -1,4 +1,4 @@
-"""What the loop gives out of a large state: the few numbers that are read of it, not the state itself.
+"""What a loop gives out of a large state: the few numbers that are read of it, not the state itself.
 
     matrix memory C of each row ──► C q ──► readout
                                 ▲
@@ -6,7 +6,8 @@
 
 What only reads the state is computed after the loop, for all steps at once. That is right for a product with
 a weight, and where little is handed on. Of a matrix memory, all would be read again for every step, and
-its gradient written. Where to hand on is a minimum cut over bytes.
+its gradient written. Where to hand on is a minimum cut over bytes; the loop backwards, which carries the
+gradient of C and hands on what the key's gradient needs of it, is cut the same way.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ _CHEAP: Final = frozenset({aten.sum.dim_IntList, aten.mean.dim, aten.amax.defaul
 _IN, _OUT = "in", "out"
 
 
-def reading_nodes(output: fx.Node, core: Collection[fx.Node], after: Collection[fx.Node]) -> set[fx.Node]:
-    """The nodes that are to join the core, so that it hands on less.
+def reading_nodes(
+    outputs: Collection[fx.Node], loop: Collection[fx.Node], after: Collection[fx.Node]
+) -> set[fx.Node]:
+    """The nodes that are to join the loop, so that it hands on less.
 
     Args:
-        output: of the step.
-        core: the state, and the nodes that the next state needs.
-        after: the nodes that wait for the state, and that only the output needs.
+        outputs: what is wanted of `after`.
+        loop: what the loop carries, and the nodes that the next step needs.
+        after: the nodes that wait for what is carried, and that only the outputs need.
     """
-    if output not in after:
-        return set()
     flow: Any = networkx.DiGraph()
-    handed_on = {base_of(read) for node in after for read in node.all_input_nodes if base_of(read) in core}
+    handed_on = {base_of(read) for node in after for read in node.all_input_nodes if base_of(read) in loop}
     for node in [*handed_on, *after]:
         flow.add_edge((node, _IN), (node, _OUT), capacity=_bytes_of(base_of(node)))
         if node in handed_on:
-            flow.add_edge("core", (node, _IN))
+            flow.add_edge("loop", (node, _IN))
             continue
         if not _is_cheap(node):
             flow.add_edge((node, _IN), "after")  # an edge without capacity cannot be cut
@@ -52,14 +53,16 @@ def reading_nodes(output: fx.Node, core: Collection[fx.Node], after: Collection[
             if source in handed_on or source in after:
                 flow.add_edge((source, _OUT), (node, _IN))
                 flow.add_edge((node, _IN), (source, _IN))  # what it reads is in the loop as well
-    flow.add_edge((output, _OUT), "after")
-    if "core" not in flow:
+    for node in outputs:
+        if node in after:
+            flow.add_edge((node, _OUT), "after")
+    if "loop" not in flow or "after" not in flow:
         return set()
     now = sum(_bytes_of(node) for node in handed_on)
-    least, (near_core, _) = networkx.minimum_cut(flow, "core", "after")
+    least, (near_loop, _) = networkx.minimum_cut(flow, "loop", "after")
     if now - least < max(MIN_SAVED_BYTES, least):
         return set()
-    return {node for node in after if (node, _IN) in near_core}
+    return {node for node in after if (node, _IN) in near_loop}
 
 
 def _is_cheap(node: fx.Node) -> bool:

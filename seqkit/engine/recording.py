@@ -158,14 +158,18 @@ class Recording:
             raise UnwritableError(f"a copy of {value.dtype} to another type or shape")
         is_long = value.numel() > _SHORT_COPY
         loops, to, at = "#pragma omp parallel for\n      " if is_long else "", "", ""
-        for axis, length in enumerate(value.shape):
+        axes, block = value.ndim, 1  # one `memcpy` for the numbers that lie in a row in both
+        while axes > is_long and value.stride(axes - 1) == destination.stride(axes - 1) == block:
+            axes -= 1
+            block *= value.shape[axes]
+        for axis, length in enumerate(value.shape[:axes]):
             i = f"i{axis}"
             loops += f"for (int64_t {i} = 0; {i} < {length}; {i}++) "
             to += f" + {i} * {destination.stride(axis)}"
             at += f" + {i} * {value.stride(axis)}"
         source = self._place(value, f"const {number}*")
         target = self._place(destination, f"{number}*", writes=True)
-        self.lines.append(f"{loops}std::memcpy({target}{to}, {source}{at}, sizeof({number}));")
+        self.lines.append(f"{loops}std::memcpy({target}{to}, {source}{at}, {block} * sizeof({number}));")
 
     def _place(self, tensor: Tensor, kind: str, *, writes: bool = False) -> str:
         """The tensor's address, as C++ says it."""

@@ -85,7 +85,7 @@ def split_step(step: StepGraph, *, ids: bool, table: fx.Node | None = None) -> S
 
     in_core = ancestors(new_state) & waits - {*step.state}
     after = ancestors([output]) & waits - in_core - {*step.state}
-    in_core |= reading_nodes(output, {*in_core, *step.state}, after)
+    in_core |= reading_nodes([output], {*in_core, *step.state}, after)
     read_after = frontier([output], lambda node: node in waits - in_core - {*step.state}, constant)
     emitted = [node for node in read_after if node in waits]
     # A row of a constant matrix costs as little as a view: each step takes its own, where it reads it.

@@ -1,8 +1,7 @@
 """Engine "fused" and the loop agree on every differentiable operator of PyTorch, or the step is refused."""
 
 import gc
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
@@ -83,9 +82,6 @@ NOT_TRIED: Final[dict[str, str]] = {
 }
 """Operators around which no cell can be built, and why."""
 
-OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {}
-"""What the test found, for the count at the end."""
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _database_is_no_garbage() -> Iterator[None]:
@@ -97,8 +93,11 @@ def _database_is_no_garbage() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_the_engines_agree_or_the_step_is_refused_for_a_true_reason(name: str) -> None:
-    OUTCOMES[name] = outcomes = dict(outcomes_of(OPERATORS[name]))
+def test_the_engines_agree_or_the_step_is_refused_for_a_true_reason(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
+    outcomes = dict(outcomes_of(OPERATORS[name]))
+    record_property("kinds", [outcome.kind for outcome in outcomes.values()])
     faults = [
         f"{form}: {outcome.kind}: {outcome.reason}"
         for form, outcome in outcomes.items()
@@ -118,13 +117,5 @@ def _is_fault(name: str, outcome: Outcome) -> bool:
     return known is None or not outcome.reason.removeprefix("once the gate is open: ").startswith(known)
 
 
-def test_the_lists_name_operators_and_the_count_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_lists_name_operators() -> None:
     assert {*REFUSED, *NOT_TRIED} <= {*OPERATORS}
-    forms = Counter(outcome.kind for outcomes in OUTCOMES.values() for outcome in outcomes.values())
-    kinds = [{outcome.kind for outcome in outcomes.values()} for outcomes in OUTCOMES.values()]
-    counts = [f"{sum(found == {'equal'} for found in kinds)} equal"]
-    for kind in ("refused", "wrong", "raised", "not tried"):
-        counts.append(f"{sum(kind in found for found in kinds)} {kind}")
-    tried = forms.total() - forms["not tried"]
-    with capsys.disabled():
-        print(f"\noperators: {', '.join(counts)}; forms tried {tried}, of which {forms['equal']} equal")
