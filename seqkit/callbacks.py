@@ -16,7 +16,6 @@ from seqkit.data import Lanes, Windows
 from seqkit.data.writing import OnProgress
 from seqkit.registry import BehaviourHooks
 from seqkit.training import Trainer, checkpoint
-from seqkit.training.history import Meter
 
 if TYPE_CHECKING:
     from seqkit.run import Run
@@ -33,41 +32,36 @@ class MetricsLog:
 
     def __init__(self, path: Path, every: int, data: Windows | Lanes) -> None:
         self._path, self._every, self._data = path, every, data
-        self._meter = Meter()
-        self._steps = 0
         self._last: dict[str, Any] = {}
 
     def run_started(self, trainer: Trainer) -> None:
         """Begin to measure time."""
         self._began = time.perf_counter()
-        self._meter = Meter()
+        self._reading = trainer.meter.read()
 
     def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, Any]) -> None:
-        """Add a step; write a row where it is due."""
-        self._meter.add(metrics["loss"], metrics["tokens"])
-        self._steps += 1
+        """Write a row where it is due."""
         self._last = {"step": step, **metrics}
-        if self._steps >= self._every:
-            self._flush()
+        if trainer.meter.read().steps - self._reading.steps >= self._every:
+            self._flush(trainer)
 
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: dict[str, Any]) -> None:
-        """Write a row; the time that evaluation took does not count as training."""
-        self._flush()
+        """Write a row."""
+        self._flush(trainer)
         self._write({"step": step, "split": split, **metrics})
-        self._meter = Meter()
 
     def run_finished(self, trainer: Trainer) -> None:
         """Write what is left."""
-        self._flush()
+        self._flush(trainer)
 
-    def _flush(self) -> None:
-        if not self._steps:
+    def _flush(self, trainer: Trainer) -> None:
+        before, self._reading = self._reading, trainer.meter.read()
+        if self._reading.steps == before.steps:
             return
-        summary = self._meter.summary()
+        summary = trainer.meter.since(before)
         row = {"step": self._last["step"], "epoch": self._last["epoch"], "split": "train", **summary}
         row |= {key: self._last[key] for key in ("learning_rate", "gradient_norm")}
         self._write({**row, **self._data.metrics(summary["loss"])})
-        self._meter, self._steps = Meter(), 0
 
     def _write(self, row: dict[str, Any]) -> None:
         row["elapsed_s"] = round(time.perf_counter() - self._began, 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import rundir
-from seqkit.errors import RunError, SeqkitError
+from seqkit.errors import RunError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
 from seqkit.run import Run, load, train
@@ -44,38 +44,32 @@ def train_seeds(
     if seeds < 2:
         raise RunError(f"an interval needs two seeds at least, got {seeds}.")
     recipe.resolve(registry_with(plugins))  # its faults are told before a directory is made
-    path = rundir.claim(out, recipe.name)
-    best = []
-    for seed in range(seeds):
-        seeded = recipe.override([f"train.seed={seed}"])
-        try:
+    with rundir.claim(out, recipe.name) as path:
+        best = []
+        for seed in range(seeds):
             run = train(
-                seeded,
+                recipe.override([f"train.seed={seed}"]),
                 path / f"seed-{seed}",
                 plugins=plugins,
                 strict_plugins=strict_plugins,
                 callbacks=callbacks(seed),
             )
-        except SeqkitError:
-            if not any(path.iterdir()):
-                path.rmdir()  # nothing was trained: the next try can have the name
-            raise
-        row = rundir.lowest_validation(run.metrics)
-        if row is None and recipe.resolve(registry_with(plugins)).series is not None:
-            continue  # seeds of series are judged together, see evaluate_together
-        if row is None:
-            raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
-        best.append(row)
-    summary: dict[str, Any] = {
-        "path": str(path),
-        "recipe": recipe.name,
-        "seeds": seeds,
-        "split": "validation",
-    }
-    for name in ("loss", "bits_per_char"):
-        if best and name in best[0]:
-            summary[name] = mean_and_interval([row[name] for row in best])
-    rundir.write_json(path / SUMMARY, summary)
+            row = rundir.lowest_validation(run.metrics)
+            if row is None and run.recipe.series is not None:
+                continue  # seeds of series are judged together, see evaluate_together
+            if row is None:
+                raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
+            best.append(row)
+        summary: dict[str, Any] = {
+            "path": str(path),
+            "recipe": recipe.name,
+            "seeds": seeds,
+            "split": "validation",
+        }
+        for name in ("loss", "bits_per_char"):
+            if best and name in best[0]:
+                summary[name] = mean_and_interval([row[name] for row in best])
+        rundir.write_json(path / SUMMARY, summary)
     return summary
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import build, rundir
+from seqkit.bench.budget import with_budget
 from seqkit.errors import PluginError
 from seqkit.plots import plot_cells
 from seqkit.recipe import Recipe
@@ -52,36 +53,39 @@ def compare(
     registry = registry_with(plugins)
     vocab_size = build.prepare_text(recipe.resolve(registry)).tokenizer.vocab_size
     sized = [_sized(recipe, cell, vocab_size, parameters, registry) for cell in cells]
-    path = rundir.claim(out, "cells")
-    rows = []
-    for cell, (chosen, size, count) in zip(cells, sized, strict=True):
-        overrides = [f"train.steps={steps}", "train.evaluate_every=" + str(max(1, steps // 20))]
-        budgeted = chosen.override(overrides)
-        for other in ("minutes", "epochs"):
-            if getattr(budgeted.resolve(registry).train, other) is not None:
-                budgeted = budgeted.override([f"~train.{other}"])
-        folder = path / cell.replace(":", "-")
-        summary = train_seeds(budgeted, seeds, folder, plugins=plugins, callbacks=partial(callbacks, cell))
-        metrics = [rundir.read_metrics(folder / f"seed-{seed}") for seed in range(seeds)]
-        rows.append(
-            {
-                "cell": cell,
-                "size": size,
-                "parameters": count,
-                "bits_per_char": summary["bits_per_char"],
-                "tokens_per_s": statistics.median(
-                    row["tokens_per_s"] for run in metrics for row in run if row["split"] == "train"
-                ),
-                "curve": _mean_curve(metrics),
-            }
+    with rundir.claim(out, "cells") as path:
+        rows = []
+        for cell, (chosen, size, count) in zip(cells, sized, strict=True):
+            budgeted = with_budget(chosen, registry, "steps", steps)
+            budgeted = budgeted.override([f"train.evaluate_every={max(1, steps // 20)}"])
+            folder = path / cell.replace(":", "-")
+            summary = train_seeds(
+                budgeted, seeds, folder, plugins=plugins, callbacks=partial(callbacks, cell)
+            )
+            runs = [folder / f"seed-{seed}" for seed in range(seeds)]
+            rows.append(
+                {
+                    "cell": cell,
+                    "size": size,
+                    "parameters": count,
+                    "bits_per_char": summary["bits_per_char"],
+                    "tokens_per_s": statistics.median(map(rundir.tokens_per_s, runs)),
+                    "curve": _mean_curve([rundir.read_metrics(run) for run in runs]),
+                }
+            )
+        result = {
+            "path": str(path),
+            "recipe": recipe.name,
+            "split": "validation",
+            "steps": steps,
+            "seeds": seeds,
+        }
+        result["cells"] = rows
+        rundir.write_json(path / RESULT, result)
+        plot_cells(
+            rows, path / PICTURE, f"{recipe.name}, {parameters:,} parameters, {steps:,} steps, {seeds} seeds"
         )
-    result = {"path": str(path), "recipe": recipe.name, "split": "validation", "steps": steps, "seeds": seeds}
-    result["cells"] = rows
-    rundir.write_json(path / RESULT, result)
-    plot_cells(
-        rows, path / PICTURE, f"{recipe.name}, {parameters:,} parameters, {steps:,} steps, {seeds} seeds"
-    )
-    return result
+        return result
 
 
 def _sized(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import rundir
+from seqkit.bench.budget import with_budget
 from seqkit.plots import plot_recipes
 from seqkit.recipe import Recipe
-from seqkit.registry import registry_with
+from seqkit.registry import Registry, registry_with
 from seqkit.seeds import train_seeds
 
 PICTURE = "recipes.png"
@@ -42,46 +43,53 @@ def compare(
         callbacks: of the training of this recipe and seed; see `Trainer`.
     """
     registry = registry_with(plugins)
-    changed = [_changed(Recipe.load(name, registry), data, minutes, overrides) for name in recipes]
-    path = rundir.claim(out, "recipes")
-    rows = []
-    for recipe in changed:
-        folder = path / recipe.name
-        summary = train_seeds(
-            recipe, seeds, folder, plugins=plugins, callbacks=partial(callbacks, recipe.name)
-        )
-        runs = [rundir.read_metrics(folder / f"seed-{seed}") for seed in range(seeds)]
-        described = rundir.read_json(folder / "seed-0" / rundir.PROVENANCE)
-        resolved = recipe.resolve(registry)
-        a_step = resolved.train.batch_size * resolved.train.seq_len
-        rows.append(
-            {
-                "recipe": recipe.name,
-                "parameters": described["parameters"],
-                "engine": described["engine"],
-                "loss": summary["loss"],
-                "bits_per_char": summary["bits_per_char"],
-                "tokens_per_s": statistics.median(
-                    row["tokens_per_s"] for run in runs for row in run if row["split"] == "train"
-                ),
-                "curves": [_curve(run, a_step) for run in runs],
-            }
-        )
-    result = {"path": str(path), "split": "validation", "minutes": minutes, "seeds": seeds, "recipes": rows}
-    rundir.write_json(path / RESULT, result)
-    plot_recipes(rows, path / PICTURE, f"{minutes:g} minutes, {seeds} seeds")
-    return result
+    changed = [_changed(name, data, minutes, overrides, registry) for name in recipes]
+    with rundir.claim(out, "recipes") as path:
+        rows = []
+        for recipe in changed:
+            folder = path / recipe.name
+            summary = train_seeds(
+                recipe, seeds, folder, plugins=plugins, callbacks=partial(callbacks, recipe.name)
+            )
+            runs = [folder / f"seed-{seed}" for seed in range(seeds)]
+            described = rundir.read_json(folder / "seed-0" / rundir.PROVENANCE)
+            rows.append(
+                {
+                    "recipe": recipe.name,
+                    "parameters": described["parameters"],
+                    "engine": described["engine"],
+                    "loss": summary["loss"],
+                    "bits_per_char": summary["bits_per_char"],
+                    "tokens_per_s": statistics.median(map(rundir.tokens_per_s, runs)),
+                    "curves": [_curve(rundir.read_metrics(run)) for run in runs],
+                }
+            )
+        result = {
+            "path": str(path),
+            "split": "validation",
+            "minutes": minutes,
+            "seeds": seeds,
+            "recipes": rows,
+        }
+        rundir.write_json(path / RESULT, result)
+        plot_recipes(rows, path / PICTURE, f"{minutes:g} minutes, {seeds} seeds")
+        return result
 
 
-def _changed(recipe: Recipe, data: str | None, minutes: float, overrides: Sequence[str]) -> Recipe:
+def _changed(
+    name: str, data: str | None, minutes: float, overrides: Sequence[str], registry: Registry
+) -> Recipe:
+    recipe = Recipe.load(name, registry)
     recipe = recipe if data is None else recipe.with_data(data)
-    return recipe.override([f"train.minutes={minutes}", *overrides])
+    return with_budget(recipe, registry, "minutes", minutes).override(overrides)
 
 
-def _curve(run: Sequence[dict[str, Any]], tokens_a_step: int) -> list[tuple[float, int, float]]:
-    """Seconds, tokens seen and validation loss of each evaluation."""
-    return [
-        (row["elapsed_s"], row["step"] * tokens_a_step, row["loss"])
-        for row in run
-        if row["split"] == "validation"
-    ]
+def _curve(rows: Sequence[dict[str, Any]]) -> list[tuple[float, int, float]]:
+    """Seconds, tokens trained on and validation loss of each evaluation."""
+    curve, tokens = [], 0
+    for row in rows:
+        if row["split"] == "train":
+            tokens += row["tokens"]
+        elif row["split"] == "validation":
+            curve.append((row["elapsed_s"], tokens, row["loss"]))
+    return curve

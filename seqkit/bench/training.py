@@ -50,7 +50,7 @@ def measure(
 def _row(recipe: Recipe, registry: Registry, steps: int, repeats: int) -> dict[str, Any]:
     resolved = {engine: recipe.override([f"model.engine={engine}"]).resolve(registry) for engine in ENGINES}
     train = resolved["loop"].train
-    with build.process_for(train.seed, train.threads):
+    with build.process_for(train):
         text = build.prepare_text(resolved["loop"])
         batches = list(islice(text.training_batches(train), steps))
         trainers = {}

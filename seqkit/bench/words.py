@@ -52,16 +52,16 @@ def measure(
     if not splits:
         raise SourceError("there is no validation or test split to compare on.\n  See [data] split.")
     ngrams = {name: _count(text, order) for name, order in ORDERS.items()}
-    path = rundir.claim(out, f"bench-{recipe.name}")
-    runs = [
-        train(
-            recipe.override([f"train.seed={seed}"]),
-            path / f"seed-{seed}",
-            plugins=plugins,
-            callbacks=callbacks(seed),
-        )
-        for seed in range(seeds)
-    ]
+    with rundir.claim(out, f"bench-{recipe.name}") as path:
+        runs = [
+            train(
+                recipe.override([f"train.seed={seed}"]),
+                path / f"seed-{seed}",
+                plugins=plugins,
+                callbacks=callbacks(seed),
+            )
+            for seed in range(seeds)
+        ]
     first = runs[0]
     result = {
         "path": str(path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from seqkit.cells import Cell, Stacked
 from seqkit.engine.lines import step_line
 from seqkit.errors import ContractError, SeqkitError
-from seqkit.model import SequenceModel
+from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import Component, Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import Registry
 from seqkit.resources import keep_freed_memory
 from seqkit.sources import Source
 from seqkit.training import make_optimizer, make_schedule
+from seqkit.training.optim import is_decayed
+
+logger = logging.getLogger(__name__)
 
 
 def resolved(recipe: Recipe | ResolvedRecipe | str | Path, registry: Registry) -> ResolvedRecipe:
@@ -87,7 +92,7 @@ def outline_model(recipe: ResolvedRecipe, vocab_size: int) -> SequenceModel:
         with torch.device("meta"):
             return make_model(recipe, vocab_size)
     except ContractError:  # a constructor may read numbers, for instance to scale a matrix by its spectrum
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([]):
             return make_model(recipe, vocab_size)
 
 
@@ -119,6 +124,12 @@ def make_model(recipe: ResolvedRecipe, vocab_size: int | None, features: int = 1
 
 def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
     """The keywords of the trainer: optimizer, schedule and the rest of the `[train]` table."""
+    if train.weight_decay and (unusual := _unusually_decayed(model)):
+        logger.info(
+            "train.weight_decay also decays %s, which no layer of torch.nn multiplies by; "
+            "`parameter._no_weight_decay = True` spares one",
+            ", ".join(unusual),
+        )
     return {
         "optimizer": make_optimizer(
             train.optimizer,
@@ -135,23 +146,39 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
         "loss_over_time": train.loss_over_time,
         "precision": train.precision,
         "audit": train.audit,
+        "read_every": 1 if device_of(model).type == "cpu" else train.log_every,
     }
 
 
+def _unusually_decayed(model: SequenceModel) -> list[str]:
+    """The decayed parameters that are no weight of a layer of torch.nn, such as a table of decay rates."""
+    return [
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if is_decayed(parameter)
+        and not type(module).__module__.startswith("torch.nn")
+        and not isinstance(module, nn.Embedding)
+    ]
+
+
 @contextmanager
-def process_for(seed: int, threads: int) -> Iterator[None]:
-    """Torch's random stream and thread count are the run's inside, and afterwards as they were.
+def process_for(train: TrainConfig) -> Iterator[torch.device]:
+    """Torch's random streams and thread count are the run's inside, and afterwards as they were.
+
+    Gives the device that the run computes on.
 
     The process keeps the memory that it frees, from here on.
     """
+    device = choose_device(train.device)
     keep_freed_memory()
     before = torch.get_num_threads()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        if threads:
-            torch.set_num_threads(threads)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(train.seed)
+        if train.threads:
+            torch.set_num_threads(train.threads)
         try:
-            yield
+            yield device
         finally:
             torch.set_num_threads(before)
 

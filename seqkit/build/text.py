@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from seqkit import rundir
 from seqkit.build.components import make_model, open_source
@@ -23,8 +23,12 @@ from seqkit.tokenizers.documents import with_end
 
 logger = logging.getLogger(__name__)
 
-EVALUATION_LANES = 16
+EVALUATION_LANES: Final = 16
 """Carried evaluation reads so many lanes whatever the batch size, so that figures compare."""
+EVALUATION_POSITIONS: Final = 1 << 14
+"""Positions that an evaluation reads at once, where a batch of training has less than a quarter of them."""
+LARGE_VOCABULARY: Final = 512
+"""Above it, fewer positions are read at once: each has an output for every token."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,22 @@ class TextData:
         return Lanes(self._stream("train"), lanes=train.batch_size, seq_len=train.seq_len)
 
     def evaluation_batches(self, train: TrainConfig, split: str) -> Windows | Lanes:
-        """A whole split, read as the state policy says, every position counted once."""
+        """A whole split, read as the state policy says, every position counted once.
+
+        The shape of a batch is its own, for a small batch of training would take very long. The numbers are
+        those of any shape: windows from a zero state keep their length, and lanes their number.
+        """
+        stream, seq_len = self._stream(split), train.seq_len
+        outputs = max(self.tokenizer.vocab_size, LARGE_VOCABULARY)
+        at_once = EVALUATION_POSITIONS * LARGE_VOCABULARY // outputs
         if train.state == "reset":
-            return Windows(self._stream(split), batch_size=train.batch_size, seq_len=train.seq_len)
-        return Lanes(self._stream(split), lanes=EVALUATION_LANES, seq_len=train.seq_len)
+            rows = train.batch_size
+            is_small = 4 * rows * seq_len < at_once
+            return Windows(stream, batch_size=at_once // seq_len if is_small else rows, seq_len=seq_len)
+        lanes = min(EVALUATION_LANES, max(1, len(stream) // seq_len))
+        if 4 * lanes * seq_len < at_once:
+            seq_len = max(seq_len, min(at_once, len(stream)) // lanes)
+        return Lanes(stream, lanes=lanes, seq_len=seq_len)
 
     def validation_batches(self, train: TrainConfig) -> Windows | Lanes | None:
         """The validation split; None where there is none."""

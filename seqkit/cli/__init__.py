@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -119,3 +120,25 @@ def main() -> None:
         # The reader (head, less) went away; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        message = _exhausted(error)
+        if message is None:
+            raise
+        click.echo(f"Error: {message}", err=True)
+        sys.exit(1)
+
+
+def _exhausted(error: Exception) -> str | None:
+    """What to say of a disk or a memory that is full; None where that is not what happened."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        place = f" {error.filename}" if error.filename else " a file"
+        return f"the disk is full:{place} cannot be written.\n  Make room, or choose another disk (--out)."
+    said = str(error).split("\n", 1)[0]
+    # PyTorch's class for a GPU is a RuntimeError, and its error on the CPU is nothing more.
+    is_memory = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    )
+    if not is_memory:
+        return None
+    remedy = "Try a smaller train.batch_size, train.seq_len or cell, or model.recompute_every."
+    return f"there is not enough memory ({said or 'MemoryError'}).\n  {remedy}"

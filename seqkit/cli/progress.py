@@ -25,7 +25,6 @@ class Progress:
     def __init__(self, name: str, position: str = "token", *, lines: bool = True) -> None:
         self._name, self._position, self._lines = name, position, lines
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._loss = 0.0
         self.summary = ""
         self._reading: TaskID | None = None
         self._bar = Bar(
@@ -68,29 +67,27 @@ class Progress:
         self._task = self._bar.add_task(self._name, total=1.0, figure="")
         self._bar.start()
         self._began = self._told = time.perf_counter()
-        self._tokens = 0
 
     def step_finished(self, trainer: Any, step: int, metrics: dict[str, Any]) -> None:
-        """Move the bar. The loss shown is a running mean, for single batches jump."""
-        first = step == 1
-        self._loss = metrics["loss"] if first else 0.98 * self._loss + 0.02 * metrics["loss"]
-        self._tokens += metrics["tokens"]
+        """Move the bar. The loss shown is the mean of the last steps, for single batches jump."""
+        loss = trainer.meter.recent_loss
         if not self._bar.disable:
-            self._bar.update(self._task, completed=trainer.budget.progress, figure=f"loss {self._loss:.3f}")
+            self._bar.update(self._task, completed=trainer.budget.progress, figure=f"loss {loss:.3f}")
         if time.perf_counter() - self._told > LINE_EVERY_S:
-            self._tell(step, f"train {self._loss:.3f}")
+            self._tell(trainer, step, f"train {loss:.3f}")
 
     def evaluated(self, trainer: Any, step: int, split: str, metrics: dict[str, Any]) -> None:
         """A line with the losses."""
         bits = f" ({metrics['bits_per_char']:.3f} bits/char)" if "bits_per_char" in metrics else ""
         best = " *" if trainer.history.best.step == step else ""
-        self._tell(step, f"train {self._loss:.3f}  {split} {metrics['loss']:.3f}{bits}{best}")
+        loss = trainer.meter.recent_loss
+        self._tell(trainer, step, f"train {loss:.3f}  {split} {metrics['loss']:.3f}{bits}{best}")
 
     def run_finished(self, trainer: Any) -> None:
         """Take the bar away and sum up."""
         self._bar.stop()
         history = trainer.history
-        tokens_per_s = sum(epoch["tokens"] for epoch in history.epochs) / history.training_s
+        tokens_per_s = history.tokens / history.training_s
         self.summary = (
             f"ended by {history.ended_by}, at step {trainer.budget.step:,}, "
             f"{tokens_per_s:,.0f} {self._position}s/s"
@@ -103,12 +100,12 @@ class Progress:
         if not self._lines:
             self._console.print(f"{self._name}: {self.summary}".replace("\n", "; "))
 
-    def _tell(self, step: int, text: str) -> None:
+    def _tell(self, trainer: Any, step: int, text: str) -> None:
         now = time.perf_counter()
         self._told = now
         if not self._lines:
             return
-        speed = self._tokens / max(now - self._began, 1e-9)
+        speed = trainer.history.tokens / max(trainer.history.training_s, 1e-9)
         self._console.print(
             f"step {step:>6,}  {now - self._began:5.0f} s  {text}  {speed:,.0f} {self._position}s/s"
         )

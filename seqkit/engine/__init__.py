@@ -215,10 +215,16 @@ def _run(engine: str, call: Call) -> tuple[Tensor, State, str]:
 def _without_idle_resets(call: Call) -> Call:
     """The call without a mask where rows start again at its first step only, or nowhere."""
     reset = call.reset
-    if reset is None or has_no_numbers(reset) or reset[:, 1:].any():
+    if reset is None or _has_inner_resets(reset):
         return call
     state = reset_rows(reset[:, 0], call.initial_state(), call.state) if reset.any() else call.state
     return replace(call, state=state, reset=None)
+
+
+def _has_inner_resets(reset: Tensor) -> bool:
+    """Whether a row starts again after the first step, as far as can be seen without waiting for a device."""
+    is_seen = reset.device.type == "cpu" and not has_no_numbers(reset)
+    return bool(reset[:, 1:].any()) if is_seen else True
 
 
 def _run_named(engine: str, call: Call) -> tuple[Tensor, State]:
@@ -241,7 +247,7 @@ def _run_recomputing(engine: str, call: Call, every: int) -> tuple[Tensor, State
     x, reset, state = call.x, call.reset, call.state
     cuts = [slice(start, start + every) for start in range(0, x.shape[1], every)]
     # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
-    for resets in {reset is not None and bool(reset[:, steps][:, 1:].any()) for steps in cuts}:
+    for resets in {reset is not None and _has_inner_resets(reset[:, steps]) for steps in cuts}:
         again = torch.ones(x[:, :2].shape[:2], dtype=torch.bool, device=x.device) if resets else None
         with torch.random.fork_rng([x.device] if x.is_cuda else []):  # a step in the loop may draw
             _run(engine, replace(call, x=x[:, :2], reset=again))

@@ -52,8 +52,7 @@ def plan(
             f"recipe {recipe.name}",
             ["a plan is made for text; a recipe for series trains in seconds: run it, with --seeds 1"],
         )
-    device = build.choose_device(recipe.train.device)
-    with build.process_for(recipe.train.seed, recipe.train.threads):
+    with build.process_for(recipe.train) as device:
         data = build.prepare_text(recipe, on_progress=tell(callbacks))
         return advise(_measure(recipe, data, device), recipe, data)
 

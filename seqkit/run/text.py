@@ -15,7 +15,7 @@ from seqkit.recipe import ResolvedRecipe
 from seqkit.run.base import Run
 from seqkit.tokenizers import Tokenizer
 from seqkit.training.evaluation import evaluate
-from seqkit.training.intervals import LossSlices
+from seqkit.training.intervals import FEWEST_POSITIONS, LossSlices
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +121,8 @@ class TextRun(Run):
         Returns:
             `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`, and
             `loss_interval_95, bits_per_char_interval_95`: what another text of the kind and length might
-            give, by 1,000 resamples of blocks of 1,000 positions (a tenth of the split, where that is
-            less), always drawn alike; None for a split that is too short for one.
+            give, by the spread of blocks of 1,000 positions or more; None, and a warning, for fewer than
+            5,000 positions.
         Raises:
             SourceError: there is no such split.
         """
@@ -145,7 +145,14 @@ class TextRun(Run):
         batches = text.evaluation_batches(train, split)
         slices = LossSlices(in_lanes=train.state == "carry")
         metrics = evaluate(self.model, batches, state=train.state, precision=train.precision, slices=slices)
-        ends = slices.interval_95(metrics["loss"])
+        ends = slices.interval_95()
+        if metrics["tokens"] < FEWEST_POSITIONS:
+            logger.warning(
+                "there is no interval: %s has %d tokens, and one that holds needs %d",
+                "the text" if data is not None else f"the {split} split",
+                metrics["tokens"],
+                FEWEST_POSITIONS,
+            )
         intervals = {
             "loss_interval_95": ends,
             "bits_per_char_interval_95": ends and [batches.metrics(end)["bits_per_char"] for end in ends],

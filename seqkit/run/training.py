@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from seqkit.run.base import Run
 from seqkit.run.series import SeriesRun
 from seqkit.run.text import TextRun
 from seqkit.training import Trainer, checkpoint
+from seqkit.training.signals import whole
 
 logger = logging.getLogger(__name__)
 
@@ -62,34 +62,57 @@ def train(
     """
     registry = registry_with(plugins)
     recipe = build.resolved(recipe, registry)
-    device = build.choose_device(recipe.train.device)
-    with build.process_for(recipe.train.seed, recipe.train.threads):
+    with build.process_for(recipe.train) as device:
         data = _prepare(recipe, callbacks)
         batches = data.training_batches(recipe.train)
         validation = data.validation_batches(recipe.train)
         _warn_of_short_splits(recipe.train, batches, validation)
         model = data.make_model(recipe).to(device)
-        run = _new_run(rundir.claim(out, recipe.name), recipe, data, model)
-        logger.info("the run is in %s", run.path)
-        described = _write_first_files(run, registry, data)
-        hooks = BehaviourHooks(registry, strict_plugins)
-        keeper = KeepWeights(run, hooks)
-        log = MetricsLog(run.path / rundir.METRICS, recipe.train.log_every, batches)
-        trainer = Trainer(
-            model,
-            **build.make_training(recipe.train, model),
-            callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
-        )
-        stopped = _fit(run, trainer, batches, validation)
-    if stopped is not None:
-        keeper.run_finished(trainer)
-        log.run_finished(trainer)
-    _finish(run, trainer, described)
-    if stopped is not None:
-        _log_stop(run, trainer, stopped)
-        raise stopped
-    hooks.call("seqkit_run_finished", run=run)
+        with rundir.claim(out, recipe.name) as path:
+            run = _new_run(path, recipe, data, model)
+            logger.info("the run is in %s", path)
+            described = _write_first_files(run, registry, data)
+            hooks = BehaviourHooks(registry, strict_plugins)
+            keeper = KeepWeights(run, hooks)
+            log = MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches)
+            trainer = Trainer(
+                model,
+                **build.make_training(recipe.train, model),
+                callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
+            )
+            try:
+                _fit(trainer, recipe.train, batches, validation)
+            except BaseException as stop:
+                if not trainer.budget.step:
+                    raise  # nothing was trained: the directory goes
+                with whole():
+                    trainer.history.ended_by = _reason(stop)
+                    keeper.run_finished(trainer)
+                    log.run_finished(trainer)
+                    _finish(run, trainer, described)
+                    _log_stop(run, trainer, stop)
+                raise
+            with whole():
+                _finish(run, trainer, described)
+            hooks.call("seqkit_run_finished", run=run)
     return run
+
+
+def _fit(trainer: Trainer, train: TrainConfig, batches: Any, validation: Any) -> None:
+    trainer.fit(
+        batches,
+        epochs=train.epochs,
+        steps=train.steps,
+        minutes=train.minutes,
+        validation=validation,
+        evaluate_every=train.evaluate_every,
+        patience=train.patience,
+    )
+
+
+def _reason(stop: BaseException) -> str:
+    """What `ended_by` says of a training that ended before its time."""
+    return "an interrupt" if isinstance(stop, KeyboardInterrupt) else f"an error ({type(stop).__name__})"
 
 
 def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
@@ -181,33 +204,9 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
         "engine": run.model.engine_ran or run.model.engine,
         "ended_by": history.ended_by,
         "steps": trainer.budget.step,
+        "tokens": history.tokens,
         "training_s": history.training_s,
     }
     rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
     unit = LOSS_UNITS.get(run.recipe.model.head, "nats per token")
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
-
-
-def _fit(run: Run, trainer: Trainer, batches: Any, validation: Any) -> BaseException | None:
-    """Train by the recipe; what ended it before its time, if anything."""
-    train = run.recipe.train
-    try:
-        trainer.fit(
-            batches,
-            epochs=train.epochs,
-            steps=train.steps,
-            minutes=train.minutes,
-            validation=validation,
-            evaluate_every=train.evaluate_every,
-            patience=train.patience,
-        )
-    except KeyboardInterrupt as interrupt:
-        trainer.history.ended_by = "an interrupt"
-        return interrupt
-    except Exception as error:
-        if not trainer.budget.step:
-            shutil.rmtree(run.path)  # nothing was trained: the next try can have the name
-            raise
-        trainer.history.ended_by = f"an error ({type(error).__name__})"
-        return error
-    return None

@@ -37,18 +37,36 @@ def save_checkpoint(folder: Path, weights: Mapping[str, Tensor], info: Checkpoin
         return path  # the weights of a step do not change
     partial = folder / f"{path.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _write(partial, weights, info)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunError(
+            f"the weights of step {info.step} cannot be written to {folder}: {_said(error)}.\n"
+            "  Make room, or choose another disk (--out)."
+        ) from error
+    partial.rename(path)
+    return path
+
+
+def _write(partial: Path, weights: Mapping[str, Tensor], info: CheckpointInfo) -> None:
     partial.mkdir(parents=True)
+    (partial / "checkpoint.json").write_text(json.dumps(asdict(info)) + "\n", "utf-8")
     # A transposed or tied tensor shares memory, which safetensors refuses: each is stored whole.
     save_file(
         {name: value.cpu().contiguous().clone() for name, value in weights.items()},
         partial / "model.safetensors",
     )
-    (partial / "checkpoint.json").write_text(json.dumps(asdict(info)) + "\n", "utf-8")
+    # safetensors makes a file that its owner alone can read; the other one follows the umask.
+    (partial / "model.safetensors").chmod((partial / "checkpoint.json").stat().st_mode)
     for file in partial.iterdir():
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
-    partial.rename(path)
-    return path
+
+
+def _said(error: Exception) -> str:
+    """What the system says, without the address of the file in it."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def list_checkpoints(folder: Path) -> dict[Path, CheckpointInfo]:

@@ -45,7 +45,8 @@ def evaluate(
         BudgetError: the data is empty.
     """
     device = device_of(model)
-    total, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    sums: list[tuple[Tensor, int]] = []  # read at the end: to ask a GPU is to wait for it
+    count = 0
     with evaluating(model.modules()), torch.no_grad(), _random_stream_kept(device):
         carried: State = None
         for item in data:
@@ -53,16 +54,17 @@ def evaluate(
             outputs, carried = run_model(model, batch, carried, state, precision)
             if slices is None:
                 mean, tokens = batch_loss(model, loss_fn, outputs, batch)
-                total += mean.double() * tokens
+                sums.append((mean, tokens))
             else:
                 losses, counted = position_losses(model, outputs, batch)
                 slices.add(losses, counted)
-                total += losses.sum(dtype=torch.float64)
                 tokens = int(counted.sum())
+                sums.append((losses.cpu().sum(dtype=torch.float64), 1))
             count += tokens
     if not count:
         raise BudgetError("there is nothing to evaluate: the data is empty.")
-    return with_units(data, {"loss": total.item() / count, "tokens": count})
+    total = sum(value.item() * times for value, times in sums)
+    return with_units(data, {"loss": total / count, "tokens": count})
 
 
 def run_model(
@@ -86,7 +88,7 @@ def run_model(
 
 
 def to_device(item: Batch | tuple[Tensor, Tensor], device: torch.device) -> Batch:
-    """A batch, or a plain pair, as a batch on the device.
+    """A batch, or a plain pair, as a batch on the device; its mask stays where it is.
 
     Raises:
         ContractError: it is neither.
@@ -95,7 +97,13 @@ def to_device(item: Batch | tuple[Tensor, Tensor], device: torch.device) -> Batc
         raise ContractError(
             f"the data gives {type(item).__name__}; the trainer takes Batch, or pairs (inputs, targets)."
         )
-    return Batch(*(part if part is None else part.to(device, non_blocking=True) for part in item))  # type: ignore[arg-type]
+    batch = Batch(*item)
+    moved = {
+        name: part.to(device, non_blocking=True)
+        for name in ("inputs", "targets", "reset")
+        if (part := getattr(batch, name)) is not None
+    }
+    return batch._replace(**moved)
 
 
 def with_units(data: Data, metrics: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from seqkit.training.validation import Best
 
@@ -26,42 +27,73 @@ class History:
     """The weights with the lowest validation loss; None where there was no validation data."""
     ended_by: str = ""
     """What ended it: `"2,000 steps"`, say, or the patience."""
+    tokens: int = 0
+    """Counted positions that were trained on."""
     training_s: float = 0.0
     """Seconds that training took, without evaluation."""
 
 
-class Meter:
-    """The mean loss and the speed of an epoch; the time that evaluation takes does not count."""
+RECENT_STEPS: Final = 50
+"""Over these the loss on the screen is the mean."""
 
-    def __init__(self) -> None:
-        self.steps = 0
-        self.tokens = 0
-        self._nats = 0.0
-        self._began = time.perf_counter()
-        self._paused_s = 0.0
+
+@dataclass(frozen=True)
+class Reading:
+    """What a meter shows at a moment."""
+
+    steps: int = 0
+    tokens: int = 0
+    nats: float = 0.0
+    seconds: float = 0.0
+
+
+class Meter:
+    """Steps, tokens, loss and time of a training; the time that evaluation takes does not count.
+
+    Every figure of a training's speed is a difference of two readings of its one meter.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._steps, self._tokens, self._nats = 0, 0, 0.0
+        self._began, self._paused_s = clock(), 0.0
+        self._paused_at: float | None = None
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS)
 
     def add(self, loss: float, tokens: int) -> None:
         """Count a step."""
-        self.steps += 1
+        self._steps += 1
+        self._tokens += tokens
         self._nats += loss * tokens
-        self.tokens += tokens
+        self._recent.append((loss * tokens, tokens))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What happens inside takes no time."""
-        began = time.perf_counter()
-        yield
-        self._paused_s += time.perf_counter() - began
+        self._paused_at = self._clock()
+        try:
+            yield
+        finally:
+            self._paused_s += self._clock() - self._paused_at
+            self._paused_at = None
+
+    def read(self) -> Reading:
+        """The totals up to now."""
+        now = self._clock() if self._paused_at is None else self._paused_at
+        seconds = now - self._began - self._paused_s
+        return Reading(self._steps, self._tokens, self._nats, seconds)
+
+    def since(self, before: Reading) -> dict[str, float]:
+        """The mean loss per counted position since a reading, how many there were, and how many a second."""
+        now = self.read()
+        tokens = now.tokens - before.tokens
+        return {
+            "loss": (now.nats - before.nats) / max(tokens, 1),
+            "tokens": tokens,
+            "tokens_per_s": tokens / max(now.seconds - before.seconds, 1e-9),
+        }
 
     @property
-    def elapsed_s(self) -> float:
-        """Seconds of training."""
-        return time.perf_counter() - self._began - self._paused_s
-
-    def summary(self) -> dict[str, float]:
-        """The mean loss per counted position, how many there were, and how many a second."""
-        return {
-            "loss": self._nats / max(self.tokens, 1),
-            "tokens": self.tokens,
-            "tokens_per_s": self.tokens / max(self.elapsed_s, 1e-9),
-        }
+    def recent_loss(self) -> float:
+        """The mean loss per counted position of the last 50 steps."""
+        return sum(nats for nats, _ in self._recent) / max(sum(tokens for _, tokens in self._recent), 1)

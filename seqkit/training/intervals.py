@@ -1,28 +1,35 @@
 """How far the loss on a whole split can be trusted: what another text of the kind might give.
 
-Losses depend on those before: a hard passage is hard for hundreds of positions. So they are not drawn
-one by one, but in blocks of consecutive positions (the moving-block bootstrap).
+Losses depend on those before: a hard passage is hard for hundreds of positions. So the text is cut into
+blocks of consecutive positions, long enough for their means to be nearly independent, and the spread of
+those means gives the interval (the method of batch means).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqkit.training.bootstrap import block_bootstrap_mean
+SLICE: Final = 100
+"""Positions of which only the sum is kept, so that a large split needs little memory."""
+BLOCK: Final = 1000
+"""Positions of a block, at least."""
+FEWEST_BLOCKS: Final = 5
+"""With fewer, the spread of their means is hardly known."""
+MOST_BLOCKS: Final = 40
+"""More would make an interval hardly narrower, and longer blocks depend less on each other."""
 
-SLICE = 100
-"""Positions of which only the mean is kept, so that a large split needs little memory."""
-BLOCK = 1000
-"""Positions a block. On Shakespeare the interval is twice as wide as with single positions."""
+FEWEST_POSITIONS: Final = BLOCK * FEWEST_BLOCKS
+"""Of a text that has an interval."""
 
 
 class LossSlices:
-    """The mean losses of slices of consecutive positions, in the order of the text.
+    """Sums of the losses of slices of consecutive positions, in the order of the text.
 
     Args:
         in_lanes: a row goes on in the same row of the next batch (state "carry"); else in the next row.
@@ -30,8 +37,8 @@ class LossSlices:
 
     def __init__(self, in_lanes: bool) -> None:
         self._in_lanes = in_lanes
-        self._means: list[NDArray[np.float32]] = []  # (rows, slices) of each batch
-        self._positions = 0
+        self._sums: list[NDArray[np.float64]] = []  # (rows, slices) of each batch
+        self._sizes: list[NDArray[np.int64]] = []
 
     def add(self, losses: Tensor, counted: Tensor) -> None:
         """The next batch.
@@ -40,28 +47,31 @@ class LossSlices:
             losses: `(batch, time)`.
             counted: `(batch, time)` bool: the positions that count; the loss of others is 0.
         """
-        sums, sizes = (
-            torch.stack([part.sum(1) for part in torch.split(whole, SLICE, 1)], 1)
-            for whole in (losses, counted)
-        )
-        self._means.append((sums / sizes).float().cpu().numpy())  # not a number, where nothing counts
-        self._positions += int(sizes.sum())
+        for whole, kept in ((losses.cpu().double(), self._sums), (counted.cpu().long(), self._sizes)):
+            kept.append(torch.stack([part.sum(1) for part in torch.split(whole, SLICE, 1)], 1).numpy())
 
-    def interval_95(self, loss: float) -> list[float] | None:
-        """A 95 % interval of the mean loss; None where the text is shorter than ten slices.
+    def interval_95(self) -> list[float] | None:
+        """A 95 % interval of the mean loss, around it; None for fewer than 5,000 positions, or no number."""
+        sums, sizes = self._in_order(self._sums), self._in_order(self._sizes)
+        positions = int(sizes.sum())
+        mean = float(sums.sum()) / max(positions, 1)
+        if positions < FEWEST_POSITIONS or not math.isfinite(mean):
+            return None
+        blocks = min(positions // BLOCK, MOST_BLOCKS)
+        block_of = ((sizes.cumsum() - 0.5 * sizes) * blocks / positions).astype(int).clip(max=blocks - 1)
+        # How far each block's sum is from what the mean expects of its positions.
+        excess = np.bincount(block_of, sums - mean * sizes, blocks)
+        error = math.sqrt(blocks / (blocks - 1) * float((excess**2).sum())) / positions
+        half = _t_95(blocks - 1) * error
+        return [mean - half, mean + half]
 
-        Args:
-            loss: the mean over all positions, which the interval is put around: the last slice of a row
-                may be shorter than the others.
-        """
-        if not math.isfinite(loss):
-            return None
-        rows = [np.concatenate(self._means, 1)] if self._in_lanes else self._means
-        means = np.concatenate([row.ravel() for row in rows])
-        values = means[~np.isnan(means)].astype(np.float64)
-        if len(values) < 10:
-            return None
-        block = round(BLOCK * len(values) / self._positions)
-        low, high = block_bootstrap_mean(values, min(max(block, 1), len(values) // 10))
-        shift = loss - float(values.mean())
-        return [low + shift, high + shift]
+    def _in_order(self, parts: list[NDArray[np.float64]] | list[NDArray[np.int64]]) -> NDArray[np.float64]:
+        rows = [np.concatenate(parts, 1)] if self._in_lanes and parts else parts
+        return np.concatenate([row.ravel() for row in rows]) if rows else np.zeros(0)
+
+
+def _t_95(freedom: int) -> float:
+    """The two-sided 95 % point of Student's t distribution."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.975))

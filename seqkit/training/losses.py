@@ -44,11 +44,12 @@ def position_losses(model: SequenceModel, outputs: Tensor, batch: Batch) -> tupl
     """
     flat_outputs, flat_targets = _counted(outputs, batch)
     losses = model.head.loss(flat_outputs, flat_targets)
-    counted = batch.mask
-    if counted is None:
-        counted = torch.ones(outputs.shape[:2], dtype=torch.bool, device=outputs.device)
-    spread = losses.new_zeros(counted.t().shape).masked_scatter_(counted.t(), losses)
-    return spread.t(), counted
+    if batch.mask is None:
+        counted = torch.ones(outputs.shape[:2], dtype=torch.bool)
+        return losses.view(counted.t().shape).t(), counted
+    spread = losses.new_zeros(outputs.shape[0] * outputs.shape[1])
+    spread[_positions(batch.mask).to(losses.device)] = losses
+    return spread.view(batch.mask.t().shape).t(), batch.mask
 
 
 def _counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -62,6 +63,11 @@ def _counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     flat_outputs = outputs.transpose(0, 1).flatten(0, 1)  # (T * B, V)
     flat_targets = batch.targets.transpose(0, 1).flatten(0, 1)
     if batch.mask is not None:
-        counted = batch.mask.transpose(0, 1).flatten()
-        flat_outputs, flat_targets = flat_outputs[counted], flat_targets[counted]
+        positions = _positions(batch.mask).to(outputs.device, non_blocking=True)
+        flat_outputs, flat_targets = flat_outputs[positions], flat_targets[positions]
     return flat_outputs, flat_targets
+
+
+def _positions(mask: Tensor) -> Tensor:
+    """Where the mask, flattened time-major, is true. It lies on the CPU: to ask a GPU is to wait for it."""
+    return mask.transpose(0, 1).flatten().nonzero()[:, 0]

@@ -41,20 +41,29 @@ def make_optimizer(
         name: `"adamw"`, `"sgd"` or `"rmsprop"`.
         parameters: all of the model's; those that are frozen are left out.
         learning_rate: its base, which the schedule multiplies.
-        weight_decay: of matrices; vectors (biases, gains) are not decayed.
+        weight_decay: of matrices; vectors (biases, gains) are not decayed, nor is a parameter with the
+            mark `parameter._no_weight_decay = True`.
         momentum: of sgd and rmsprop; adamw has its own.
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in trained if is_decayed(p)], "weight_decay": weight_decay},
+        {"params": [p for p in trained if not is_decayed(p)], "weight_decay": 0.0},
     ]
     # Fused: one pass over the numbers in place of ten. PyTorch has it for real numbers only.
-    is_fused = not any(parameter.is_complex() for parameter in trained)
-    options: dict[str, Any] = {"fused": is_fused} if name == "adamw" else {"momentum": momentum}
+    is_real = not any(parameter.is_complex() for parameter in trained)
+    on_gpu = any(parameter.is_cuda for parameter in trained)
+    options: dict[str, Any] = {} if name == "adamw" else {"momentum": momentum}
+    if name == "adamw" or (name == "sgd" and on_gpu):
+        options["fused"] = is_real
     return OPTIMIZERS[name]([group for group in groups if group["params"]], lr=learning_rate, **options)
+
+
+def is_decayed(parameter: nn.Parameter) -> bool:
+    """Whether weight decay applies to a parameter: a matrix without the mark `_no_weight_decay`."""
+    return parameter.ndim >= 2 and not getattr(parameter, "_no_weight_decay", False)
 
 
 def make_schedule(

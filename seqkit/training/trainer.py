@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -15,10 +16,12 @@ from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNam
 from seqkit.model import SequenceModel
 from seqkit.training.audit import audit, is_audited
 from seqkit.training.budget import Budget
+from seqkit.training.denormals import flushing_denormals
 from seqkit.training.evaluation import Data, Policy, Precision, evaluate, run_model, to_device, with_units
 from seqkit.training.history import History, Meter
 from seqkit.training.losses import batch_loss
 from seqkit.training.optim import Schedule
+from seqkit.training.signals import whole
 from seqkit.training.validation import Validation
 
 
@@ -40,9 +43,18 @@ class Trainer:
         audit: at steps 10, 100, 1,000 and every 10,000 after that, the gradients of a few time steps are
             compared with the plain loop's, and a difference ends training.
         schedule: the factor of the learning rate; see `make_schedule`.
+        read_every: steps after which the losses are read from the device, which waits for it to finish.
+            With more than one, `step_finished` is called for several steps at once. A step whose loss or
+            gradient is not finite is not applied, nor is any after it. More than one needs a fused
+            optimizer, and has no effect with another.
         callbacks: objects with any of the methods `run_started(trainer)`,
             `step_finished(trainer, step, metrics)`, `evaluated(trainer, step, split, metrics)`
             and `run_finished(trainer)`.
+
+    Attributes:
+        budget: what was spent; its `step` counts the updates of the weights.
+        history: what happened.
+        meter: tokens, mean loss and seconds of training so far.
     """
 
     def __init__(
@@ -58,6 +70,7 @@ class Trainer:
         precision: Precision = "float32",
         audit: bool = True,
         schedule: Schedule | None = None,
+        read_every: int = 1,
         callbacks: Sequence[object] = (),
     ) -> None:
         for kind, value, known in (
@@ -78,7 +91,11 @@ class Trainer:
         self.callbacks = callbacks
         self._schedule = schedule
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        can_skip = getattr(
+            optimizer, "_step_supports_amp_scaling", False
+        )  # a step, without reading the device
+        self._read_every = read_every if can_skip else 1
+        self._unread: list[_Step] = []
         if not {id(p) for p in self._parameters} & {id(p) for p in model.parameters()}:
             raise ContractError(
                 "the optimizer holds none of the model's parameters: nothing would be trained."
@@ -112,15 +129,19 @@ class Trainer:
             NonFiniteError: the loss or the gradient norm is not finite; the weights are untouched.
             AuditError: the engine's gradients differ from the loop's; likewise.
         """
-        if patience is not None and validation is None:
-            raise BudgetError("patience watches the validation loss, and there is no validation data.")
         self.budget = Budget(steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=_length(data))
         self.history = History()
+        self.meter = Meter()
+        self._unread.clear()
+        self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
+        if patience is not None and validation is None:
+            raise BudgetError("patience watches the validation loss, and there is no validation data.")
         validate = Validation(validation, evaluate_every, patience)
         self.model.train()
         self._notify("run_started")
-        while not self.history.ended_by:
-            self._fit_epoch(data, validate)
+        with flushing_denormals():
+            while not self.history.ended_by:
+                self._fit_epoch(data, validate)
         self._notify("run_finished")
         return self.history
 
@@ -130,35 +151,32 @@ class Trainer:
         if hasattr(data, "set_epoch"):
             data.set_epoch(epoch)
         state: State = None
-        meter = Meter()
+        before, first_step = self.meter.read(), budget.step
         for item in data:
-            rate = self._set_learning_rate()
-            loss, norm, tokens, state = self._fit_batch(to_device(item, self.device), state)
-            budget.step += 1
-            meter.add(loss, tokens)
-            history.losses.append(loss)
+            self._set_learning_rate()
+            state = self._take_step(to_device(item, self.device), state)
             history.ended_by = budget.ended_by
-            metrics = {
-                "epoch": epoch,
-                "loss": loss,
-                "gradient_norm": norm,
-                "learning_rate": rate,
-                "tokens": tokens,
-            }
-            self._notify("step_finished", step=budget.step, metrics=metrics)
-            if validate.due(budget.step):
-                with meter.paused():
-                    self._validate(validate, epoch)
+            due = validate.due(budget.step)
+            if due or history.ended_by or len(self._unread) >= self._read_every:
+                self._read_losses()
+            if due:
+                self._validate(validate, epoch)
             if history.ended_by:
                 break
-        if not meter.steps:
+        self._read_losses()
+        if budget.step == first_step:
             raise BudgetError("the training data is empty, or cannot be read from the start again.")
-        history.training_s += meter.elapsed_s
-        history.epochs.append({"epoch": epoch, "step": budget.step, **with_units(data, meter.summary())})
+        summary = with_units(data, self.meter.since(before))
+        history.epochs.append({"epoch": epoch, "step": budget.step, **summary})
         budget.epoch += 1
         history.ended_by = history.ended_by or budget.ended_by
         if validate.due(budget.step, at_epoch_end=True, at_end=bool(history.ended_by)):
             self._validate(validate, epoch)
+
+    @property
+    def _parameters(self) -> list[nn.Parameter]:
+        """All that is trained, by groups that a callback may have added to."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def evaluate(self, data: Data) -> dict[str, Any]:
         """The mean loss over all counted positions of the data, whole; training is not disturbed.
@@ -168,41 +186,86 @@ class Trainer:
         """
         return evaluate(self.model, data, loss_fn=self.loss_fn, state=self.state, precision=self.precision)
 
-    def _fit_batch(self, batch: Batch, state: State) -> tuple[float, float, int, State]:
-        """Forward, loss, backward, clip, step: `(mean loss, gradient norm, counted positions, state)`."""
+    def _take_step(self, batch: Batch, state: State) -> State:
+        """Forward, loss, backward, clip, update; the state after the batch."""
         outputs, state = run_model(self.model, batch, state, self.state, self.precision)
         mean, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
         loss = mean if self.loss_over_time == "mean" else mean * (tokens / len(batch.inputs))
         self.optimizer.zero_grad()
         _differentiate(loss)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
-        loss_value, norm_value = mean.item(), norm.item()
-        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
-            raise NonFiniteError(self._non_finite_message(loss_value, norm_value))
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        taken = _Step(self.budget.step + 1, self.budget.epoch, rate, tokens, mean.detach(), norm)
+        self._require_finite(taken)
         state = detach_state(state)
-        if self.audit and is_audited(self.budget.step + 1) and isinstance(self.model, SequenceModel):
-            audit(self.model, batch, state, self.precision, self.budget.step + 1)
-        self.optimizer.step()
-        return loss_value, norm_value, tokens, state
+        if self.audit and is_audited(taken.step) and isinstance(self.model, SequenceModel):
+            audit(self.model, batch, state, self.precision, taken.step)
+        with whole():  # the counter moves with the weights
+            self.optimizer.step()
+            self.budget.step += 1
+            self._unread.append(taken)
+        return state
 
-    def _set_learning_rate(self) -> float:
-        """Move the learning rate along its schedule; that of the first group is returned."""
-        if self._schedule is not None:
-            factor = self._schedule(self.budget.step, self.budget.progress)
-            for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
-                group["lr"] = rate * factor
-        return float(self.optimizer.param_groups[0]["lr"])
+    def _require_finite(self, taken: _Step) -> None:
+        """Leave the weights alone from the first step on whose loss or gradient is not finite.
+
+        Raises:
+            NonFiniteError: that is known already, because each step is read.
+        """
+        if self._read_every == 1:
+            taken.require_finite(self.clip_norm)
+            return
+        self._failed = self._failed | ~(taken.loss.isfinite() & taken.norm.isfinite())
+        # As PyTorch's GradScaler has a fused optimizer skip a step, on the device.
+        self.optimizer.found_inf = self._failed.float()  # type: ignore[attr-defined]  # read by `step`
+
+    def _read_losses(self) -> None:
+        """Read the losses of the steps since the last time, and report them.
+
+        Raises:
+            NonFiniteError: one of them is not finite; the weights are those of before it.
+        """
+        unread, self._unread = self._unread, []
+        if len(unread) > 1:  # all at once
+            numbers = torch.stack([number for each in unread for number in (each.loss, each.norm)]).cpu()
+            pairs = numbers.view(-1, 2).unbind()
+            unread = [
+                replace(each, loss=pair[0], norm=pair[1]) for each, pair in zip(unread, pairs, strict=True)
+            ]
+        for taken in unread:
+            try:
+                taken.require_finite(self.clip_norm)
+            except NonFiniteError:
+                self.budget.step = taken.step - 1
+                raise
+            metrics = taken.metrics()
+            self.meter.add(metrics["loss"], taken.tokens)
+            self.history.losses.append(metrics["loss"])
+            self.history.tokens += taken.tokens
+            self.history.training_s = self.meter.read().seconds
+            self._notify("step_finished", step=taken.step, metrics=metrics)
+
+    def _set_learning_rate(self) -> None:
+        """Move the learning rate along its schedule."""
+        if self._schedule is None:
+            return
+        groups = self.optimizer.param_groups
+        self._base_rates += [group["lr"] for group in groups[len(self._base_rates) :]]  # a callback's
+        factor = self._schedule(self.budget.step, self.budget.progress)
+        for group, rate in zip(groups, self._base_rates, strict=True):
+            group["lr"] = rate * factor
 
     def _validate(self, validate: Validation, epoch: int) -> None:
         """Evaluate on the validation data, keep the best weights, and see whether patience is at an end."""
         assert validate.data is not None  # Validation.due says so
         step = self.budget.step
-        metrics = {"epoch": epoch, **self.evaluate(validate.data)}
-        validate.record(step, metrics, self.model)
-        self.history.evaluations.append({"step": step, **metrics})
-        self.history.best = validate.best
-        self.history.ended_by = self.history.ended_by or validate.ended_by
-        self._notify("evaluated", step=step, split="validation", metrics=metrics)
+        with self.meter.paused():
+            metrics = {"epoch": epoch, **self.evaluate(validate.data)}
+            validate.record(step, metrics, self.model)
+            self.history.evaluations.append({"step": step, **metrics})
+            self.history.best = validate.best
+            self.history.ended_by = self.history.ended_by or validate.ended_by
+            self._notify("evaluated", step=step, split="validation", metrics=metrics)
 
     def _notify(self, event: str, **arguments: Any) -> None:
         for callback in self.callbacks:
@@ -210,13 +273,38 @@ class Trainer:
             if method is not None:
                 method(self, **arguments)
 
-    def _non_finite_message(self, loss: float, norm: float) -> str:
+
+@dataclass(frozen=True)
+class _Step:
+    """A step that was taken; its loss and gradient norm may still be on their way from the device."""
+
+    step: int
+    epoch: int
+    learning_rate: float
+    tokens: int
+    loss: Tensor
+    norm: Tensor
+
+    def metrics(self) -> dict[str, Any]:
+        """What callbacks are given."""
+        return {
+            "epoch": self.epoch,
+            "loss": self.loss.item(),
+            "gradient_norm": self.norm.item(),
+            "learning_rate": self.learning_rate,
+            "tokens": self.tokens,
+        }
+
+    def require_finite(self, clip_norm: float) -> None:
+        """Raise NonFiniteError where the loss or the norm of the gradient is not finite."""
+        loss, norm = self.loss.item(), self.norm.item()
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
         what = f"the gradient norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
-        rate = self.optimizer.param_groups[0]["lr"]
-        return (
-            f"{what} at step {self.budget.step + 1}; training stopped before the weights were touched.\n"
-            f"  Try a lower learning rate (it is {rate:g}), a lower clip_norm (it is {self.clip_norm}), "
-            "or a warm-up."
+        raise NonFiniteError(
+            f"{what} at step {self.step}; training stopped before the weights were touched.\n"
+            f"  Try a lower learning rate (it is {self.learning_rate:g}), a lower clip_norm "
+            f"(it is {clip_norm}), or a warm-up."
         )
 
 

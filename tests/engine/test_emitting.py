@@ -59,7 +59,8 @@ def test_of_a_matrix_memory_little_is_handed_on() -> None:
     cell, batch = MLSTM(5, 128), 32
     memory = batch * 4 * 32 * 32 * 4
     forwards, backwards = handed_on(cell, batch)
-    assert forwards < memory / 10 and backwards < memory / 5
+    assert forwards < memory / 10
+    assert backwards < memory / 5
     forwards, backwards = handed_on(cell, 1)
     assert min(forwards, backwards) >= memory / batch  # so little that the loop is not lengthened for it
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import seqkit
+from seqkit import SequenceModel
 from seqkit.errors import ContractError, NonFiniteError, RecipeError, RunError, SourceError
 from seqkit.run import TextRun
 
@@ -236,6 +237,36 @@ class TestUsing:
         other = run.recipe.override(["train.batch_size=3"]).resolve()
         same = TextRun(run.path, other, run.tokenizer, run.model)
         assert same.evaluate() == run.evaluate()
+
+    @pytest.mark.parametrize("state", ["carry", "reset"])
+    @pytest.mark.parametrize("length", [40, 900, 19_000])
+    def test_evaluation_has_a_shape_of_its_own(
+        self,
+        tiny_recipe: seqkit.Recipe,
+        text_file: Path,
+        state: str,
+        length: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Few batches, whatever those of training are like, and the same numbers."""
+        change = [f"train.state={state}", "train.batch_size=2", "train.seq_len=8", "train.steps=3"]
+        run = seqkit.train(tiny_recipe.override(change), "out")
+        Path("part.txt").write_text(text_file.read_text()[:length])
+        shapes: list[torch.Size] = []
+        forward = SequenceModel.forward
+
+        def counting(self: SequenceModel, inputs: torch.Tensor, *args: Any) -> Any:
+            shapes.append(inputs.shape)
+            return forward(self, inputs, *args)
+
+        monkeypatch.setattr(SequenceModel, "forward", counting)
+        metrics = [run.evaluate(data="part.txt")]
+        assert len(shapes) <= 2
+        monkeypatch.setattr("seqkit.build.text.EVALUATION_POSITIONS", 0)  # the shape of training
+        metrics.append(run.evaluate(data="part.txt"))
+        assert len(shapes) >= 2 + (length > 1000) * 50
+        assert metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)
+        assert metrics[0]["tokens"] == metrics[1]["tokens"]
 
     def test_another_file_is_read_as_the_recipe_reads_its_own(self, tiny_recipe: seqkit.Recipe) -> None:
         Path("latin.txt").write_text("né\n" * 400, "latin-1")

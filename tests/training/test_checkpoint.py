@@ -1,3 +1,5 @@
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,28 @@ def test_tied_and_transposed_tensors_are_saved(workdir: Path) -> None:
     loaded = load_file(path / "model.safetensors")
     assert torch.equal(loaded["b"], weight)
     assert torch.equal(loaded["c"], weight.t())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_the_files_follow_the_umask(workdir: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        path = save_checkpoint(workdir, RNN(3, 4).state_dict(), CheckpointInfo(1))
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in path.iterdir()} == {0o666 & ~mask}
+
+
+@pytest.mark.parametrize("free", [0, 10, 100, 500])
+def test_a_full_disk_leaves_nothing_half_written(workdir: Path, free: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
+    try:
+        with pytest.raises(RunError, match=r"the weights of step 1 cannot be written to .*\n  Make room"):
+            save_checkpoint(workdir / "checkpoints", RNN(3, 40).state_dict(), CheckpointInfo(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [*(workdir / "checkpoints").iterdir()]
 
 
 def test_the_best_is_the_lowest_loss_else_the_last(workdir: Path) -> None:

@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +9,11 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from seqkit import Batch, Cell, SequenceModel, Trainer
+from seqkit.callbacks import MetricsLog
 from seqkit.cells import RNN
 from seqkit.data import Lanes, TokenStream, Windows
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
+from seqkit.training import history
 
 V = 5
 IDS = np.tile(np.array([0, 1, 2, 3, 4, 2, 1], dtype=np.uint8), 60)
@@ -299,6 +303,101 @@ class TestNonFinite:
         with pytest.raises(NonFiniteError, match="the gradient norm is nan at step 1"):
             trainer.fit(windows(), steps=9)
         assert all(map(torch.equal, weights_of(trainer), before))
+
+
+class TestReadingTheDeviceSeldom:
+    """Losses are read every few steps: the numbers, and what is refused, are those of every step."""
+
+    @staticmethod
+    def trainer(read_every: int, seen: list[int]) -> Trainer:
+        class Note:
+            def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+                seen.append(step)
+
+        model = make_model()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=True)
+        return Trainer(model, optimizer, read_every=read_every, callbacks=[Note()])
+
+    def test_the_numbers_are_the_same(self) -> None:
+        seen: list[int] = []
+        each, seldom = self.trainer(1, []), self.trainer(4, seen)
+        losses = [list(trainer.fit(windows(), steps=11).losses) for trainer in (each, seldom)]
+        assert losses[0] == losses[1]
+        assert seen == [*range(1, 12)]
+        assert all(map(torch.equal, weights_of(each), weights_of(seldom)))
+
+    @pytest.mark.parametrize("bad_step", [1, 3, 4, 9])
+    def test_a_bad_step_is_not_applied_nor_any_after_it(self, bad_step: int) -> None:
+        ids = torch.randint(V, (3, 9))
+        batches = [Batch(ids[:, :-1], ids[:, 1:]) for _ in range(12)]
+        calls = 0
+
+        def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            return nn.functional.cross_entropy(outputs, targets) * (math.nan if calls == bad_step else 1.0)
+
+        seen: list[int] = []
+        bad, good = self.trainer(4, seen), self.trainer(1, [])
+        bad.loss_fn = loss
+        with pytest.raises(NonFiniteError, match=f"the loss is nan at step {bad_step};"):
+            bad.fit(batches, steps=12)
+        assert bad.budget.step == bad_step - 1 == len(bad.history.losses)
+        assert seen == [*range(1, bad_step)]
+        if bad_step > 1:
+            good.fit(batches, steps=bad_step - 1)
+        assert all(map(torch.equal, weights_of(bad), weights_of(good)))
+
+    def test_an_optimizer_that_cannot_skip_is_read_every_step(self) -> None:
+        model = make_model()
+        trainer = Trainer(model, torch.optim.RMSprop(model.parameters()), read_every=4)
+        assert trainer._read_every == 1
+
+
+def test_a_callback_may_add_parameters() -> None:
+    extra = nn.Parameter(torch.ones(3))
+
+    class Add:
+        def run_started(self, trainer: Trainer) -> None:
+            trainer.optimizer.add_param_group({"params": [extra], "lr": 0.2})
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(outputs, targets) + 10 * extra.square().sum()
+
+    trainer = make_trainer(
+        loss_fn=loss, clip_norm=0.5, schedule=lambda step, progress: 0.5, callbacks=[Add()]
+    )
+    trainer.fit(windows(), steps=1)
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == [0.15, 0.1]
+    assert 0.9 < extra.min() <= extra.max() < 1  # clipped with the others
+
+
+def test_every_speed_is_of_training_alone(tmp_path: Path) -> None:
+    """A slow evaluation, and rows that end at it: each row, the epoch and the whole have the same speed."""
+    now = 0.0
+
+    class Slow(SequenceModel):
+        def forward(self, *args: object, **options: object) -> object:
+            nonlocal now
+            now += 1.0 if self.training else 50.0
+            return super().forward(*args, **options)  # type: ignore[arg-type]
+
+    torch.manual_seed(0)
+    model = Slow(RNN(V, 8), vocab_size=V)
+    data = windows()
+    log = MetricsLog(tmp_path / "metrics.jsonl", 4, data)
+    trainer = make_trainer(model, callbacks=[log], audit=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history.Meter.__init__, "__defaults__", (lambda: now,))
+        patch.setattr(history.time, "perf_counter", lambda: now)
+        result = trainer.fit(data, epochs=2, validation=data, evaluate_every=7)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    speeds = [row["tokens_per_s"] for row in rows if row["split"] == "train"]
+    speeds += [epoch["tokens_per_s"] for epoch in result.epochs]
+    speeds.append(result.tokens / result.training_s)
+    assert len(speeds) > 8
+    assert speeds == pytest.approx([len(IDS) / len(data)] * len(speeds), rel=0.06)
+    assert sum(row["tokens"] for row in rows if row["split"] == "train") == result.tokens == 2 * len(IDS)
 
 
 def test_callbacks_are_called_in_order() -> None:

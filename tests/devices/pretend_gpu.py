@@ -1,0 +1,71 @@
+"""A device that is not the CPU, on any machine: PyTorch's "meta", whose tensors have no numbers.
+
+What is computed of such tensors and others on the CPU fails, as it does on a GPU, and each time that a number
+is read from them is counted: on a GPU the program waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+GPU: Final = torch.device("meta")
+
+_READS_BOTH: Final = (aten._to_copy.default, aten.copy_.default)
+_INDEXES: Final = (aten.index.Tensor, aten.index_put_.default, aten._unsafe_index_put.default)
+_WAITS: Final = (aten.nonzero.default, aten.masked_select.default, aten.equal.default)
+
+
+class PretendGpu(TorchDispatchMode):
+    """Inside, the device "meta" is a GPU.
+
+    Attributes:
+        reads: how often numbers were read from the device.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if not any(tensor.is_meta for tensor in tensors):
+            return func(*args, **kwargs)
+        if func is aten._local_scalar_dense.default:
+            self.reads += 1
+            return {torch.bool: True, torch.int64: 1}.get(args[0].dtype, 0.5)
+        if func is aten._to_copy.default and str(kwargs.get("device")) == "cpu":
+            self.reads += 1
+            return torch.full(args[0].shape, 1, dtype=kwargs.get("dtype") or args[0].dtype)
+        if func in _WAITS:
+            raise AssertionError(f"{func} waits for the GPU")
+        # A GPU takes single numbers of the CPU as they are, and indices.
+        foreign = [tensor for tensor in tensors if not tensor.is_meta and tensor.ndim]
+        if foreign and func not in _READS_BOTH and not (func in _INDEXES and args[0].is_meta):
+            raise AssertionError(f"{func} reads tensors on two devices")
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
+    """The mode; what forks a stream of random numbers must say which devices' streams."""
+
+    @contextmanager
+    def fork_rng(devices: Any = None, **_: Any) -> Iterator[None]:
+        assert devices is not None, "without devices, it would begin to use every GPU of the machine"
+        yield
+
+    monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
+    monkeypatch.setattr("seqkit.build.components.choose_device", lambda name: GPU)
+    monkeypatch.setattr("seqkit.build.choose_device", lambda name: GPU)
+    with PretendGpu() as mode:
+        yield mode

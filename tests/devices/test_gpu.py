@@ -1,0 +1,50 @@
+"""Every verb leaves the CPU: nothing is computed of tensors on two devices."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from seqkit import Batch, SequenceModel, Trainer
+from seqkit.cells import RNN
+from tests.devices.pretend_gpu import GPU, pretend_gpu
+
+
+class Skipping(torch.optim.SGD):
+    """As PyTorch's fused optimizers, which it has not for this device: a step is skipped on the device."""
+
+    _step_supports_amp_scaling = True
+    found_inf: torch.Tensor | None
+
+    def step(self, closure: Any = None) -> None:
+        failed, self.found_inf = self.found_inf, None
+        assert failed is not None
+        assert failed.is_meta
+        super().step()
+
+
+@pytest.mark.parametrize("encoder", ["one_hot", "embedding"])
+def test_a_step_of_training_reads_the_device_every_few_steps(
+    monkeypatch: pytest.MonkeyPatch, encoder: Any
+) -> None:
+    ids = torch.randint(5, (4, 9))
+    reset = torch.zeros(4, 8, dtype=torch.bool)
+    reset[1, 3] = True
+    mask = torch.ones(4, 8, dtype=torch.bool)
+    mask[2, 5:] = False
+    batches = [
+        Batch(ids[:, :-1], ids[:, 1:], mask if step % 2 else None, reset if step % 3 else None)
+        for step in range(8)
+    ]
+    with pretend_gpu(monkeypatch) as gpu:
+        model = SequenceModel(RNN(5, 8), encoder=encoder, vocab_size=5, engine="loop", dropout=0.1).to(GPU)
+        trainer = Trainer(
+            model, Skipping(model.parameters(), lr=0.1), state="carry", audit=False, read_every=4
+        )
+        gpu.reads = 0
+        history = trainer.fit(batches, steps=8)
+        assert gpu.reads <= 2 * 2  # the losses of four steps, twice; a number each that is left over
+        assert len(history.losses) == 8
+        gpu.reads = 0
+        assert trainer.evaluate(batches)["tokens"] == 8 * 32 - 4 * 3
+        assert gpu.reads <= len(batches)  # at its end

@@ -1,0 +1,118 @@
+"""One process at a time writes in a run directory."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqkit
+from seqkit import rundir
+from seqkit.errors import RunError
+
+
+def strays(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def try_to_claim(out: Path, barrier: Any, results: Any) -> None:
+    barrier.wait()
+    try:
+        with rundir.claim(out, "x"):
+            (out / rundir.RECIPE).write_text("the winner's")
+            time.sleep(0.2)
+        results.put("won")
+    except RunError as error:
+        results.put(str(error))
+
+
+def test_of_several_processes_one_gets_the_directory(workdir: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    for round_ in range(10):
+        out = workdir / f"run-{round_}"
+        barrier, results = fork.Barrier(3), fork.Queue()
+        processes = [fork.Process(target=try_to_claim, args=(out, barrier, results)) for _ in range(3)]
+        for process in processes:
+            process.start()
+        said = [results.get(timeout=30) for _ in processes]
+        for process in processes:
+            process.join()
+        said.remove("won")
+        assert "won" not in said
+        assert all("is being written by" in each or "holds another run" in each for each in said), said
+        assert strays(out) == [rundir.RECIPE]
+
+
+def test_the_holder_is_named(workdir: Path) -> None:
+    with rundir.claim("a", "x") as path:
+        with pytest.raises(RunError, match=f"by process {os.getpid()} on .*, since 20"):
+            rundir.claim("a", "x").__enter__()
+        assert strays(path) == [rundir.CLAIM, rundir.LOCK]
+    assert not path.exists()  # nothing was written into it
+
+
+def test_a_run_without_a_name_takes_the_next_directory() -> None:
+    with rundir.claim(None, "x") as first, rundir.claim(None, "x") as second:
+        assert [first, second] == [Path("runs/x"), Path("runs/x-2")]
+
+
+def test_the_lock_of_a_killed_process_is_free(workdir: Path) -> None:
+    out = workdir / "a"
+
+    def hold() -> None:
+        with rundir.claim(out, "x"):
+            time.sleep(60)
+
+    process = multiprocessing.get_context("fork").Process(target=hold)
+    process.start()
+    for _ in range(1000):
+        if (out / rundir.CLAIM).exists():
+            break
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with rundir.claim(out, "x") as path:
+        assert json.loads((path / rundir.CLAIM).read_text())["process"] == os.getpid()
+
+
+def test_whoever_fails_leaves_the_others_run_alone(tiny_recipe: seqkit.Recipe, workdir: Path) -> None:
+    begun, failed = threading.Event(), threading.Event()
+
+    class Wait:
+        def step_finished(self, trainer: Any, step: int, metrics: Any) -> None:
+            if step == 5:
+                begun.set()
+                assert failed.wait(60)
+
+    def other() -> None:
+        assert begun.wait(60)
+        for _ in range(3):
+            with pytest.raises(RunError, match="is being written"):
+                seqkit.train(tiny_recipe, "a")
+        failed.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    run = seqkit.train(tiny_recipe, "a", callbacks=[Wait()])
+    thread.join()
+    assert run.provenance["steps"] == 30
+    assert not {rundir.LOCK, rundir.CLAIM} & {*strays(workdir / "a")}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
+def test_a_run_that_has_no_weights_is_removed(
+    tiny_recipe: seqkit.Recipe, workdir: Path, stop: type[BaseException]
+) -> None:
+    class Stop:
+        def run_started(self, trainer: Any) -> None:
+            raise stop
+
+    with pytest.raises(stop):
+        seqkit.train(tiny_recipe, "a", callbacks=[Stop()])
+    assert not (workdir / "a").exists()
