@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit import Cell, unroll
-from seqkit.bench.steps import GRU, LSTM, LayerNormLSTM
+from seqkit.bench.steps import GRU, LSTM, MLSTM, LayerNormLSTM
 from seqkit.cells import RNN
 from seqkit.engine import compiled
 from seqkit.engine.body import Body
@@ -22,6 +22,18 @@ def test_gated_cells(kind: type[Cell]) -> None:
     cell = kind(5, 8).double()
     ids = torch.randint(5, (3, 7))
     require_equal(everything(cell, ids, engine="compiled"), everything(cell, ids, engine="loop"))
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_large_matrix_memory(resets: bool) -> None:
+    """So large that both loops hand on what is read of it."""
+    cell = MLSTM(5, 128).double()
+    ids = torch.randint(5, (32, 6))
+    reset = torch.rand(32, 6) < 0.3 if resets else None
+    require_equal(
+        everything(cell, ids, reset=reset, engine="compiled"),
+        everything(cell, ids, reset=reset, engine="loop"),
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
