@@ -200,10 +200,18 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
     if history.best is not None:
         run.model.load_state_dict(history.best.weights)
     run.model.eval()
+    if (means := history.ended_higher) is not None:
+        logger.warning(
+            "the loss of training ended higher than it began: %.3f, then %.3f; try a lower learning rate "
+            "(train.learning_rate is %g)",
+            *means,
+            run.recipe.train.learning_rate,
+        )
     ended = {
         "engine": run.model.engine_ran or run.model.engine,
         "ended_by": history.ended_by,
         "steps": trainer.budget.step,
+        "ended_higher": history.ended_higher is not None,
         "tokens": history.tokens,
         "training_s": history.training_s,
     }

@@ -13,6 +13,12 @@ from typing import Any, Final
 from seqkit.training.validation import Best
 
 
+RECENT_STEPS: Final = 50
+"""Over these the loss on the screen is the mean."""
+FEWEST_STEPS: Final = 10
+"""Of one batch alone, chance may have made the loss high."""
+
+
 @dataclass
 class History:
     """What happened, in order."""
@@ -32,9 +38,17 @@ class History:
     training_s: float = 0.0
     """Seconds that training took, without evaluation."""
 
+    @property
+    def ended_higher(self) -> tuple[float, float] | None:
+        """The loss of the first step and the mean of the last ones, where training made it worse; else None.
 
-RECENT_STEPS: Final = 50
-"""Over these the loss on the screen is the mean."""
+        Worse is when each of the last steps, 10 to 50 of them, is a tenth above the first one, which is that
+        of the fresh weights.
+        """
+        last = self.losses[-min(RECENT_STEPS, len(self.losses) // 2) :]
+        if len(self.losses) < 2 * FEWEST_STEPS or min(last) <= self.losses[0] + 0.1 * abs(self.losses[0]):
+            return None
+        return self.losses[0], sum(last) / len(last)
 
 
 @dataclass(frozen=True)

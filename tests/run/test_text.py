@@ -173,6 +173,18 @@ class TestMistakes:
             seqkit.train(tiny_recipe.override(overrides), "out")
 
 
+    def test_a_training_that_ends_higher_than_it_began_says_so(
+        self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        change = ["train.learning_rate=100", "train.optimizer=sgd", "train.clip_norm=inf"]
+        run = seqkit.train(tiny_recipe.override(change), "out")
+        assert "the loss of training ended higher than it began" in caplog.text
+        assert run.provenance["ended_higher"] is True
+        caplog.clear()
+        assert seqkit.train(tiny_recipe, "good").provenance["ended_higher"] is False
+        assert "ended higher" not in caplog.text
+
+
 class TestLoading:
     def test_in_another_process_it_generates_the_same(self, run: seqkit.Run) -> None:
         program = "import seqkit; print(ascii(seqkit.load('out').generate('the ')))"
