@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seqkit.plots import plot_calibration, plot_errors, plot_forecast, plot_loss, plot_returns
@@ -36,6 +37,57 @@ class TestSeries:
         assert len(axes.collections) == 3
         plot_forecast(dates, prices, None, {"price": [11]}, workdir / "b.png", "a point")
         assert len(figures[1].axes[0].collections) == 0
+
+    def test_dates_below_an_axis_have_hours_if_the_rows_have(
+        self, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        figures = keep_figures(monkeypatch)
+        hours = np.datetime64("2024-01-01T05", "s") + np.arange(20) * np.timedelta64(1, "h")
+        days = np.datetime64("2024-01-01") + np.arange(20)
+        for dates in (hours, days):
+            plot_forecast(dates, np.arange(20.0) + 1, None, {"price": [21]}, workdir / "a.png", "A")
+            plot_errors(dates, {"naive's": np.arange(20.0)}, workdir / "b.png", "A")
+        labels = [
+            [label.get_text() for label in figure.axes[0].get_xticklabels() if label.get_text()]
+            for figure in figures
+        ]
+        assert labels[0][0] == "2024-01-01\n05:00"
+        assert labels[0][-1] == "2024-01-02\n00:00"
+        assert "2024-01-01\n06:00" in labels[1]
+        assert labels[2][0] == "2024-01-01"
+        assert all(len(label) == len("2024-01-01") for label in labels[3])
+
+    @pytest.mark.parametrize(
+        "title",
+        [
+            "AAPL: forecast after 2021-05-14",
+            ", ".join(f"SYM{number}" for number in range(30)) + ": +1 session, test split",
+            ", ".join(f"SYM{number}" for number in range(500)) + ": +1 session, test split",
+            "W" * 60 + ": forecast after 2021-05-14",
+            "the-file-of-prices-that-someone-downloaded-" * 6 + ": forecast after 2021-05-14T15:00:00",
+        ],
+    )
+    def test_a_title_is_inside_its_picture(
+        self, workdir: Path, monkeypatch: pytest.MonkeyPatch, title: str
+    ) -> None:
+        figures = keep_figures(monkeypatch)
+        dates = np.datetime64("2020-01-01") + np.arange(3)
+        plot_forecast(dates, np.arange(3.0) + 1, None, {"price": [11]}, workdir / "a.png", title)
+        plot_returns(np.array([0.001, 0.0]), np.array([-0.02, 0.01]), workdir / "a.png", title)
+        plot_calibration({"model": [0.25, 0.75]}, workdir / "a.png", title)
+        plot_errors(dates, {"naive's": np.array([0.01, -0.03, 0.0])}, workdir / "a.png", title)
+        plot_loss([{"step": 1, "split": "train", "loss": 1.0}], workdir / "a.png", title)
+        for figure in figures:
+            FigureCanvasAgg(figure).draw()
+            (axes,) = figure.axes
+            box, picture = axes.title.get_window_extent(), figure.bbox
+            assert box.x0 >= picture.x0
+            assert box.x1 <= picture.x1
+            assert box.y1 <= picture.y1
+            shown = "".join(axes.get_title().split())
+            assert shown[:10] == "".join(title.split())[:10]
+            assert shown[-20:] == "".join(title.split())[-20:]
+            assert axes.get_title().count("\n") <= 2
 
     def test_returns_in_percent(self, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         figures = keep_figures(monkeypatch)

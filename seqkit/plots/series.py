@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.dates import AutoDateLocator
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from seqkit.plots.titles import set_title
 
 Floats = NDArray[np.float64]
 
@@ -53,9 +55,10 @@ def plot_forecast(
         label="forecast, 50 % and 90 %" if "0.05" in ahead else "forecast",
     )
     ticks = np.linspace(0, len(prices) - 1, 5).astype(int)
-    axes.set_xticks(ticks, [str(date.astype("datetime64[D]")) for date in dates[ticks]])
+    form = _date_form(dates)
+    axes.set_xticks(ticks, [date.astype("datetime64[s]").item().strftime(form) for date in dates[ticks]])
     axes.set(ylabel="price")
-    axes.set_title(title, parse_math=False)
+    set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)
     figure.savefig(path, dpi=120)
@@ -72,7 +75,7 @@ def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> No
     )
     axes.axvline(0, color=FACT, linewidth=0.8, label="the naive forecast")
     axes.set(xlabel="forecast (% log return)", ylabel="what came", xlim=(-reach, reach), ylim=(-reach, reach))
-    axes.set_title(title, parse_math=False)
+    set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize=8)
     figure.savefig(path, dpi=120)
@@ -90,7 +93,7 @@ def plot_calibration(shares: Mapping[str, Sequence[float]], path: Path, title: s
         color, width = styles[name]
         axes.plot(levels, found, color=color, linewidth=width, label=labels[name])
     axes.set(xlabel="level of the quantile", ylabel="share of rows below it", xlim=(0, 1), ylim=(0, 1))
-    axes.set_title(title, parse_math=False)
+    set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize=8)
     figure.savefig(path, dpi=120)
@@ -113,8 +116,15 @@ def plot_errors(
         axes.plot(dates, 100 * values.cumsum(), color=(MODEL, OTHER, FACT)[index % 3], label=name)
     axes.axhline(0, color="#bbbbbb", linewidth=1)
     axes.xaxis.set_major_locator(AutoDateLocator(maxticks=8))  # type: ignore[no-untyped-call]  # untyped
+    axes.xaxis.set_major_formatter(DateFormatter(_date_form(dates)))  # type: ignore[no-untyped-call]  # untyped
     axes.set(ylabel="summed difference (% log return)")
-    axes.set_title(title, parse_math=False)
+    set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)
+
+
+def _date_form(dates: NDArray[np.datetime64]) -> str:
+    """How dates are written below an axis: with the time of the day if any of them has one."""
+    timed = bool(np.any(dates != dates.astype("datetime64[D]")))
+    return "%Y-%m-%d\n%H:%M" if timed else "%Y-%m-%d"

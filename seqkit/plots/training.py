@@ -8,6 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from seqkit.plots.titles import SIZE, set_title, wrapped
+
 
 def plot_loss(
     rows: Sequence[Mapping[str, Any]], path: Path, title: str, unit: str = "nats per token"
@@ -33,7 +35,7 @@ def plot_loss(
             lowest = f", lowest {min(losses):.3f}" if split == "validation" else ""
             axes.plot(steps, losses, label=f"{split}{lowest}", **style)
     axes.set(xlabel="step", ylabel=f"loss ({unit})")
-    axes.set_title(title, parse_math=False)  # a "$" in a description is a dollar
+    set_title(axes, title)
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     if axes.has_data():
@@ -65,7 +67,7 @@ def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> Non
     ends.set(ylabel="best, mean and 95 % interval over seeds")
     for axes in (curves, ends):
         axes.grid(alpha=0.3)
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(wrapped(title, figure), parse_math=False, fontsize=SIZE)
     figure.savefig(path, dpi=120)
 
 
@@ -92,5 +94,5 @@ def plot_recipes(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> N
     panels[1].legend()
     for axes in panels:
         axes.grid(alpha=0.3)
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(wrapped(title, figure), parse_math=False, fontsize=SIZE)
     figure.savefig(path, dpi=120)
