@@ -58,7 +58,8 @@ def make_outlook(rows: SymbolRows, blocks: Sequence[Forecast]) -> Outlook:
         rows: of the symbol.
         blocks: one for each seed, each of one origin, with quantiles at `FAN_LEVELS`.
     """
-    last = float(np.exp(rows.log_prices[-1]))
+    # To twelve digits, the price of the file: the exponential of a logarithm is 273.35999999999996.
+    last = float(f"{np.exp(rows.log_prices[-1]):.12g}")
     location = np.mean([block.location[0] for block in blocks], 0)
     spread = [block.quantiles[0] for block in blocks if block.quantiles is not None]
     quantiles = np.mean(spread, 0) if spread else None

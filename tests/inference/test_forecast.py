@@ -138,5 +138,8 @@ def test_an_outlook_is_in_prices() -> None:
     assert first.price == pytest.approx(outlook.last_price * np.exp(0.01))
     assert second.quantiles["0.95"] == pytest.approx(outlook.last_price * np.exp(0.2))
     assert outlook.as_dict()["sessions"][0]["log_return"] == pytest.approx(0.01)
+    rows.log_prices[-1] = np.log(273.36)
+    assert float(np.exp(rows.log_prices[-1])) != 273.36
+    assert make_outlook(rows, [up]).last_price == 273.36
     point = make_outlook(rows, [up._replace(quantiles=None)])
     assert point.sessions[0].quantiles is None
