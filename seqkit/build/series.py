@@ -119,10 +119,10 @@ def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> Seri
 
     A file that names no symbol is read as that of a run which has one.
     """
-    from seqkit.sources.prices import Prices
+    from seqkit.sources.prices import open_prices
 
     given = recipe.source.options() if recipe.source.use == "prices" else {}
-    source = Prices(**{**given, "path": path, "symbol": None, "panel": True})
+    source = open_prices(**{**given, "path": path, "symbol": None, "panel": True})
     known = [symbol for symbol in source.table.symbols if symbol in scaler.symbols]
     if not source.table.names_symbols and len(scaler.symbols) == 1:
         (name,) = scaler.symbols

@@ -57,7 +57,7 @@ class PluginGroup(click.Group):
 
 
 class TellOnce(logging.Filter):
-    """Lets a warning through once: several seeds of one recipe read the same file."""
+    """Lets warnings, and records marked `once`, through once: the seeds of a recipe read the same file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,8 @@ class TellOnce(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it was not told before."""
         message = record.getMessage()
-        if record.levelno < logging.WARNING or message not in self._told:
+        once = record.levelno >= logging.WARNING or getattr(record, "once", False)
+        if not once or message not in self._told:
             self._told.add(message)
             return True
         return False

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seqkit.cli.output import json_option, print_json, print_table, print_values
+from seqkit.sources.prices.options import Options, declared
+from seqkit.sources.prices.spelling import for_inspect
 
 if TYPE_CHECKING:
     from seqkit.sources.prices import PriceTable
 
+METAVARS = {
+    "symbol": "SYMBOL",
+    "price": "COLUMN",
+    "date_format": "FORMAT",
+    "date": "COLUMN",
+    "symbol_column": "COLUMN",
+    "decimal": "MARK",
+    "delimiter": "CHARACTER",
+}
+
+
+def _source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of the source `prices`, as they are declared for Python and for recipes."""
+    for option in reversed(declared()):
+        several = option.name == "symbol"
+        says = f"{option.says} Repeat it for several." if several else option.says
+        name = f"--{option.name.replace('_', '-')}"
+        command = click.option(name, multiple=several, metavar=METAVARS[option.name], help=says)(command)
+    return command
+
 
 @click.command("inspect")
 @click.argument("file", metavar="FILE.csv")
-@click.option("--symbol", "symbols", multiple=True, help="One of its symbols; several times for several.")
-@click.option("--price", metavar="COLUMN", help="The column of the price.")
-@click.option("--date-format", metavar="FORMAT", help="As in strptime, for instance %d/%m/%Y.")
+@_source_options
+@click.option(
+    "--panel", is_flag=True, expose_value=False, help="All symbols of the file, which is the default here."
+)
 @json_option
-def command(
-    file: str, symbols: tuple[str, ...], price: str | None, date_format: str | None, as_json: bool
-) -> None:
+def command(file: str, as_json: bool, **options: Any) -> None:
     """Show what is found in a file of prices, whichever broker wrote it.
 
     Findings name the lines. Where one is an error, the exit code is 2: no recipe reads the file.
@@ -28,10 +50,9 @@ def command(
     from pathlib import Path
 
     from seqkit.sources.prices.findings import raise_errors
-    from seqkit.sources.prices.options import Options
     from seqkit.sources.prices.reader import examine
 
-    table = examine(Path(file), Options(symbols, price, date_format), gaps=True)
+    table = examine(Path(file), Options(**options).spelled(for_inspect), gaps=True)
     if as_json:
         print_json(_as_json(table))
     else:
@@ -75,15 +96,15 @@ def _as_json(table: PriceTable) -> dict[str, Any]:
 
 
 def _print(table: PriceTable) -> None:
-    from seqkit.sources.prices.findings import and_more, count
+    from seqkit.sources.prices.findings import and_more, count, shown_number
 
     found = _as_json(table)
     columns = "".join(f", {name}" for name in found["columns"])
     prices = "none"
     if table.symbols:
         prices = (
-            f"{table.symbols[0]}: {found['first_price']:g} on {found['first_date']}, "
-            f"{found['last_price']:g} on {found['last_date']}"
+            f"{table.symbols[0]}: {shown_number(found['first_price'])} on {found['first_date']}, "
+            f"{shown_number(found['last_price'])} on {found['last_date']}"
         )
     print_values(
         {

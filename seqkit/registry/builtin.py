@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator, create_model
 
 from seqkit.plugin import (
     CellConfig,
@@ -18,6 +18,7 @@ from seqkit.plugin import (
     TokenizerPlugin,
     hookimpl,
 )
+from seqkit.sources.prices.options import config_fields
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -86,27 +87,18 @@ class SyntheticConfig(SourceConfig):
     seed: int = Field(default=0, ge=0, lt=2**63)
 
 
-class PricesConfig(SourceConfig):
+class PriceFileConfig(SourceConfig):
     """Prices from a CSV file, whichever broker wrote it."""
 
     path: DataPath
-    """The file, also `.gz` or `.zst`; `seqkit inspect FILE` shows what is found in it."""
-    symbol: str | list[str] | None = None
-    """One symbol of the file, or several; needed where it has several, but for `panel`."""
+    """A CSV file, or one in `.gz`, `.zst` or `.zip`; `seqkit inspect FILE` shows what it holds."""
     panel: bool = False
     """All symbols of the file."""
-    price: str | None = None
-    """The column of the price; else the adjusted close, else the close."""
-    date_format: str | None = None
-    """As in Python's `strptime`, for instance `%d/%m/%Y`; found where nothing is said."""
-    date: str | None = None
-    """The column of the dates, where it is not found."""
-    symbol_column: str | None = None
-    """The column of the symbols, where it is not found."""
-    decimal: Literal[".", ","] | None = None
-    """The decimal mark, where it is not found."""
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
-    """Between cells, where it is not found."""
+
+
+PricesConfig = create_model(
+    "PricesConfig", __base__=PriceFileConfig, __doc__=PriceFileConfig.__doc__, **config_fields()
+)
 
 
 def _path_or_name(value: object, as_path: ValidatorFunctionWrapHandler) -> object:
@@ -169,7 +161,7 @@ def seqkit_sources() -> list[SourcePlugin]:
     """Text files, prices, simulated prices, samples and Hugging Face datasets."""
     return [
         SourcePlugin("text", TextConfig, "seqkit.sources:TextFiles"),
-        SourcePlugin("prices", PricesConfig, "seqkit.sources.prices:Prices"),
+        SourcePlugin("prices", PricesConfig, "seqkit.sources.prices:open_prices"),
         SourcePlugin("synthetic", SyntheticConfig, "seqkit.sources.synthetic:Synthetic"),
         SourcePlugin("samples", SamplesConfig, "seqkit.sources.samples:open_sample"),
         SourcePlugin("hf", HubConfig, "seqkit.sources.hub:HubDataset"),

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from seqkit.cli import cli
+from seqkit.cli.inspect import command as command_
+from seqkit.registry import Registry
 
 FOLDER = Path(__file__).parents[1] / "sources" / "prices"
 
@@ -51,7 +53,8 @@ def test_json_is_one_object() -> None:
         "decimal": ".",
         "encoding": "utf-8",
     }
-    assert findings[0] == {
+    assert [finding["kind"] for finding in findings[:2]] == ["largest-move", "longest-gap"]
+    assert findings[1] == {
         "severity": "info",
         "kind": "longest-gap",
         "line": 6,
@@ -85,6 +88,52 @@ def test_options() -> None:
     assert as_json("yahoo.csv", "--price", "Close")["last_price"] == 127.31
     Path("us.csv").write_text("Date,Close\n03/04/2021,1\n")
     assert as_json(str(Path("us.csv").absolute()), "--date-format", "%m/%d/%Y")["first_date"] == "2021-03-04"
+
+
+def test_it_takes_all_options_of_the_source() -> None:
+    config = Registry().component("source", "prices").declaration.config
+    known = {name for option in command_.params for name in option.opts}
+    assert {f"--{name.replace('_', '-')}" for name in config.model_fields if name != "path"} <= known
+    Path("odd.csv").write_text("Tag;Wer;Wert\n03.04.2021;A;1,5\n04.04.2021;B;2,5\n")
+    given = ["--date", "Tag", "--symbol-column", "Wer", "--price", "Wert", "--decimal", ","]
+    given += ["--delimiter", ";"]
+    found = as_json(str(Path("odd.csv").absolute()), *given, "--date-format", "%m.%d.%Y", "--panel")
+    assert (found["symbols"], found["first_date"], found["last_price"]) == (["A", "B"], "2021-03-04", 1.5)
+    found = as_json(str(Path("odd.csv").absolute()), *given, "--symbol", "B")
+    assert (found["symbols"], found["last_price"]) == (["B"], 2.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("Datum;Wert\n2021-05-14;1\n", [], "pass --price Wert."),
+        ("Datum;Mein Wert\n2021-05-14;1\n", [], "pass --price 'Mein Wert'."),
+        ("Date,Close\n03/04/2021,1\n", [], "--date-format %d/%m/%Y or --date-format %m/%d/%Y."),
+        ("Q,Close\nQ1,1\n", [], "as in --date Q, and --date-format if it is unusual."),
+        ("Date,Close\n2021-05-14,1\n", ["--price", "Cloes"], "'Cloes' (--price). Did you mean 'Close'?"),
+        ("Date,Close\n2021-05-14,1\n", ["--decimal", "x"], '--decimal x: the decimal mark is "." or ",".'),
+        ("Date,Close\n2021-05-14,1\n", ["--delimiter", "xy"], "--delimiter xy: a delimiter is one "),
+        ("Date,Close\n2021-05-14,1\n2021-05-17,x\n", [], "--decimal , says that the file's decimal mark"),
+        ("Date,Art,Close\n2021-05-14,A,1\n2021-05-14,B,2\n", [], "name their column: --symbol-column Art."),
+    ],
+)  # fmt: skip
+def test_messages_name_options_as_they_are_typed(text: str, options: list[str], message: str) -> None:
+    Path("bad.csv").write_text(text)
+    done = command("bad.csv", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_numbers_are_written_in_full() -> None:
+    Path("long.csv").write_text("Date,Close\n2016-01-04,1234567.89\n2021-01-04,0.0000711\n")
+    output = inspect(str(Path("long.csv").absolute()))
+    assert "prices   long: 1,234,567.89 on 2016-01-04, 0.0000711 on 2021-01-04" in output
+    assert "the longest gap is 1,827 days: no row between" in output
+    assert "from 1,234,567.89 to 0.0000711" in output
+    Path("short.csv").write_text("Date,Close\n2021-01-04 09:30,273.36\n2021-01-04 10:00,273.36000000000001\n")
+    output = inspect(str(Path("short.csv").absolute()))
+    assert "273.36 on 2021-01-04T09:30:00, 273.36 on" in output
+    assert "the longest gap is 30 minutes" in output
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -1,5 +1,7 @@
 """Ten lines of each format are read without an option."""
 
+import datetime
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seqkit.sources import PriceTable, read_prices
+from seqkit.errors import SourceError
+from seqkit.sources import Finding, PriceTable, read_prices
 
 FOLDER = Path(__file__).parent / "prices"
 
@@ -44,6 +47,12 @@ def read(name: str) -> PriceTable:
 def write(text: str, name: str = "prices.csv") -> str:
     Path(name).write_text(text, "utf-8")
     return name
+
+
+def pack(**files: str) -> None:
+    with zipfile.ZipFile("aapl.zip", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
 
 
 def lines(table: PriceTable, kind: str) -> tuple[int, ...]:
@@ -135,6 +144,18 @@ class TestRows:
         assert lines(table, "footer") == (10,)
         assert (table.rows, table.rows_read) == (8, 9)
 
+    @pytest.mark.parametrize(
+        "footer",
+        ['"",Highest:134,Lowest:89', "Total,,", "Source: somewhere,,", "Average:,,\n,Max:2,Min:1", "Total,3"],
+    )
+    def test_a_footer_of_several_cells_is_told(self, footer: str) -> None:
+        table = read_prices(write(f"Date,Close,Open\n2021-05-14,1,1\n2021-05-17,2,2\n{footer}\n"))
+        (finding,) = (found for found in table.findings if found.kind == "footer")
+        assert finding.severity == "warning"
+        assert finding.lines == tuple(range(4, 4 + len(footer.splitlines())))
+        assert "line 4 is not a row of the table and is left out: '" in finding.message
+        assert (table.rows, table.rows_read) == (2, 2 + len(finding.lines))
+
     def test_lines_count_blank_ones(self) -> None:
         text = "Date,Close\n\n1999-01-04,1\n  \n1999-01-05,null\n\n\n1999-01-06,2\n,\n# end\n"
         table = read_prices(write(text))
@@ -151,6 +172,28 @@ class TestRows:
         table = read_prices(write("Date,Close\n2021-05-17,2\n2021-05-14,1\n2021-05-18,3\n"))
         assert table.order == "mixed"
         assert table.prices().tolist() == [1, 2, 3]
+        (finding,) = (found for found in table.findings if found.kind == "mixed-order")
+        assert (finding.severity, finding.lines, finding.rows) == ("warning", (3,), 0)
+        assert finding.message == (
+            "the rows of the file neither ascend nor descend by date, and were sorted; "
+            "out of order: 1 row (line 3)"
+        )
+
+    def test_the_order_of_a_long_file_is_that_of_each_symbol(self) -> None:
+        text = "Date,Ticker,Close\n2021-05-14,A,1\n2021-05-17,A,2\n2021-05-17,B,1\n2021-05-14,B,2\n"
+        assert lines(read_prices(write(text)), "mixed-order") == (5,)
+        text = "Date,Ticker,Close\n2021-05-14,A,1\n2021-05-17,A,2\n2021-05-14,B,1\n2021-05-17,B,2\n"
+        kinds = {finding.kind for finding in read_prices(write(text)).findings}
+        assert "mixed-order" not in kinds
+
+    def test_a_date_in_the_future_is_a_warning(self) -> None:
+        later = datetime.date.today() + datetime.timedelta(days=2)
+        table = read_prices(write(f"Date,Close\n2021-05-14,1\n{later},2\n"))
+        (finding,) = (found for found in table.findings if found.kind == "future")
+        assert (finding.severity, table.rows) == ("warning", 2)
+        assert finding.message == f"1 row with a date in the future, the first {later} (line 3)"
+        table = read_prices(write(f"Date,Close\n2021-05-14,1\n{datetime.date.today()},2\n"))
+        assert "future" not in {found.kind for found in table.findings}
 
     def test_a_long_file_by_date_is_sorted_by_symbol(self) -> None:
         text = "Date,Ticker,Close\n2021-05-14,B,1\n2021-05-14,A,10\n2021-05-17,B,2\n2021-05-17,A,20\n"
@@ -200,6 +243,42 @@ class TestWhichPrice:
         assert not [found for found in read_prices(write(text)).findings if found.kind == "likely-split"]
         text = "Date,Close\n2000-09-28,53.5\n2000-09-29,25.75\n"
         assert not [found for found in read_prices(write(text)).findings if found.kind == "likely-split"]
+
+
+class TestLargestMove:
+    def of(self, *prices: object, header: str = "Date,Close", row: str = "2021-05-{day},{price}") -> Finding:
+        rows = [row.format(day=day, price=price) for day, price in enumerate(prices, 10)]
+        table = read_prices(write("\n".join([header, *rows, ""])))
+        (finding,) = (found for found in table.findings if found.kind == "largest-move")
+        return finding
+
+    def test_it_is_told_with_date_and_line(self) -> None:
+        finding = self.of(10, 10.5, 8, 8.1)
+        assert (finding.severity, finding.lines, finding.rows) == ("info", (4,), 0)
+        assert finding.message == (
+            "the largest move of 'Close' from one row to the next is a fall of 24 % on 2021-05-12, "
+            "from 10.5 to 8 (line 4)"
+        )
+        assert "a rise of 25 % on 2021-05-11" in self.of(10, 12.5).message
+
+    @pytest.mark.parametrize(
+        ("prices", "says"), [((10, 2), "a fall of 80 %"), ((2, 10), "a rise by the factor 5")]
+    )
+    def test_from_a_factor_of_five_it_is_a_warning(self, prices: tuple[float, float], says: str) -> None:
+        finding = self.of(*prices)
+        assert finding.severity == "warning"
+        assert says in finding.message
+        assert "a split that is not adjusted for, another unit or a typing error is likely" in finding.message
+        assert self.of(prices[0] * 1.01, prices[1]).severity != self.of(prices[0], prices[1] * 1.01).severity
+
+    def test_it_is_of_one_symbol(self) -> None:
+        finding = self.of(1, 2, header="Date,A,B", row="2021-05-{day},{price},100")
+        assert (
+            "the largest move of 'A' of A from one row to the next is a rise by the factor 2"
+            in finding.message
+        )
+        table = read_prices(write("Date,Close\n2021-05-14,1\n"))
+        assert "largest-move" not in {found.kind for found in table.findings}
 
 
 class TestSymbols:
@@ -282,6 +361,32 @@ class TestDialects:
 
         Path("aapl.csv.gz").write_bytes(gzip.compress(b"Date,Close\n2021-05-14,1\n"))
         assert read_prices("aapl.csv.gz").symbols == ("aapl",)
+
+    def test_an_archive_of_one_file(self) -> None:
+        csv = "Date,Close\n2021-05-14,1\n"
+        pack(**{"a/aapl.csv": csv, "__MACOSX/a/aapl.csv": "x", "a/.DS_Store": "x", "readme.txt": "x"})
+        assert read_prices("aapl.zip").prices().tolist() == [1]
+        pack(**{"prices.txt": csv})
+        assert read_prices("aapl.zip").symbols == ("aapl",)
+
+    def test_an_archive_of_several_files_lists_them(self) -> None:
+        pack(**{f"{name}.csv": "Date,Close\n" for name in "abcdefg"})
+        with pytest.raises(SourceError) as caught:
+            read_prices("aapl.zip")
+        assert str(caught.value) == (
+            "aapl.zip has 7 files in it: a.csv, b.csv, c.csv, d.csv, e.csv and 2 more.\n"
+            "  Unpack it, and give one of them."
+        )
+
+    def test_an_archive_that_cannot_be_read(self) -> None:
+        pack()
+        with pytest.raises(SourceError, match=r"aapl.zip has no file in it."):
+            read_prices("aapl.zip")
+        Path("aapl.zip").write_bytes(b"PK\x03\x04 no more")
+        with pytest.raises(SourceError, match=r"aapl.zip ends in .zip, but it is not a whole zip file"):
+            read_prices("aapl.zip")
+        with pytest.raises(SourceError, match=r"nowhere.zip cannot be read: No such file or directory."):
+            read_prices("nowhere.zip")
 
 
 class TestTimes:

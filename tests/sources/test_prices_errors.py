@@ -67,13 +67,48 @@ class TestHeader:
         )
 
     def test_no_price(self) -> None:
-        assert refused("Datum,Kurs\n2021-05-14,1\n") == (
-            'prices.csv: no price column in [Datum, Kurs]; pass price="Kurs".'
+        assert refused("Datum,Wert\n2021-05-14,1\n") == (
+            'prices.csv: no price column in [Datum, Wert]; pass price="Wert".'
         )
         assert refused("Date,Open,High,Foo\n2021-05-14,1,2,3\n").endswith(
-            'in [Date, Open, High, Foo]; pass price="Open", or another of [Open, High, Foo].'
+            'in [Date, Open, High, Foo]; pass price="Foo", or another of [Foo, Open, High].'
         )
         assert "in [Date, Note]; and none that holds numbers." in refused("Date,Note\n2021-05-14,x\n")
+
+    @pytest.mark.parametrize(
+        ("text", "listed", "choice"),
+        [
+            ("Datum;Avslut;Volym;Volume\n2021-05-14;1,5;7;7\n", "[Datum, Avslut, Volym, Volume]", "Avslut"),
+            ("Päivä,Alin,Ylin,Loppu,Open\n2021-05-14,1,2,3,4\n", "[Päivä, Alin, Ylin, Loppu, Open]", "Alin"),
+            ("DATE,AAA,BBB,CCC,VOLUME\n2021-05-14,1,2,3,4\n", "[DATE, AAA, BBB, CCC, VOLUME]", "AAA"),
+            ("Date,Foo,Bar\n2021-05-14,0.5%,2\n2021-05-17,-1%,2\n", "[Date, Foo, Bar]", "Bar"),
+        ],
+    )
+    def test_a_known_word_beside_unknown_ones_is_no_wide_file(
+        self, text: str, listed: str, choice: str
+    ) -> None:
+        message = refused(text)
+        assert message.startswith(f'prices.csv: no price column in {listed}; pass price="{choice}"')
+
+    def test_an_unknown_language_is_no_wide_file_either(self) -> None:
+        rows = [(100 + i % 3, 102 + i, 97 - i, 101 - i % 2) for i in range(8)]
+        text = "Dátum,Nyitó,Csúcs,Mély,Záró\n" + "".join(
+            f"2021-05-{10 + i},{','.join(map(str, row))}\n" for i, row in enumerate(rows)
+        )
+        assert "no price column in [Dátum, Nyitó, Csúcs, Mély, Záró]" in refused(text)
+
+    def test_a_column_of_changes_names_the_prices(self) -> None:
+        text = "Date,Close,Change %\n2021-05-14,1,0.5%\n2021-05-17,2,-1%\n"
+        assert refused(text, price="Change %") == (
+            "prices.csv: column 'Change %' holds changes or percentages, not prices.\n"
+            '  Choose a column of prices: price="Close".'
+        )
+        text = text.replace("Change %", "Rendite")
+        assert 'Choose a column of prices: price="Close".' in refused(text, price="Rendite")
+
+    def test_a_rate_in_percent_is_a_price(self) -> None:
+        Path("prices.csv").write_text("Date,Close\n2021-05-14,0.5%\n2021-05-17,1%\n")
+        assert read_prices("prices.csv").prices().tolist() == pytest.approx([0.005, 0.01])
 
     def test_no_date(self) -> None:
         message = refused("Quarter,Close\nQ1 2020,1\n")
@@ -94,7 +129,9 @@ class TestOptions:
             assert "Its columns: [Date, Open, Close]." in message
 
     def test_a_date_format_that_is_none(self) -> None:
-        assert "date_format='%Q' is no date format: 'Q' is a bad directive" in refused(HEAD, date_format="%Q")
+        assert "date_format=\"%Q\" is no date format: 'Q' is a bad directive" in refused(
+            HEAD, date_format="%Q"
+        )
 
     def test_a_date_format_that_does_not_fit(self) -> None:
         message = refused(HEAD, date_format="%d/%m/%Y")
@@ -118,8 +155,7 @@ class TestSymbols:
                 use()
             assert str(caught.value) == (
                 "prices.csv: 4 symbols found (AAPL, IBM, MSFT and GE).\n"
-                '  Pick one, symbol="AAPL", or several, symbol=["AAPL", "IBM"]; panel=true takes all (in a '
-                "recipe source.symbol and source.panel)."
+                '  Pick one, symbol="AAPL", or several, symbol=["AAPL", "IBM"].'
             )
 
     def test_one_that_is_not_there(self) -> None:
@@ -151,6 +187,16 @@ class TestDates:
             '  Pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y".'
         )
         assert 'date_format="%d-%m-%y %H:%M"' in refused("Date,Close\n01-02-21 09:30,1\n")
+
+    def test_day_month_or_year(self) -> None:
+        assert refused("Date,Close\n23/01/30,1\n23/01/10,2\n23/02/01,3\n") == (
+            "prices.csv: line 2, column 'Date': '23/01/30' could be 23 January of the year 30 or 30 January "
+            "of the year 23, and no row settles it.\n"
+            '  Pass date_format="%d/%m/%y" or date_format="%y/%m/%d".'
+        )
+        message = refused("Date,Close\n01-02-03,1\n")
+        assert "could be 1 February of the year 03, 2 January of the year 03 or 3 February of the" in message
+        assert message.endswith('"%d-%m-%y", date_format="%m-%d-%y" or date_format="%y-%m-%d".')
 
     @pytest.mark.parametrize(
         ("settles", "date"), [("13/04/2021", "2021-04-03"), ("04/13/2021", "2021-03-04")]

@@ -1,8 +1,12 @@
 """The source that a recipe names, against the contract of a source of series."""
 
+import ast
+import inspect
 import logging
+import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,11 @@ import pytest
 
 import seqkit
 from seqkit.errors import RecipeError, SourceError
-from seqkit.sources import Prices, Series
+from seqkit.registry import Registry
+from seqkit.sources import Prices, Series, read_prices
+from seqkit.sources.prices import open_prices
+from seqkit.sources.prices.options import declared
+from seqkit.sources.prices.spelling import for_inspect, in_python, in_recipe
 from seqkit.testing import SourceCase, run_checks
 
 FOLDER = Path(__file__).parent / "prices"
@@ -86,6 +94,80 @@ def test_its_config_is_checked(tiny_recipe: seqkit.Recipe) -> None:
     recipe = tiny_recipe.override(["source.use=prices", "source.path=a.csv", "source.simbol=AAPL"])
     with pytest.raises(RecipeError, match="source.simbol: unknown key. Did you mean 'symbol'"):
         recipe.resolve()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Datum;Wert\n2021-05-14;1\n", "pass source.price=Wert."),
+        ("Date,Close\n03/04/2021,1\n", "Pass source.date_format=%d/%m/%Y or source.date_format=%m/%d/%Y."),
+        (
+            "Date,Name,Close\n2021-05-14,A,1\n2021-05-14,B,1\n",
+            'Pick one, source.symbol=A, or several, \'source.symbol=["A", "B"]\'; source.panel=true takes ',
+        ),
+    ],
+)
+def test_messages_of_a_recipe_name_its_overrides(text: str, message: str) -> None:
+    Path("prices.csv").write_text(text)
+    recipe = seqkit.Recipe.load("stocks").with_data("prices.csv")
+    with pytest.raises(SourceError) as caught:
+        seqkit.train(recipe, "out")
+    assert message in str(caught.value)
+    override = next((word for word in shlex.split(message.rstrip(".")) if word.startswith("source.")), "")
+    assert recipe.override([override.rstrip(",")]).resolve().source.use == "prices"
+
+
+def test_messages_of_python_name_its_arguments() -> None:
+    Path("prices.csv").write_text("Date,Name,Close\n2021-05-14,A,1\n2021-05-14,B,1\n")
+    with pytest.raises(
+        SourceError, match=r'symbol="A", or several, symbol=\["A", "B"\]; panel=True takes all'
+    ):
+        list(Prices("prices.csv").series())
+
+
+@pytest.mark.parametrize(
+    "value", ["Close", "Adj Close", "it's", "100", "true", "[a]", "Clôture", "%d/%m/%y", ","]
+)
+def test_what_a_message_proposes_gives_the_value_when_it_is_typed(value: str) -> None:
+    (override,) = shlex.split(in_recipe("price", value))
+    recipe = seqkit.Recipe.load("stocks").with_data("prices.csv").override([override])
+    assert recipe.resolve().source.options()["price"] == value
+    assert shlex.split(for_inspect("symbol_column", value)) == ["--symbol-column", value]
+    assert ast.literal_eval(in_python("price", value).removeprefix("price=")) == value
+
+
+def test_the_options_are_declared_once() -> None:
+    names = [one.name for one in declared()]
+    config = Registry().component("source", "prices").declaration.config
+    assert set(config.model_fields) == {"path", "panel", *names}
+    for function in (read_prices, Prices, open_prices):
+        assert set(names) < set(inspect.signature(function).parameters)
+    assert list(inspect.signature(read_prices).parameters) == ["path", *names, "min_rows"]
+    with pytest.raises(TypeError, match="simbol"):
+        Prices("prices.csv", simbol="A")
+    assert read_prices(FOLDER / "yahoo.csv", "AAPL", "Close").price_column == "Close"
+
+
+def test_the_largest_move_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        list(Prices(FOLDER / "yahoo.csv").series())
+        Path("split.csv").write_text("Date,Close\n2021-05-14,100\n2021-05-17,10\n")
+        list(Prices("split.csv").series())
+    one, other = (record for record in caplog.records if "the largest move" in record.getMessage())
+    assert (one.levelno, other.levelno) == (logging.INFO, logging.WARNING)
+    assert "yahoo.csv: the largest move of 'Adj Close' from one row to the next is a" in one.getMessage()
+    assert "(line " in one.getMessage()
+    assert "a fall of 90 % on 2021-05-17, from 100 to 10" in other.getMessage()
+
+
+def test_the_fingerprint_of_an_archive_is_that_of_its_file() -> None:
+    data = (FOLDER / "yahoo.csv").read_bytes()
+    for name, year in (("a.zip", 2001), ("b.zip", 2002)):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("yahoo.csv", (year, 1, 1, 0, 0, 0)), data)
+    assert (
+        Prices("a.zip").fingerprint == Prices("b.zip").fingerprint == Prices(FOLDER / "yahoo.csv").fingerprint
+    )
 
 
 def test_reading_prices_imports_nothing_that_trains() -> None:

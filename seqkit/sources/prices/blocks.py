@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from seqkit.sources.prices.dates import shown
 from seqkit.sources.prices.forms import Layout
 from seqkit.sources.prices.notes import Notes, Rows
-from seqkit.sources.prices.numbers import Decimal, Numbers, read_numbers
+from seqkit.sources.prices.numbers import Numbers, read_numbers
+from seqkit.sources.prices.options import Decimal, Options
 from seqkit.sources.prices.records import Records
 from seqkit.sources.prices.selection import Selection
 from seqkit.sources.prices.table import Order
@@ -67,7 +68,8 @@ class BlockMaker:
         layout: what its columns are.
         decimal: its decimal mark.
         when: the dates of all its rows.
-        notes: told of every row that is left out.
+        options: that messages propose.
+        notes: collects every row that is left out.
     """
 
     def __init__(
@@ -76,10 +78,11 @@ class BlockMaker:
         layout: Layout,
         decimal: Decimal,
         when: NDArray[np.datetime64],
+        options: Options,
         notes: Notes,
     ) -> None:
         self._records, self._layout, self._decimal = records, layout, decimal
-        self._when, self._notes = when, notes
+        self._when, self._options, self._notes = when, options, notes
 
     def make(self, selection: Selection, rows: Rows) -> Block:
         """The block of a selection, from those of its rows that have a date, in the order of the file."""
@@ -117,7 +120,7 @@ class BlockMaker:
             name,
             "'{}' is no number",
             "Correct the cell, or leave it empty where no price is known; "
-            f'decimal="{other_mark}" says that the file\'s decimal mark is another.',
+            f"{self._options.spell('decimal', other_mark)} says that the file's decimal mark is another.",
         )
         values = self._of(prices.values, rows)
         good = values > 0
@@ -179,7 +182,7 @@ class BlockMaker:
         if self._layout.symbol is None and self._layout.left_out:
             remedy += (
                 " If the file holds several symbols, name their column: "
-                f'symbol_column="{self._layout.left_out[0]}".'
+                f"{self._options.spell('symbol_column', self._layout.left_out[0])}."
             )
         self._notes.tell_of_rows(
             "error",

@@ -1,10 +1,12 @@
-"""The forms that dates have in price files, and whether the day or the month stands first."""
+"""The forms that dates have in price files, and the days that cells of each form can be."""
 
 from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from seqkit.sources.prices.clock import read_time
-from seqkit.sources.prices.findings import shown_cell
 
 _MONTHS = {
     1: "jan january januar",
@@ -36,20 +37,24 @@ _YEAR = r"(?P<year>\d{4}|\d{2})"
 _REST = r"(?P<rest>(?:\D.*)?)$"
 
 FORMS = {
-    "year first": r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})",
+    "year first": r"^(?P<year>\d{4})[-/.年년] ?(?P<month>\d{1,2})[-/.月월] ?(?P<day>\d{1,2})[日일.]?",
     "numbers": rf"^(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<second>\d{{1,2}})[-/.]{_YEAR}",
     "day and name": rf"^{_WEEKDAY}(?P<day>\d{{1,2}})[-/. ]{{1,2}}{_NAME}[-/., ]{{1,2}}{_YEAR}",
     "name and day": rf"^{_WEEKDAY}{_NAME}[-. ]{{1,2}}(?P<day>\d{{1,2}})[-, ]{{1,2}}{_YEAR}",
-    "compact": r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
-    "unix": r"^(?P<seconds>\d{10})(?P<milliseconds>\d{3})?",
+    "compact": r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?P<time>(?:\d{2}){0,3})",
+    "unix": r"^(?P<seconds>\d{9,10}?)(?P<further>\d{3}|\d{6}|\d{9})?(?P<fraction>\.\d*)?",
 }
 FORMS = {form: pattern + _REST for form, pattern in FORMS.items()}
 DIGITS = ("compact", "unix")
 """Forms that can as well be a volume: only a column's name can say that they are dates."""
-
-_TIME_FORMATS = {" 0:0": " %H:%M", " 0:0:0": " %H:%M:%S", "T0:0": "T%H:%M", "T0:0:0": "T%H:%M:%S"}
+FIRST_YEAR = 1800
+"""No price file begins before: 1672617600 is a second of Unix time, 2024010100 is an hour."""
 
 _COMPILED = {form: re.compile(pattern) for form, pattern in FORMS.items()}
+
+
+TextOf: TypeAlias = Callable[[str], Any]
+"""Gives a named group of a form as a pyarrow array of strings, `(matched,)`."""
 
 
 class Match(NamedTuple):
@@ -60,9 +65,9 @@ class Match(NamedTuple):
     days: NDArray[np.datetime64]
     """`(matched,)`; NaT where there is no such day."""
     rest: Any
-    """What stands behind the date: a pyarrow array `(matched,)`."""
-    undecided: int | None = None
-    """The first of them whose day and month cannot be told apart, if none of them settles it."""
+    """What is behind the date, such as the time of the day: a pyarrow array `(matched,)`."""
+    readings: Mapping[str, NDArray[np.datetime64]] = MappingProxyType({})
+    """The days if the day is first, if the month is and, where it can be, if the year is, `(matched,)`."""
 
 
 def looks_like_date(cell: str, digits: bool = False) -> bool:
@@ -72,22 +77,6 @@ def looks_like_date(cell: str, digits: bool = False) -> bool:
         if found and read_time(found["rest"]) is not None:
             return not found.groupdict().get("name") or found["name"].lower() in MONTH_OF_NAME
     return False
-
-
-def both_readings(cell: str) -> str:
-    """The two things that `03/04/2021` can be, and how to say which it is."""
-    found = _COMPILED["numbers"].match(cell.strip())
-    assert found is not None, cell
-    first, second, mark, year = int(found["first"]), int(found["second"]), found["mark"], found["year"]
-    of_year = "%Y" if len(year) == 4 else "%y"
-    time = _TIME_FORMATS.get(re.sub(r"\d+", "0", found["rest"]), "")
-    formats = [f"%d{mark}%m{mark}{of_year}{time}", f"%m{mark}%d{mark}{of_year}{time}"]
-    names = [names.split()[1].title() for names in _MONTHS.values()]
-    readings = f"{first} {names[second - 1]} or {second} {names[first - 1]}"
-    return (
-        f"'{shown_cell(cell)}' could be {readings}, and no row settles it.\n"
-        f'  Pass date_format="{formats[0]}" or date_format="{formats[1]}".'
-    )
 
 
 def likely_first(values: Any) -> list[str]:
@@ -112,35 +101,40 @@ def match(form: str, values: Any) -> Match:
         return np.asarray(texts(name).cast(pa.int64()).to_numpy())
 
     if form == "unix":
-        return Match(places, *_of_unix(numbers("seconds"), texts("milliseconds"), texts("rest")))
-    year = numbers("year")
-    # A price is never one of the future.
-    short = pc.utf8_length(texts("year")).to_numpy() == 2
-    this_century = np.where(2000 + year <= datetime.date.today().year, 2000, 1900)
-    year = year + short * this_century
-    undecided = None
+        return Match(places, _of_unix(texts("seconds"), texts("further"), texts("fraction")), texts("rest"))
     if form == "numbers":
-        first, second = numbers("first"), numbers("second")
-        day_first = _day_first(first, second, texts("mark").to_pylist()[:1])
-        undecided = int(np.argmax(first != second)) if day_first is None else None
-        day, month = (first, second) if day_first else (second, first)
-    elif form in ("day and name", "name and day"):
+        readings = _readings(numbers("first"), numbers("second"), numbers("year"), texts)
+        return Match(places, readings["day first"], texts("rest"), readings)
+    year = _four_digits(numbers("year"), texts("year"))
+    if form in ("day and name", "name and day"):
         names = pa.array(list(MONTH_OF_NAME))
         which = pc.index_in(pc.utf8_lower(texts("name")), value_set=names).fill_null(-1).to_numpy()
         day, month = numbers("day"), np.array([*MONTH_OF_NAME.values(), 0])[which]
     else:
         day, month = numbers("day"), numbers("month")
-    return Match(places, _days(year, month, day), texts("rest"), undecided)
+    days = _days(year, month, day)
+    if form == "compact":
+        return _of_compact(places, year, days, texts)
+    return Match(places, days, texts("rest"))
 
 
-def _day_first(first: NDArray[np.int64], second: NDArray[np.int64], marks: list[str]) -> bool | None:
-    """Whether the day stands first; None where no date settles it."""
-    if np.any(first > 12):
-        return True
-    if np.any(second > 12):
-        return False
-    # With points, as in 10.09.08, the day stands first wherever such dates are written.
-    return True if marks == ["."] or np.all(first == second) else None
+def _readings(
+    first: NDArray[np.int64], second: NDArray[np.int64], third: NDArray[np.int64], texts: TextOf
+) -> dict[str, NDArray[np.datetime64]]:
+    """What `03/04/21` can be: with the day, the month or the year first."""
+    year = _four_digits(third, texts("year"))
+    found = {"day first": _days(year, second, first), "month first": _days(year, first, second)}
+    digits = [pc.utf8_length(texts(name)).to_numpy() for name in ("first", "year")]
+    if all(np.all(lengths == 2) for lengths in digits):
+        found["year first"] = _days(_four_digits(first, texts("first")), second, third)
+    return found
+
+
+def _four_digits(year: NDArray[np.int64], texts: Any) -> NDArray[np.int64]:
+    """Years, of two digits or of four, in full. A price is never one of the future."""
+    short = pc.utf8_length(texts).to_numpy() == 2
+    this_century = np.where(2000 + year <= datetime.date.today().year, 2000, 1900)
+    return np.asarray(year + short * this_century)
 
 
 def _days(
@@ -153,6 +147,32 @@ def _days(
     return days
 
 
-def _of_unix(seconds: NDArray[np.int64], milliseconds: Any, rest: Any) -> tuple[NDArray[np.datetime64], Any]:
-    known = pc.if_else(pc.equal(milliseconds, ""), "0", milliseconds).cast(pa.int64()).to_numpy()
-    return (seconds * 1000 + known).astype("datetime64[ms]"), rest
+def _of_compact(
+    places: NDArray[np.intp], year: NDArray[np.int64], days: NDArray[np.datetime64], texts: TextOf
+) -> Match:
+    """`20240131`, with `HH`, `HHMM` or `HHMMSS` behind it, unless the column is one of Unix time.
+
+    Ten and twelve digits can be both. Whichever reading makes sense of most such cells is that of the column.
+    """
+    time = texts("time")
+    digits = pc.utf8_length(time).to_numpy()
+    can_be_unix = np.isin(digits, [2, 4])
+    hour = pc.if_else(pc.equal(time, ""), "0", pc.utf8_slice_codeunits(time, 0, 2)).cast(pa.int64())
+    sensible = ~np.isnat(days) & (year >= FIRST_YEAR) & (year < 2100) & (hour.to_numpy() < 24)
+    kept = np.ones(len(places), bool)
+    if np.count_nonzero(sensible[can_be_unix]) * 2 <= np.count_nonzero(can_be_unix):
+        kept = ~can_be_unix
+    # The hour alone is no time of the day to the clock.
+    minutes = pc.if_else(pc.equal(pc.utf8_length(time), 2), "00", "")
+    rest = pc.binary_join_element_wise(time, minutes, texts("rest"), "")
+    return Match(places[kept], days[kept], rest.filter(pa.array(kept)))
+
+
+def _of_unix(seconds: Any, further: Any, fraction: Any) -> NDArray[np.datetime64]:
+    """Seconds since 1970, or thousandths, millionths or billionths of them, with or without a fraction."""
+    extra = pc.if_else(pc.equal(further, ""), "0", further).cast(pa.int64()).to_numpy()
+    unit_us = 10.0 ** (6 - pc.utf8_length(further).to_numpy())
+    part = pc.if_else(pc.less(pc.utf8_length(fraction), 2), "0", fraction).cast(pa.float64()).to_numpy()
+    microseconds = np.floor((extra + part) * unit_us + 1e-6).astype(np.int64)
+    whole = np.asarray(seconds.cast(pa.int64()).to_numpy(), np.int64)
+    return np.asarray(whole * 1_000_000 + microseconds).astype("datetime64[us]")

@@ -1,24 +1,29 @@
-"""What is worth telling of prices that are right: splits, gaps, a price that is not adjusted."""
+"""What is worth reporting of prices that can be read: splits, moves, gaps, dates out of order."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqkit.sources.prices.blocks import Block
 from seqkit.sources.prices.columns import role_of
 from seqkit.sources.prices.content import Content
-from seqkit.sources.prices.dates import shown
+from seqkit.sources.prices.dates import are_in_order, shown
 from seqkit.sources.prices.dialect import Dialect
-from seqkit.sources.prices.findings import and_more, at_lines, count
+from seqkit.sources.prices.findings import and_more, at_lines, count, shown_number
 from seqkit.sources.prices.forms import Layout
-from seqkit.sources.prices.notes import Notes
+from seqkit.sources.prices.notes import Notes, Rows
 from seqkit.sources.prices.options import Options
 from seqkit.sources.prices.selection import Selection
 
 SPLIT_LOG_FACTOR = 0.2
 """How far Close and Adj Close have to disagree in one step: 5 for 4 is 0.22, and dividends are far less."""
+
+LARGE_FACTOR = 5.0
+"""From which on a move of one row is a warning: a split, pence for pounds, or a typing error moves so far."""
 
 
 def tell_of_price(layout: Layout, notes: Notes) -> None:
@@ -78,6 +83,78 @@ def tell_of_splits(block: Block, layout: Layout, notes: Notes) -> None:
         )
 
 
+def tell_of_move(blocks: Sequence[Block], layout: Layout, notes: Notes) -> None:
+    """The largest move of a price from one row to the next."""
+    largest, where = 0.0, None
+    for block in blocks:
+        if len(block.prices) > 1:
+            moves = np.where(block.follows, np.abs(np.diff(np.log(block.prices))), 0)
+            place = int(np.argmax(moves))
+            if moves[place] > largest:
+                largest, where = float(moves[place]), (block, place)
+    if where is None:
+        return
+    block, place = where
+    before, after = (float(price) for price in block.prices[[place, place + 1]])
+    ratio = after / before
+    if ratio < 1:
+        move = f"a fall of {_percent(1 - ratio)}"
+    else:
+        move = f"a rise of {_percent(ratio - 1)}" if ratio < 2 else f"a rise by the factor {ratio:,.3g}"
+    who = _whose(block, place, blocks)
+    column = layout.names[block.selection.group.price]
+    is_large = largest >= np.log(LARGE_FACTOR)
+    doubt = "a split that is not adjusted for, another unit or a typing error is likely: " if is_large else ""
+    notes.tell_of_rows(
+        "warning" if is_large else "info",
+        "largest-move",
+        block.rows[[place + 1]],
+        f"{doubt}the largest move of {column!r}{who} from one row to the next is {move} on "
+        f"{shown(block.when[place + 1])}, from {shown_number(before)} to {shown_number(after)}",
+    )
+
+
+def tell_of_order(
+    when: NDArray[np.datetime64], rows: Rows, symbols: NDArray[np.int32] | None, notes: Notes
+) -> None:
+    """Rows that neither ascend nor descend by date.
+
+    Args:
+        when: the dates of all rows of the file, `(rows of the file,)`.
+        rows: those that are read, in the order of the file.
+        symbols: which symbol each row is of, `(rows of the file,)`; None where all are of one.
+    """
+    which = None if symbols is None else symbols[rows]
+    if are_in_order(when[rows], which):
+        return
+    place = np.arange(len(rows)) if which is None else np.argsort(which, kind="stable")
+    steps = np.diff(when[rows[place]]).astype(np.int64)
+    if which is not None:
+        steps[which[place][1:] != which[place][:-1]] = 0
+    # The fewer are those that are out of place.
+    against = steps < 0 if np.count_nonzero(steps < 0) <= np.count_nonzero(steps > 0) else steps > 0
+    notes.tell_of_rows(
+        "warning",
+        "mixed-order",
+        np.sort(rows[place][1:][against]),
+        "the rows of the file neither ascend nor descend by date, and were sorted; out of order: {rows}",
+    )
+
+
+def tell_of_future(when: NDArray[np.datetime64], rows: Rows, notes: Notes) -> None:
+    """Rows with a date that is still to come."""
+    # Somewhere on earth it is tomorrow already.
+    tomorrow = np.datetime64(datetime.date.today()) + np.timedelta64(1, "D")
+    later = rows[when[rows].astype("datetime64[D]") > tomorrow]
+    if later.size:
+        notes.tell_of_rows(
+            "warning",
+            "future",
+            later,
+            f"{{rows}} with a date in the future, the first {shown(when[later[0]])}",
+        )
+
+
 def tell_of_gap(blocks: Sequence[Block], notes: Notes) -> None:
     """The longest time without a row; nothing is filled in."""
     longest, where = np.timedelta64(0, "us"), None
@@ -90,17 +167,33 @@ def tell_of_gap(blocks: Sequence[Block], notes: Notes) -> None:
     if where is None:
         return
     block, place = where
-    day, hour = np.timedelta64(1, "D"), np.timedelta64(1, "h")
-    length = f"{longest / hour:.3g} hours" if longest < day else f"{longest / day:.3g} days"
     between = " and ".join(shown(block.when[at]) for at in (place, place + 1))
-    several = len(blocks) > 1 or len(block.selection.symbols) > 1
-    who = f" of {block.selection.symbols[block.codes[place]]}" if several else ""
     notes.tell_of_rows(
         "info",
         "longest-gap",
         block.rows[[place + 1]],
-        f"the longest gap is {length}: no row{who} between {between}",
+        f"the longest gap is {_length(longest)}: no row{_whose(block, place, blocks)} between {between}",
     )
+
+
+def _whose(block: Block, place: int, blocks: Sequence[Block]) -> str:
+    """`" of AAPL"`, if there are several symbols."""
+    several = len(blocks) > 1 or len(block.selection.symbols) > 1
+    return f" of {block.selection.symbols[block.codes[place]]}" if several else ""
+
+
+def _percent(share: float) -> str:
+    # A price never falls by 100 %.
+    return f"{100 * share:.2g} %" if share < 0.99 else f"{100 * share:.6g} %"
+
+
+def _length(time: np.timedelta64) -> str:
+    """`"3 days"`, `"1,826.5 days"`, `"1 hour"`."""
+    for unit, code in (("day", "D"), ("hour", "h"), ("minute", "m"), ("second", "s")):
+        number = round(float(time / np.timedelta64(1, code)), 1)  # type: ignore[call-overload]  # a literal
+        if number >= 1 or code == "s":
+            return f"{shown_number(number)} {unit}" + ("" if number == 1 else "s")
+    raise AssertionError(time)
 
 
 def tell_of_short(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,10 @@ _TIME = re.compile(
 )
 
 
+Time: TypeAlias = tuple[int, int | None]
+"""Microseconds since midnight, and what the clocks are ahead of UTC in seconds, if that is known."""
+
+
 class Times(NamedTuple):
     """Times of the day."""
 
@@ -29,21 +34,8 @@ class Times(NamedTuple):
     """`(rows,)`, what the clocks are ahead of UTC, in seconds; NaN where it is not said."""
 
 
-def read_times(texts: Texts) -> Times:
-    """Times such as `09:30`, `T09:30:00.5Z`, ` 4:00 PM`, `093000`, ` 00:00:00-05:00`; midnight for none."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = pa.chunked_array(texts.chunks, pa.string()).combine_chunks()
-    coded = texts.fill_null("").dictionary_encode()
-    # A day has few distinct times, so that these can be read one by one.
-    parsed = [read_time(text) for text in coded.dictionary.to_pylist()]
-    microseconds = [np.timedelta64("NaT") if time is None else time[0] for time in parsed]
-    offsets = [np.nan if time is None or time[1] is None else time[1] for time in parsed]
-    which = coded.indices.to_numpy()
-    return Times(np.array(microseconds, "timedelta64[us]")[which], np.array(offsets, np.float64)[which])
-
-
-def read_time(text: str) -> tuple[int, int | None] | None:
-    """Microseconds since midnight, and the offset in seconds or None; None where the text is no time."""
+def read_time(text: str) -> Time | None:
+    """The time of the day; midnight for no text; None where the text is no time."""
     found = _TIME.fullmatch(text)
     if not found:
         return None
@@ -56,6 +48,26 @@ def read_time(text: str) -> tuple[int, int | None] | None:
         return None
     fraction = int((found["fraction"] or "0").ljust(6, "0")[:6])
     return ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction, _offset(found["zone"])
+
+
+def read_time_or_hour(text: str) -> Time | None:
+    """The same for a cell of a column of times, which can be an hour: 0 to 23, or 1 to 24."""
+    if text.isascii() and text.isdigit() and int(text) <= 24 and len(text) <= 2:
+        return int(text) * 3_600_000_000, None
+    return read_time(text)
+
+
+def read_times(texts: Texts, read: Callable[[str], Time | None] = read_time) -> Times:
+    """Times such as `09:30`, `T09:30:00.5Z`, ` 4:00 PM`, `093000`, ` 00:00:00-05:00`; midnight for none."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.chunked_array(texts.chunks, pa.string()).combine_chunks()
+    coded = texts.fill_null("").dictionary_encode()
+    # A day has few distinct times, so that these can be read one by one.
+    parsed = [read(text) for text in coded.dictionary.to_pylist()]
+    microseconds = [np.timedelta64("NaT") if time is None else time[0] for time in parsed]
+    offsets = [np.nan if time is None or time[1] is None else time[1] for time in parsed]
+    which = coded.indices.to_numpy()
+    return Times(np.array(microseconds, "timedelta64[us]")[which], np.array(offsets, np.float64)[which])
 
 
 def _offset(zone: str | None) -> int | None:

@@ -1,46 +1,64 @@
-"""Which column is what: the date, the symbol, the price, and what else stands beside it."""
+"""Which column is what: the date, the symbol, the price, and what else there is."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+import pyarrow as pa
+
+from seqkit.sources.prices import words
 from seqkit.sources.prices.calendar import looks_like_date
-from seqkit.sources.prices.clock import read_time
-from seqkit.sources.prices.numbers import is_missing, is_number
+from seqkit.sources.prices.clock import read_time_or_hour
+from seqkit.sources.prices.numbers import is_missing, is_number, read_numbers
+from seqkit.sources.prices.options import Decimal
 
-DATE = (
-    "date datetime timestamp time opentime datum data tag zeit fecha day dt tradedate tradingdate "
-    "tradedatetime observationdate gmttime localtime unix unixtime unixtimestamp"
-)
-TIME = "time zeit uhrzeit hour"
-SYMBOL = (
-    "symbol ticker tickersymbol tic stock code isin wkn instrument security securityid permno asset "
-    "pair name company"
-)
-"""The names of such columns, the better ones first; see `plain_name`."""
-
-ROLES = {
-    "open": "open openprice openingprice erster eroffnung eroffnungskurs otwarcie",
-    "high": "high highprice hoch hochst tageshoch najwyzszy",
-    "low": "low lowprice tief tiefst tagestief najnizszy",
-    "close": "close closelast closingprice closeprice schlusskurs schluss settle settlement "
-    "settlementprice last lastprice price pxlast zuletzt zamkniecie",
-    "adj_close": "adjclose adjustedclose closeadj closeadjusted adjclosingprice adjustedclosingprice "
-    "adjcloseprice adjustedprice adjprice",
-    "volume": "volume vol stuecke stucke totalvolume sharevolume sharestraded volumen umsatz wolumen",
-    "change": "change changepercent pctchange percentchange chg netchange",
-}
-"""What a column can be, and its names, the better ones first; see `plain_name`."""
-_ROLE_OF = {name: role for role, names in ROLES.items() for name in names.split()}
+_ENOUGH = 5
+"""Rows that are needed to say that columns keep an order: fewer would do so by chance."""
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_LETTERS = str.maketrans({"ß": "ss", "ı": "i", "ł": "l"})
+"""What Unicode does not take apart into a letter and an accent."""
 
 
 def plain_name(name: str) -> str:
-    """A header cell without what brokers vary: `"<CLOSE>"`, `" Close*"`, `"4. close (USD)"` are `"close"`."""
-    name = re.sub(r"\(.*?\)|^\s*\d+\.", "", name)
-    letters = unicodedata.normalize("NFKD", name.replace("ß", "ss").casefold())
-    return "".join(character for character in letters if character.isalnum())
+    """A header cell without what brokers vary: `"<CLOSE>"`, `" Close*"`, `"4. close (USD)"` are `"close"`.
+
+    Accents are taken away, and of a name without a letter or a digit (`"+/- %"`) only the blanks.
+    """
+    name = re.sub(r"\(.*?\)|^\s*\d+\.(?!\d)", "", name)
+    letters = unicodedata.normalize("NFKD", name.casefold()).translate(_LETTERS)
+    plain = "".join(character for character in letters if character.isalnum())
+    return plain or "".join(name.split())
+
+
+def _plain_words(*tables: Mapping[str, str]) -> tuple[str, ...]:
+    """The words of tables, plain, each once, the better ones first."""
+    return tuple(dict.fromkeys(plain for table in tables for plain in _each_plain(table)))
+
+
+def _each_plain(table: Mapping[str, str]) -> Iterator[str]:
+    for line in table.values():
+        for word in line.split("|"):
+            yield plain_name(word)
+            yield plain_name(word.casefold().translate(_UMLAUTS))
+
+
+DATE = _plain_words(words.DATE)
+TIME = _plain_words(words.TIME)
+SYMBOL = _plain_words(words.SYMBOL)
+ROLES = {
+    "open": _plain_words(words.OPEN),
+    "high": _plain_words(words.HIGH),
+    "low": _plain_words(words.LOW),
+    "close": _plain_words(words.CLOSE, words.SETTLEMENT, words.LAST, words.PRICE),
+    "adj_close": _plain_words(words.ADJUSTED_CLOSE),
+    "volume": _plain_words(words.VOLUME),
+    "change": _plain_words(words.CHANGE),
+}
+"""What a column can be, and its names, the better ones first; see `plain_name`."""
+_ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 
 
 def role_of(name: str) -> str | None:
@@ -53,16 +71,16 @@ def find_role(names: Sequence[str], role: str) -> int | None:
     return find_named(names, ROLES[role])
 
 
-def find_named(names: Sequence[str], known: str) -> int | None:
+def find_named(names: Sequence[str], known: Sequence[str]) -> int | None:
     """The column that has the earliest of the known names."""
     plain = [plain_name(name) for name in names]
-    return next((plain.index(name) for name in known.split() if name in plain), None)
+    return next((plain.index(name) for name in known if name in plain), None)
 
 
 def find_date(names: Sequence[str], sample: Sequence[Sequence[str]]) -> int | None:
     """The column of the dates: one that is called so, else the first that is full of dates."""
     plain = [plain_name(name) for name in names]
-    called = [plain.index(name) for name in DATE.split() if name in plain]
+    called = [plain.index(name) for name in DATE if name in plain]
     for index in called:
         if _is_full_of_dates(sample, index, digits=True):
             return index
@@ -74,14 +92,14 @@ def find_date(names: Sequence[str], sample: Sequence[Sequence[str]]) -> int | No
 
 
 def find_time(names: Sequence[str], sample: Sequence[Sequence[str]], date: int) -> int | None:
-    """The column with the time of the day, where it stands apart from the date."""
+    """The column with the time or the hour of the day, if it is not in the column of the dates."""
     if any(":" in row[date] for row in sample):
         return None
     for index, name in enumerate(names):
         cells = [row[index] for row in sample if row[index].strip()]
-        if index == date or plain_name(name) not in TIME.split() or not cells:
+        if index == date or plain_name(name) not in TIME or not cells:
             continue
-        if all(read_time(cell.strip()) is not None for cell in cells):
+        if all(read_time_or_hour(cell.strip()) is not None for cell in cells):
             return index
     return None
 
@@ -90,6 +108,32 @@ def is_text(sample: Sequence[Sequence[str]], index: int) -> bool:
     """Whether a column's first cells say something, and none of them is a number."""
     cells = [row[index] for row in sample if not is_missing(row[index])]
     return bool(cells) and not any(is_number(cell) for cell in cells)
+
+
+def is_percent(sample: Sequence[Sequence[str]], index: int) -> bool:
+    """Whether a column's first cells are percentages."""
+    cells = [row[index].strip() for row in sample if not is_missing(row[index])]
+    return bool(cells) and all(cell.endswith("%") for cell in cells)
+
+
+def look_like_one_symbol(sample: Sequence[Sequence[str]], indices: Sequence[int], decimal: Decimal) -> bool:
+    """Whether some columns are the open, high, low and close of one symbol, whatever their names.
+
+    They are if, in every row, one column is the highest of four or more and another one the lowest, and they
+    are within a third of each other. Prices of several symbols cross, or are of different sizes.
+    """
+    if len(indices) < 4 or len(sample) < _ENOUGH:
+        return False
+    texts = [pa.chunked_array([pa.array([row[index] for row in sample])]) for index in indices]
+    values = np.column_stack([read_numbers(column, decimal).values for column in texts])
+    for price in values.T:
+        near = values[:, np.all(np.abs(values - price[:, None]) < np.abs(price[:, None]) / 3, axis=0)]
+        if near.shape[1] >= 4:
+            highest = np.all(near == near.max(1, keepdims=True), axis=0)
+            lowest = np.all(near == near.min(1, keepdims=True), axis=0)
+            if highest.any() and lowest.any() and not highest.all():
+                return True
+    return False
 
 
 def _is_full_of_dates(sample: Sequence[Sequence[str]], index: int, digits: bool) -> bool:

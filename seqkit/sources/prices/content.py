@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from seqkit.errors import SourceError
+from seqkit.sources import archives
 from seqkit.sources.compressed import NAMES, open_bytes, read_bytes
 from seqkit.sources.prices.findings import shown_cell
 
@@ -33,12 +34,12 @@ class Content(NamedTuple):
 
 
 def read_content(path: Path) -> Content:
-    """The text of a file; `.gz` and `.zst` are decompressed.
+    """The text of a file; `.gz`, `.zst` and a `.zip` of one file are decompressed.
 
     Raises:
         SourceError: it cannot be read, is empty, or is JSON, HTML, a workbook or another binary file.
     """
-    data = _read(path)
+    data = read_data(path)
     if data[:8].startswith(_EXCEL):
         raise SourceError(
             f"{path} is an Excel workbook, not CSV.\n  Save the sheet as CSV, and give that file."
@@ -60,7 +61,14 @@ def read_content(path: Path) -> Content:
     return Content(data, encoding)
 
 
-def _read(path: Path) -> Data:
+def read_data(path: Path) -> Data:
+    """The bytes of a file, decompressed; the file itself, mapped, if it is ASCII with plain line ends.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    if path.suffix.lower() == archives.NAME:
+        return archives.read_only_csv(path)
     with open_bytes(path) as stream:
         if path.suffix not in NAMES:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from seqkit.sources.prices import calendar
-from seqkit.sources.prices.clock import read_times
+from seqkit.sources.prices.clock import read_time_or_hour, read_times
+from seqkit.sources.prices.readings import Days, choose_reading
 from seqkit.sources.prices.records import Texts
 
 
@@ -25,16 +26,22 @@ class Stamps(NamedTuple):
     bad: NDArray[np.intp]
     """The rows whose cells are neither a date nor empty."""
     undecided: int | None = None
-    """The first row of which nothing in the file says whether the day or the month stands first."""
+    """The first row that shows that the order of day, month and year is open."""
 
 
-def read_dates(texts: Texts, times: Texts | None = None, date_format: str | None = None) -> Stamps:
+def read_dates(
+    texts: Texts,
+    times: Texts | None = None,
+    date_format: str | None = None,
+    symbols: NDArray[np.int32] | None = None,
+) -> Stamps:
     """The dates of a column.
 
     Args:
         texts: its cells.
         times: those of a column with the time of the day, where there is one.
         date_format: as in `datetime.strptime`; without it, the form is found.
+        symbols: which symbol each row is of, `(rows,)`, in a file with several below each other.
 
     Raises:
         ValueError: the date format is none.
@@ -43,7 +50,7 @@ def read_dates(texts: Texts, times: Texts | None = None, date_format: str | None
     if local is not None:
         stamps = Stamps(local, None, np.empty(0, np.intp))
     else:
-        stamps = _of_distinct(pc.utf8_trim_whitespace(texts), date_format)
+        stamps = _of_distinct(pc.utf8_trim_whitespace(texts), date_format, symbols)
     return stamps if times is None else _with_times(stamps, times)
 
 
@@ -59,7 +66,7 @@ def _plain(texts: Texts, timed: bool) -> NDArray[np.datetime64] | None:
     return None
 
 
-def _of_distinct(texts: Texts, date_format: str | None) -> Stamps:
+def _of_distinct(texts: Texts, date_format: str | None, symbols: NDArray[np.int32] | None) -> Stamps:
     """Each distinct cell is read once: a panel has the same dates for every symbol."""
     coded = pa.chunked_array(texts.chunks, pa.string()).combine_chunks().dictionary_encode()
     values, which = coded.dictionary, coded.indices.to_numpy()
@@ -67,7 +74,7 @@ def _of_distinct(texts: Texts, date_format: str | None) -> Stamps:
     if date_format is not None:
         local, offset_s = _by_format(values, date_format)
     else:
-        local, offset_s, first = _by_form(values)
+        local, offset_s, first = _by_form(values, lambda days: are_in_order(days[which], symbols))
         undecided = None if first is None else int(np.argmax(which == first))
     bad = np.isnat(local) & (pc.utf8_length(values).to_numpy() > 0)
     utc = None
@@ -76,8 +83,29 @@ def _of_distinct(texts: Texts, date_format: str | None) -> Stamps:
     return Stamps(local[which], None if utc is None else utc[which], np.flatnonzero(bad[which]), undecided)
 
 
-def _by_form(values: Any) -> tuple[NDArray[np.datetime64], NDArray[np.float64], int | None]:
-    """The local times and offsets of distinct cells, and which of them has an undecided day and month."""
+def are_in_order(when: Days, symbols: NDArray[np.int32] | None) -> bool:
+    """Whether rows ascend by date, or descend, those of each symbol by themselves; NaT is passed over."""
+    known = ~np.isnat(when)
+    when = when[known]
+    follows = np.ones(max(len(when) - 1, 0), bool)
+    if symbols is not None:
+        symbols = symbols[known]
+        place = np.argsort(symbols, kind="stable")
+        when, symbols = when[place], symbols[place]
+        follows = symbols[1:] == symbols[:-1]
+    steps = np.diff(when)[follows].astype(np.int64)
+    return bool(np.all(steps >= 0) or np.all(steps <= 0))
+
+
+def _by_form(
+    values: Any, in_order: Callable[[Days], bool]
+) -> tuple[NDArray[np.datetime64], NDArray[np.float64], int | None]:
+    """The local times and offsets of distinct cells, and which of them shows that their order is open.
+
+    Args:
+        values: the cells.
+        in_order: whether the rows of the file are in the order of these days of the cells.
+    """
     local = np.full(len(values), np.datetime64("NaT", "us"))
     offset_s = np.full(len(values), np.nan)
     undecided = None
@@ -88,10 +116,19 @@ def _by_form(values: Any) -> tuple[NDArray[np.datetime64], NDArray[np.float64], 
         found = calendar.match(form, values.take(pa.array(left)))
         times = read_times(found.rest)
         matched = left[found.places]
-        local[matched] = found.days.astype("datetime64[us]") + times.since_midnight
+        days = found.days
+        if found.readings and len(days):
+
+            def leave_in_order(days: Days, matched: NDArray[np.intp] = matched) -> bool:
+                every = np.full(len(values), np.datetime64("NaT", "D"))
+                every[matched] = days
+                return in_order(every)
+
+            with_points = "." in values[int(matched[0])].as_py()[:3]
+            days, first = choose_reading(found.readings, leave_in_order, with_points)
+            undecided = None if first is None else int(matched[first])
+        local[matched] = days.astype("datetime64[us]") + times.since_midnight
         offset_s[matched] = times.offset_s
-        if found.undecided is not None:
-            undecided = int(matched[found.undecided])
         left = np.delete(left, found.places)
     return local, offset_s, undecided
 
@@ -110,7 +147,7 @@ def _by_format(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], N
 
 
 def _with_times(stamps: Stamps, texts: Texts) -> Stamps:
-    times = read_times(pc.utf8_trim_whitespace(texts))
+    times = read_times(pc.utf8_trim_whitespace(texts), read_time_or_hour)
     local = stamps.local + times.since_midnight
     bad = np.union1d(stamps.bad, np.flatnonzero(np.isnat(local) & ~np.isnat(stamps.local)))
     utc = stamps.utc

@@ -11,7 +11,8 @@ from pathlib import Path
 from seqkit.errors import SourceError
 from seqkit.sources.prices.calendar import looks_like_date
 from seqkit.sources.prices.findings import shown_cell
-from seqkit.sources.prices.numbers import Decimal, find_decimal, is_missing, is_number
+from seqkit.sources.prices.numbers import find_decimal, is_missing, is_number
+from seqkit.sources.prices.options import Decimal
 
 DELIMITERS = (",", ";", "\t", "|")
 HEAD_BYTES = 1 << 17  # no more than a cell may be long in Python's csv

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from seqkit.errors import SourceError
 
 Severity: TypeAlias = Literal["info", "warning", "error"]
@@ -75,6 +77,13 @@ def shown_cell(cell: str) -> str:
     """What a message says of a cell, on one line."""
     shown = "".join(character for character in " ".join(cell.split()) if character.isprintable())
     return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
+
+
+def shown_number(value: float) -> str:
+    """A number to ten digits, without an exponent: `"1,826"`, `"273.36"`, `"0.0000711"`."""
+    digits = np.format_float_positional(float(f"{value:.10g}"), trim="-")
+    whole, point, fraction = digits.partition(".")
+    return f"{int(whole):,}{point}{fraction}" if whole.lstrip("-") else digits
 
 
 def count(number: int, noun: str) -> str:

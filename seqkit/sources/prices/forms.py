@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seqkit.errors import SourceError, did_you_mean
 from seqkit.sources.prices import columns
+from seqkit.sources.prices.calendar import looks_like_date
 from seqkit.sources.prices.dialect import Dialect
 from seqkit.sources.prices.options import Options
 
 _LOOKS_LIKE_TICKER = re.compile(r"[A-Z0-9^][A-Z0-9.^=_/-]*")
+_TICKERS = ("LOW", "OPEN")
+"""Symbols of exchanges that are words of columns as well."""
 
 
 @dataclass(frozen=True)
@@ -52,29 +55,32 @@ def find_layout(path: Path, dialect: Dialect, options: Options) -> Layout:
     """
     names, symbols = _names_and_symbols(path, dialect)
     date = _date(path, names, dialect, options)
+    # A footer says nothing about the columns.
+    dated = tuple(row for row in dialect.sample if looks_like_date(row[date], digits=True))
+    dialect = replace(dialect, sample=dated or dialect.sample)
     time = columns.find_time(names, dialect.sample, date)
     symbol = None
     if options.symbol_column is not None:
-        symbol = _called(path, names, options.symbol_column, "symbol_column")
+        symbol = _called(path, names, options, "symbol_column")
     elif symbols is None:
         symbol = columns.find_named(names, columns.SYMBOL)
     rest = [index for index, name in enumerate(names) if index not in (date, time, symbol) and name]
     text = [index for index in rest if columns.is_text(dialect.sample, index)]
     if options.price is not None:
         # It is read whatever its first cells say: the error is about the cells then.
-        asked_for = _called(path, names, options.price, "price")
+        asked_for = _called(path, names, options, "price")
         text = [index for index in text if index != asked_for]
     numeric = [index for index in rest if index not in text]
     left_out = tuple(names[index] for index in text)
     groups: tuple[Group, ...] = ()
     if symbols is not None:
-        groups = _groups_of_levels(path, names, symbols, numeric, options)
+        groups = _groups_of_levels(path, names, symbols, numeric, dialect, options)
     elif symbol is None:
-        groups = _wide(path, names, numeric, options)
+        groups = _wide(path, names, numeric, dialect, options)
     names_symbols = symbol is not None or bool(groups)
     if not groups:
         name = "" if symbol is not None else options.only_symbol or path_symbol(path)
-        groups = (_group(path, names, numeric, options, name),)
+        groups = (_group(path, names, numeric, dialect, options, name),)
     return Layout(names, date, time, symbol, groups, left_out, names_symbols)
 
 
@@ -107,28 +113,43 @@ def _names_and_symbols(path: Path, dialect: Dialect) -> tuple[tuple[str, ...], t
 
 def _date(path: Path, names: Sequence[str], dialect: Dialect, options: Options) -> int:
     if options.date is not None:
-        return _called(path, names, options.date, "date")
+        return _called(path, names, options, "date")
     date = columns.find_date(names, dialect.sample)
     if date is None:
         raise SourceError(
             f"{path}: no date column in {_listed(names)}.\n"
-            f'  Pass the one that holds the dates, as in date="{names[0]}", and date_format if it is unusual.'
+            f"  Pass the one that holds the dates, as in {options.spell('date', names[0])}, and "
+            f"{options.spell('date_format')} if it is unusual."
         )
     return date
 
 
-def _group(path: Path, names: Sequence[str], indices: Sequence[int], options: Options, symbol: str) -> Group:
+def _group(
+    path: Path,
+    names: Sequence[str],
+    indices: Sequence[int],
+    dialect: Dialect,
+    options: Options,
+    symbol: str,
+) -> Group:
     """The price among some columns, and the others by what they are."""
     own = [names[index] for index in indices]
+    likely = [names[index] for index in _likely_prices(names, indices, dialect)]
     if options.price is not None:
-        price = indices[_called(path, own, options.price, "price")]
+        price = indices[_called(path, own, options, "price")]
+        is_change = columns.role_of(names[price]) == "change" or columns.is_percent(dialect.sample, price)
+        if is_change and likely and names[price] not in likely:
+            raise SourceError(
+                f"{path}: column {names[price]!r} holds changes or percentages, not prices.\n"
+                f"  Choose a column of prices: {_choices(likely, options)}."
+            )
     else:
         found = columns.find_role(own, "adj_close")
         found = columns.find_role(own, "close") if found is None else found
         if found is None:
             fix = "and none that holds numbers"
             if own:
-                fix = f'pass price="{own[0]}"' + (f", or another of {_listed(own)}" if own[1:] else "")
+                fix = "pass " + _choices(likely or own, options)
             raise SourceError(f"{path}: no price column in {_listed(names)}; {fix}.")
         price = indices[found]
     _check_unique(path, own, names[price])
@@ -141,29 +162,64 @@ def _group(path: Path, names: Sequence[str], indices: Sequence[int], options: Op
     return Group(symbol, price, {name: index for name, index in others.items() if index != price})
 
 
+def _likely_prices(names: Sequence[str], indices: Sequence[int], dialect: Dialect) -> list[int]:
+    """The columns that can be prices, the likeliest first: unknown names before open, high and low."""
+    ranks = {"adj_close": 0, "close": 1, None: 2, "open": 3, "high": 4, "low": 5}
+    roles = {index: columns.role_of(names[index]) for index in indices}
+    return sorted(
+        (
+            index
+            for index, role in roles.items()
+            if role in ranks
+            # A rate of interest is a price in percent, if its column is called a price.
+            and (role in ("adj_close", "close") or not columns.is_percent(dialect.sample, index))
+        ),
+        key=lambda index: ranks[roles[index]],
+    )
+
+
+def _choices(likely: Sequence[str], options: Options) -> str:
+    others = f", or another of {_listed(likely)}" if likely[1:] else ""
+    return options.spell("price", likely[0]) + others
+
+
 def _groups_of_levels(
-    path: Path, names: Sequence[str], symbols: Sequence[str], numeric: Sequence[int], options: Options
+    path: Path,
+    names: Sequence[str],
+    symbols: Sequence[str],
+    numeric: Sequence[int],
+    dialect: Dialect,
+    options: Options,
 ) -> tuple[Group, ...]:
     by_symbol: dict[str, list[int]] = {}
     for index in numeric:
         by_symbol.setdefault(symbols[index], []).append(index)
     return tuple(
-        _group(path, names, indices, options, symbol or options.only_symbol or path_symbol(path))
+        _group(path, names, indices, dialect, options, symbol or options.only_symbol or path_symbol(path))
         for symbol, indices in by_symbol.items()
     )
 
 
-def _wide(path: Path, names: Sequence[str], numeric: Sequence[int], options: Options) -> tuple[Group, ...]:
-    """One column a symbol: where their names are not those that prices, volumes and the like are known by.
+def _wide(
+    path: Path, names: Sequence[str], numeric: Sequence[int], dialect: Dialect, options: Options
+) -> tuple[Group, ...]:
+    """One column a symbol, if no name is one that prices, volumes and the like are known by.
 
-    A single column is a symbol where its name looks like one: `Date,DCOILWTICO`, but not `Datum,Kurs`.
+    With a known name next to unknown ones, the unknown ones are words of another language, not symbols. Only
+    LOW and OPEN are symbols among symbols.
+    A single column is a symbol where its name looks like one: `Date,DCOILWTICO`, but not `Datum,Wert`.
     """
-    roles = [columns.role_of(names[index]) for index in numeric]
-    # Among many symbols one may be called LOW or OPEN.
-    known = sum(role is not None for role in roles)
-    if options.price is not None or {"close", "adj_close"} & set(roles) or 2 * known >= max(len(roles), 1):
+    if options.price is not None:
         return ()
-    if len(numeric) == 1 and not _LOOKS_LIKE_TICKER.fullmatch(names[numeric[0]]):
+    known = [names[index] for index in numeric if columns.role_of(names[index]) is not None]
+    are_tickers = all(_LOOKS_LIKE_TICKER.fullmatch(names[index]) for index in numeric)
+    if known and not (are_tickers and set(known) <= set(_TICKERS) and 2 * len(known) < len(numeric)):
+        return ()
+    if any(columns.is_percent(dialect.sample, index) for index in numeric):
+        return ()
+    if not are_tickers and columns.look_like_one_symbol(dialect.sample, numeric, dialect.decimal):
+        return ()
+    if not numeric or (len(numeric) == 1 and not are_tickers):
         return ()
     for index in numeric:
         _check_unique(path, names, names[index])
@@ -178,15 +234,16 @@ def _check_unique(path: Path, names: Sequence[str], name: str) -> None:
         )
 
 
-def _called(path: Path, names: Sequence[str], wanted: str, option: str) -> int:
+def _called(path: Path, names: Sequence[str], options: Options, option: str) -> int:
     """The column that an option names, as in the header or in any spelling of it."""
+    wanted: str = getattr(options, option)
     if wanted in names:
         return list(names).index(wanted)
     plain = [columns.plain_name(name) for name in names]
     if columns.plain_name(wanted) in plain:
         return plain.index(columns.plain_name(wanted))
     raise SourceError(
-        f"{path} has no column {wanted!r} ({option}).{did_you_mean(wanted, names)}\n"
+        f"{path} has no column {wanted!r} ({options.spell(option)}).{did_you_mean(wanted, names)}\n"
         f"  Its columns: {_listed(names)}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from seqkit.sources.prices.calendar import looks_like_date
 from seqkit.sources.prices.findings import Finding, Severity, at_lines, count, shown_cell
 from seqkit.sources.prices.records import Records, Rejected
 
@@ -67,13 +69,22 @@ class Notes:
         footers = _places_at_the_end(self._records.rejected, total)
         kinds: dict[str, list[Rejected]] = {"comment": [], "footer": [], "wrong-width": []}
         for row in rejected:
-            is_footer = row.place in footers and row.cells == 1 and not row.text[0].isdigit()
+            is_footer = row.place in footers and not row.text[0].isdigit() and not self._has_date(row)
             kind = "comment" if row.text.startswith("#") else "footer" if is_footer else "wrong-width"
             kinds[kind].append(row)
         for kind, rows in kinds.items():
             if rows:
                 self._tell_of_rejected(kind, rows, width)
         return len(rejected)
+
+    def tell_of_footers(self, rows: Rows) -> None:
+        """Rows at the end of the file that have the header's number of cells, and neither date nor price."""
+        if rows.size:
+            lines = self._records.lines(rows)
+            cells = [column[int(rows[0])].as_py() for column in self._records.columns]
+            text = shown_cell(", ".join(cell.strip() for cell in cells if cell.strip()))
+            message = _no_row(lines, text)
+            self._notes.append((Finding("warning", "footer", message, lines), rows))
 
     @property
     def has_errors(self) -> bool:
@@ -97,19 +108,27 @@ class Notes:
             )
         )
 
+    def _has_date(self, row: Rejected) -> bool:
+        cells = next(csv.reader([row.text], delimiter=self._records.delimiter), [])
+        return any(looks_like_date(cell) for cell in cells)
+
     def _tell_of_rejected(self, kind: str, rows: Sequence[Rejected], width: int) -> None:
         lines = tuple(self._records.line_of_rejected(row) for row in rows)
         text = shown_cell(rows[0].text)
         severity: Severity = "info" if kind == "comment" else "warning" if kind == "footer" else "error"
         message = {
             "comment": f"line {lines[0]} is a comment: {text!r}",
-            "footer": f"line {lines[0]} is no row of the table: {text!r}",
+            "footer": _no_row(lines, text),
             "wrong-width": f"line {lines[0]} has {count(rows[0].cells, 'cell')}, and the header has {width} "
             f"names: {text!r}",
         }[kind]
         remedy = "Correct the line, or remove it." if kind == "wrong-width" else ""
-        message += _same_in(lines)
+        message += "" if kind == "footer" else _same_in(lines)
         self._notes.append((Finding(severity, kind, message, lines, len(lines), remedy), NO_ROWS))
+
+
+def _no_row(lines: Sequence[int], text: str) -> str:
+    return f"line {lines[0]} is not a row of the table and is left out: {text!r}{_same_in(lines)}"
 
 
 def _same_in(lines: Sequence[int]) -> str:

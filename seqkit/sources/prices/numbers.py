@@ -1,35 +1,43 @@
-"""Cells to numbers: `$191.38`, `1,234,567`, `190.28M`, `-0.5%`, `7.278,20`; and those without any, `N/A`."""
+"""Cells to numbers: `$191.38`, `1,234,567`, `1,00,460.00`, `R$ 122,64`, `190.28M`, `-0.5%`; and `N/A`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from seqkit.sources.prices.currencies import SIGNS, WORDS
+from seqkit.sources.prices.options import Decimal
 from seqkit.sources.prices.records import Texts
-
-Decimal: TypeAlias = Literal[".", ","]
 
 MISSING = ("", "-", "--", ".", "n/a", "#n/a", "n.a.", "na", "nan", "nil", "none", "null")
 """Cells without a number, in lower case."""
-CURRENCIES = "$€£¥₹"
 SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "%": 1e-2}
 GROUPING = " \u00a0\u202f'’"
 """Between thousands, besides the comma, or the point where the comma is the decimal mark."""
 
 _SPACES = " \t\u00a0\u202f"
+_THOUSANDS = r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}"
+"""1,004,600 as in most countries, or 10,04,600 as in India, in lakh and crore."""
 _NUMBER = (
-    rf"[+-]?(?:\d+|\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:[{GROUPING}]\d{{3}})+)?(?:\.\d*)?"
+    rf"[+-]?(?:\d+|{_THOUSANDS}|\d{{1,3}}(?:[{GROUPING}]\d{{3}})+)?(?:\.\d*)?"
     rf"(?:[eE][+-]?\d+)? ?[{''.join(SUFFIXES)}{''.join(SUFFIXES).lower()}]?"
 )
+_GROUPED = re.compile(_THOUSANDS)
+_CURRENCY = rf"(?:{'|'.join(map(re.escape, WORDS))}|[{re.escape(SIGNS)}])"
+_MONEY = (
+    rf"(?i)^(?P<sign>[+−-]?)[{_SPACES}]*(?:{_CURRENCY}[{_SPACES}]*)?(?P<rest>[+−-]?[\d.,].*?)"
+    rf"(?:[{_SPACES}]*{_CURRENCY})?$"
+)
+"""A number with a currency before or after it, which is not a part of `sign` or `rest`."""
+_COMPILED_MONEY = re.compile(_MONEY)
 _LOOKS_LIKE_NUMBER = re.compile(
-    rf"[{CURRENCIES}\s+−-]*(?P<digits>[.,]?\d[\d.,{GROUPING}]*)(?:[eE][+-]?\d+)?[{CURRENCIES}%KMBT\s]*",
-    re.IGNORECASE,
+    rf"[\s+−-]*(?P<digits>[.,]?\d[\d.,{GROUPING}]*)(?:[eE][+-]?\d+)?[%KMBT\s]*", re.IGNORECASE
 )
 
 
@@ -47,7 +55,8 @@ def read_numbers(texts: Texts, decimal: Decimal) -> Numbers:
     # From cheap to thorough: most columns are plain, and are read in the first pass. Where the comma is the
     # decimal mark, no pass before its own may take a point for one.
     plain = (_as_is, _trimmed, _without_missing) if decimal == "." else (_with_marks_swapped,)
-    for simplify in (*plain, _without_thousands):
+    money = (_without_currency,) if decimal == "." else ()
+    for simplify in (*plain, *money, _without_thousands):
         texts = simplify(texts)
         values = _cast(texts)
         if values is not None:
@@ -57,12 +66,12 @@ def read_numbers(texts: Texts, decimal: Decimal) -> Numbers:
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says that no number is known."""
-    return cell.strip(_SPACES + CURRENCIES).lower() in MISSING
+    return cell.strip(_SPACES + SIGNS).lower() in MISSING
 
 
 def is_number(cell: str) -> bool:
     """Whether a cell can be a number, whatever its decimal mark."""
-    return _LOOKS_LIKE_NUMBER.fullmatch(cell) is not None
+    return _LOOKS_LIKE_NUMBER.fullmatch(_bare(cell)) is not None
 
 
 def find_decimal(cells: Iterable[str], delimiter: str) -> tuple[Decimal, str | None]:
@@ -83,10 +92,10 @@ def find_decimal(cells: Iterable[str], delimiter: str) -> tuple[Decimal, str | N
 
 def _decimal_of(cell: str) -> str | None:
     """The decimal mark that a cell must have; `"?"` where it can be either; None where it has no mark."""
-    found = _LOOKS_LIKE_NUMBER.fullmatch(cell)
+    found = _LOOKS_LIKE_NUMBER.fullmatch(_bare(cell))
     if not found:
         return None
-    digits = found["digits"]
+    digits = found["digits"].rstrip(GROUPING)  # "1,005 ": a blank at the end groups nothing
     marks = [character for character in digits if character in ".,"]
     if not marks:
         return None
@@ -94,11 +103,18 @@ def _decimal_of(cell: str) -> str | None:
         return marks[-1] if marks.count(marks[-1]) == 1 else None
     groups = digits.split(marks[0])
     if len(marks) > 1:
-        grouped = all(len(group) == 3 for group in groups[1:])
+        grouped = _GROUPED.fullmatch(digits.replace(marks[0], ","))
         return {".": ",", ",": "."}[marks[0]] if grouped else None
     # A number of thousands has one to three digits, not a zero, and then three.
     open_ = len(groups[1]) == 3 and 1 <= len(groups[0]) <= 3 and not groups[0].startswith("0")
     return "?" if open_ else marks[0]
+
+
+def _bare(cell: str) -> str:
+    """A cell without blanks at its ends and without a currency."""
+    cell = cell.strip(_SPACES)
+    found = _COMPILED_MONEY.match(cell)
+    return found["sign"] + found["rest"] if found else cell
 
 
 def _as_is(texts: Texts) -> Texts:
@@ -106,7 +122,7 @@ def _as_is(texts: Texts) -> Texts:
 
 
 def _trimmed(texts: Texts) -> Texts:
-    return pc.utf8_trim(texts, _SPACES + CURRENCIES)
+    return pc.utf8_trim(texts, _SPACES + SIGNS)
 
 
 def _without_missing(texts: Texts) -> Texts:
@@ -115,12 +131,16 @@ def _without_missing(texts: Texts) -> Texts:
 
 
 def _without_thousands(texts: Texts) -> Texts:
-    grouped = pc.match_substring_regex(texts, r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$")
+    grouped = pc.match_substring_regex(texts, rf"^[+-]?(?:{_THOUSANDS})(\.\d*)?$")
     return pc.if_else(grouped, pc.replace_substring(texts, ",", ""), texts)
 
 
+def _without_currency(texts: Texts) -> Texts:
+    return pc.replace_substring_regex(texts, _MONEY, r"\1\2")
+
+
 def _with_marks_swapped(texts: Texts) -> Texts:
-    texts = _without_missing(_trimmed(texts))
+    texts = _without_currency(_without_missing(_trimmed(texts)))
     if pc.any(pc.match_substring(texts, ".")).as_py():
         texts = pc.replace_substring(texts, ".", "\0")
     return pc.replace_substring(pc.replace_substring(texts, ",", "."), "\0", ",")
@@ -140,7 +160,7 @@ def _cast(texts: Texts) -> NDArray[np.float64] | None:
 def _thorough(texts: Texts) -> Numbers:
     """Numbers with marks of thousands and suffixes, and which cells are none."""
     texts = pc.replace_substring(texts, "\u2212", "-")
-    texts = pc.replace_substring_regex(texts, rf"^([+-])[{CURRENCIES}{_SPACES}]+", r"\1")
+    texts = pc.replace_substring_regex(texts, rf"^([+-])[{_SPACES}]+", r"\1")
     good = pc.and_(
         pc.match_substring_regex(texts, rf"^{_NUMBER}$"), pc.match_substring_regex(texts, r"^[^eE]*\d")
     )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import update_wrapper
 from pathlib import Path
+from typing import ParamSpec, Protocol, cast
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from seqkit.errors import SourceError
 from seqkit.sources.prices.blocks import Block, BlockMaker
-from seqkit.sources.prices.calendar import both_readings
 from seqkit.sources.prices.checks import (
     tell_of_dialect,
+    tell_of_future,
     tell_of_gap,
     tell_of_missing,
+    tell_of_move,
+    tell_of_order,
     tell_of_price,
     tell_of_short,
     tell_of_splits,
@@ -25,36 +31,53 @@ from seqkit.sources.prices.dialect import HEAD_BYTES, Dialect, find_dialect
 from seqkit.sources.prices.findings import raise_errors
 from seqkit.sources.prices.forms import Layout, find_layout
 from seqkit.sources.prices.notes import Notes
-from seqkit.sources.prices.numbers import Decimal
-from seqkit.sources.prices.options import Options
+from seqkit.sources.prices.options import Options, show_options
+from seqkit.sources.prices.readings import say_readings
 from seqkit.sources.prices.records import Records
 from seqkit.sources.prices.selection import choose_clock, dated_rows, select
 from seqkit.sources.prices.table import Form, PriceTable, SymbolPrices
 
+Given = ParamSpec("Given")
+WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__")
 
-def read_prices(
-    path: str | os.PathLike[str],
-    symbol: str | Sequence[str] | None = None,
-    price: str | None = None,
-    date_format: str | None = None,
-    *,
-    date: str | None = None,
-    symbol_column: str | None = None,
-    decimal: Decimal | None = None,
-    delimiter: str | None = None,
-    min_rows: int = 1,
-) -> PriceTable:
+
+class Reader(Protocol[Given]):
+    """A function of a path and of options, each an argument of its own."""
+
+    def __call__(
+        self, path: str | os.PathLike[str], *args: Given.args, **kwargs: Given.kwargs
+    ) -> PriceTable: ...
+
+
+def _takes(
+    options: Callable[Given, Options],
+) -> Callable[[Callable[[Path, Options], PriceTable]], Reader[Given]]:
+    """Let a function of a path and options take each option as an argument, as it is declared there."""
+
+    def decorate(read: Callable[[Path, Options], PriceTable]) -> Reader[Given]:
+        def read_with(path: str | os.PathLike[str], *args: Given.args, **kwargs: Given.kwargs) -> PriceTable:
+            return read(Path(path), options(*args, **kwargs))
+
+        shown = show_options(read_with)
+        return cast("Reader[Given]", update_wrapper(shown, read, assigned=WRAPPED, updated=()))
+
+    return decorate
+
+
+@_takes(Options)
+def read_prices(path: Path, options: Options) -> PriceTable:
     """Read the prices of a CSV file, whichever broker wrote it.
 
     Nothing is invented: a row is a trading day that the file has, and no day is filled in. A row that has no
-    price is left out and told in the findings.
+    price is left out, and the findings say so.
 
     Args:
-        path: of the file; `.gz` and `.zst` are decompressed.
+        path: of the file; `.gz`, `.zst` and a `.zip` with one CSV file are decompressed.
         symbol: one symbol or several; all of them without it. In a file that names no symbol, the name of
             its one.
         price: the column of the price; without it, the adjusted close, else the close.
-        date_format: as in `datetime.strptime`, for instance `"%d/%m/%Y"`; without it, the form is found.
+        date_format: as in `datetime.strptime`, for instance `"%d/%m/%Y"`; without it, the form is found, and
+            of the orders of day, month and year the one that leaves the file in order.
         date: the column of the dates.
         symbol_column: the column that names the symbol of each row.
         decimal: the decimal mark of the file, `"."` or `","`.
@@ -72,8 +95,7 @@ def read_prices(
         >>> read_prices("aapl.csv").prices()
         array([127.45, 126.27])
     """
-    options = Options(symbol, price, date_format, date, symbol_column, decimal, delimiter, min_rows)
-    return read_table(Path(path), options)
+    return read_table(path, options)
 
 
 def read_table(path: Path, options: Options) -> PriceTable:
@@ -92,6 +114,7 @@ def examine(path: Path, options: Options, gaps: bool = False) -> PriceTable:
     Raises:
         SourceError: none can be made.
     """
+    options.check()
     content = read_content(path)
     dialect = find_dialect(path, _head(content), options.delimiter, options.decimal)
     layout = find_layout(path, dialect, options)
@@ -100,15 +123,19 @@ def examine(path: Path, options: Options, gaps: bool = False) -> PriceTable:
     rows_read = records.size + notes.tell_of_rejected(len(layout.names))
     tell_of_dialect(content, dialect, layout, notes)
     stamps = _stamps(path, records, layout, options)
-    selections = select(path, records, layout, options.symbols, notes)
-    rows = dated_rows(records, layout, stamps, selections[0], options.date_format, notes)
-    maker = BlockMaker(records, layout, dialect.decimal, choose_clock(stamps, rows, notes), notes)
+    selections = select(path, records, layout, options, notes)
+    rows = dated_rows(records, layout, stamps, selections[0], options, notes)
+    when = choose_clock(stamps, rows, notes)
+    tell_of_order(when, rows, selections[0].codes, notes)
+    tell_of_future(when, rows, notes)
+    maker = BlockMaker(records, layout, dialect.decimal, when, options, notes)
     blocks = [maker.make(selection, rows) for selection in selections]
     unit = finest_unit([block.when for block in blocks])
     tell_of_price(layout, notes)
     tell_of_missing(blocks, notes)
     for block in blocks:
         tell_of_splits(block, layout, notes)
+    tell_of_move(blocks, layout, notes)
     if gaps:
         tell_of_gap(blocks, notes)
     series = {symbol: prices for block in blocks for symbol, prices in _by_symbol(block, unit)}
@@ -155,19 +182,28 @@ def _stamps(path: Path, records: Records, layout: Layout, options: Options) -> S
     texts = records.columns[layout.date]
     times = None if layout.time is None else records.columns[layout.time]
     try:
-        stamps = read_dates(texts, times, options.date_format)
+        stamps = read_dates(texts, times, options.date_format, _codes(records, layout))
     except ValueError as error:
+        assert options.date_format is not None  # nothing else raises it
         raise SourceError(
-            f"date_format={options.date_format!r} is no date format: {error}.\n"
+            f"{options.spell('date_format', options.date_format)} is no date format: {error}.\n"
             '  It is as in datetime.strptime: "%d/%m/%Y" for 31/12/2021.'
         ) from error
     if stamps.undecided is not None:
         (line,) = records.lines(np.array([stamps.undecided]))
         name = layout.names[layout.date]
-        raise SourceError(
-            f"{path}: line {line}, column {name!r}: {both_readings(texts[stamps.undecided].as_py())}"
-        )
+        said = say_readings(texts[stamps.undecided].as_py(), options.spell)
+        raise SourceError(f"{path}: line {line}, column {name!r}: {said}")
     return stamps
+
+
+def _codes(records: Records, layout: Layout) -> NDArray[np.int32] | None:
+    """Which symbol each row of a long file is of."""
+    if layout.symbol is None:
+        return None
+    texts = records.columns[layout.symbol]
+    coded = pa.chunked_array(texts.chunks, pa.string()).combine_chunks().dictionary_encode()
+    return np.asarray(coded.indices.to_numpy())
 
 
 def _by_symbol(block: Block, unit: str) -> Iterator[tuple[str, SymbolPrices]]:

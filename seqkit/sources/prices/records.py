@@ -44,7 +44,7 @@ class Records:
     """
 
     def __init__(self, path: Path, data: Data, first_line: int, width: int, delimiter: str) -> None:
-        self._data, self._first_line = data, first_line
+        self._data, self._first_line, self.delimiter = data, first_line, delimiter
         self._start = 0
         for _ in range(first_line - 1):
             self._start = data.find(b"\n", self._start) + 1 or len(data)

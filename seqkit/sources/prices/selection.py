@@ -12,10 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from seqkit.errors import SourceError
+from seqkit.sources.prices.calendar import looks_like_date
 from seqkit.sources.prices.dates import Stamps, finest_unit
 from seqkit.sources.prices.findings import and_more
 from seqkit.sources.prices.forms import Group, Layout
 from seqkit.sources.prices.notes import Notes, Rows
+from seqkit.sources.prices.numbers import is_number
+from seqkit.sources.prices.options import Options
 from seqkit.sources.prices.records import Records
 from seqkit.sources.prices.table import no_such_symbol
 
@@ -30,21 +33,20 @@ class Selection(NamedTuple):
     """In a long file, which symbol each row is of, `(rows of the file,)`; -1 for none that is wanted."""
 
 
-def select(
-    path: Path, records: Records, layout: Layout, wanted: tuple[str, ...], notes: Notes
-) -> list[Selection]:
+def select(path: Path, records: Records, layout: Layout, options: Options, notes: Notes) -> list[Selection]:
     """The wanted symbols, all where none is named: one selection, in a wide file one a symbol.
 
     Raises:
         SourceError: a symbol is wanted that is not in the file.
     """
+    wanted = options.symbols
     if layout.symbol is not None:
         return [_of_long(path, records, layout, wanted, notes)]
     known = tuple(group.symbol for group in layout.groups)
     if len(known) == 1 and len(wanted) > 1:
         raise SourceError(
             f"{path} holds one series and names no symbol: {and_more(wanted)} cannot be picked.\n"
-            '  If one of its columns holds symbols, name it: symbol_column="...".'
+            f"  If one of its columns holds symbols, name it: {options.spell('symbol_column', '...')}."
         )
     _check(path, wanted, known)
     return [
@@ -57,10 +59,11 @@ def dated_rows(
     layout: Layout,
     stamps: Stamps,
     selection: Selection,
-    date_format: str | None,
+    options: Options,
     notes: Notes,
 ) -> Rows:
     """The selected rows that have a date; the others are noted."""
+    date_format = options.date_format
     codes = selection.codes
     rows = records.every_row
     if codes is not None and np.any(codes < 0):
@@ -68,7 +71,9 @@ def dated_rows(
     undated = np.isnat(stamps.local if rows is records.every_row else stamps.local[rows])
     if not undated.any():
         return rows
-    bad = np.intersect1d(rows[undated], stamps.bad)
+    footers = np.intersect1d(rows[undated], _footers(records, layout, stamps))
+    notes.tell_of_footers(footers)
+    bad = np.setdiff1d(np.intersect1d(rows[undated], stamps.bad), footers)
     name = layout.names[layout.date]
     notes.tell_of_cells(
         "error",
@@ -77,10 +82,10 @@ def dated_rows(
         layout.date,
         name,
         ("'{}' is no date" if date_format is None else f"'{{}}' is not written as {date_format!r}")
-        + ("" if layout.time is None else ", or the time beside it is none"),
-        'Correct the line; or say how dates are written, as in date_format="%d/%m/%Y".',
+        + ("" if layout.time is None else ", or its time is not one"),
+        f"Correct the line; or say how dates are written, as in {options.spell('date_format', '%d/%m/%Y')}.",
     )
-    without = np.setdiff1d(rows[undated], bad)
+    without = np.setdiff1d(rows[undated], np.union1d(bad, footers))
     blank = _are_blank(records, without)
     notes.tell_of_rows("warning", "empty-row", without[blank], "{rows} without a single value: left out")
     notes.tell_of_rows(
@@ -91,6 +96,21 @@ def dated_rows(
         "Fill it in, or remove the lines.",
     )
     return rows[~undated]
+
+
+def _footers(records: Records, layout: Layout, stamps: Stamps) -> Rows:
+    """The rows behind the last one with a date that have neither date nor price, but say something."""
+    dated = np.flatnonzero(~np.isnat(stamps.local))
+    rows = np.arange(int(dated[-1]) + 1, records.size) if dated.size else dated
+    rows = rows[[not looks_like_date(cell, digits=True) for cell in _cells(records, layout.date, rows)]]
+    for group in layout.groups:
+        rows = rows[[not is_number(cell) for cell in _cells(records, group.price, rows)]]
+    return rows[~_are_blank(records, rows)]
+
+
+def _cells(records: Records, column: int, rows: Rows) -> list[str]:
+    cells: list[str] = records.columns[column].take(pa.array(rows)).to_pylist()
+    return cells
 
 
 def choose_clock(stamps: Stamps, rows: Rows, notes: Notes) -> NDArray[np.datetime64]:

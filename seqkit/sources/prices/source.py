@@ -5,27 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Series, SeriesSource
-from seqkit.sources.compressed import open_bytes, read_bytes
 from seqkit.sources.prices.columns import role_of
-from seqkit.sources.prices.numbers import Decimal
-from seqkit.sources.prices.options import Options
+from seqkit.sources.prices.content import read_data
+from seqkit.sources.prices.options import Options, show_options
 from seqkit.sources.prices.reader import read_table
+from seqkit.sources.prices.spelling import Spelling, in_python, in_recipe
 from seqkit.sources.prices.table import PriceTable, several_symbols
 
 logger = logging.getLogger(__name__)
 
 
 class Prices(SeriesSource):
-    """The prices of a CSV file: a series a symbol, with what else the file has beside the price.
+    """The prices of a CSV file: a series a symbol, with what else the file has.
 
     The first column of each series is `"price"`; the others are called as in `PriceTable.columns`.
 
@@ -33,38 +33,39 @@ class Prices(SeriesSource):
         path: of the file.
         symbol: one symbol, or several.
         panel: all symbols; without it, a file that has several needs a choice.
-        price, date_format, date, symbol_column, decimal, delimiter: see `read_prices`.
+        spell: how messages write an option.
+        options: the others of `read_prices`.
 
     Raises:
         SourceError: when it is first read, as `read_prices` does, and for several symbols without a choice.
     """
 
+    @show_options
     def __init__(
         self,
         path: str | Path,
         symbol: str | Sequence[str] | None = None,
         panel: bool = False,
-        price: str | None = None,
-        date_format: str | None = None,
-        date: str | None = None,
-        symbol_column: str | None = None,
-        decimal: Decimal | None = None,
-        delimiter: str | None = None,
+        *,
+        spell: Spelling = in_python,
+        **options: Any,  # they are declared once, in Options, which raises TypeError for another
     ) -> None:
         self.path, self.panel = Path(path), panel
-        self._options = Options(symbol, price, date_format, date, symbol_column, decimal, delimiter)
+        self._options = Options(symbol, **options).spelled(spell)
 
     @cached_property
     def table(self) -> PriceTable:
-        """The file, read once; what was left out of it is logged."""
+        """The file, read once; what was left out of it is logged, and the largest move."""
         table = read_table(self.path, self._options)
         if len(table.symbols) > 1 and not self.panel and not self._options.symbols:
-            raise several_symbols(self.path, table.symbols)
+            raise several_symbols(self.path, table.symbols, self._options.spell, panel=True)
         adjusted = role_of(table.price_column) == "adj_close"
         for finding in table.findings:
             # A split that only the close is not adjusted for does not touch an adjusted price.
             if finding.severity == "warning" and not (adjusted and finding.kind == "likely-split"):
                 logger.warning("%s: %s", self.path, finding.message)
+            elif finding.kind == "largest-move":
+                logger.info("%s: %s", self.path, finding.message, extra={"once": True})
         return table
 
     def series(self, split: str = "all") -> Iterator[Series]:
@@ -77,7 +78,12 @@ class Prices(SeriesSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the bytes of the file and of how they are read, not of where it lies."""
-        with open_bytes(self.path) as stream:
-            digest = hashlib.sha256(read_bytes(stream, self.path, -1)).hexdigest()
-        return fingerprint(["prices", digest, self.panel, astuple(self._options)])
+        """Of the bytes of the file and of how they are read, not of where it is."""
+        digest = hashlib.sha256(read_data(self.path)).hexdigest()
+        return fingerprint(["prices", digest, self.panel, self._options.values])
+
+
+@show_options
+def open_prices(path: str | Path, panel: bool = False, **options: Any) -> Prices:  # those of Prices
+    """The prices that a recipe names: messages write an option as an override of `seqkit run`."""
+    return Prices(path, panel=panel, **options, spell=in_recipe)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from seqkit.errors import SourceError, did_you_mean
 from seqkit.sources.prices.findings import Finding, and_more
-from seqkit.sources.prices.numbers import Decimal
+from seqkit.sources.prices.options import Decimal
+from seqkit.sources.prices.spelling import Spelling, in_python
 
 Form: TypeAlias = Literal["single", "long", "wide"]
 Order: TypeAlias = Literal["ascending", "descending", "mixed"]
@@ -92,13 +93,21 @@ class PriceTable:
         return self.series[symbol]
 
 
-def several_symbols(path: Path, symbols: tuple[str, ...]) -> SourceError:
-    """What to say where one symbol is needed, and the file has several."""
-    return SourceError(
-        f"{path}: {len(symbols)} symbols found ({and_more(symbols)}).\n"
-        f'  Pick one, symbol="{symbols[0]}", or several, symbol=["{symbols[0]}", "{symbols[1]}"]; '
-        "panel=true takes all (in a recipe source.symbol and source.panel)."
-    )
+def several_symbols(
+    path: Path, symbols: tuple[str, ...], spell: Spelling = in_python, panel: bool = False
+) -> SourceError:
+    """What to say where one symbol is needed, and the file has several.
+
+    Args:
+        path: of the file.
+        symbols: all of them.
+        spell: how to write an option.
+        panel: whether all of them can be taken at once.
+    """
+    several = spell("symbol", symbols[:2])
+    choices = f"Pick one, {spell('symbol', symbols[0])}, or several, {several}"
+    choices += f"; {spell('panel', True)} takes all." if panel else "."
+    return SourceError(f"{path}: {len(symbols)} symbols found ({and_more(symbols)}).\n  {choices}")
 
 
 def no_such_symbol(path: Path, symbol: str, symbols: tuple[str, ...]) -> SourceError:
