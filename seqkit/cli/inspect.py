@@ -14,16 +14,6 @@ from seqkit.sources.prices.spelling import for_inspect
 if TYPE_CHECKING:
     from seqkit.sources.prices import PriceTable
 
-METAVARS = {
-    "symbol": "SYMBOL",
-    "price": "COLUMN",
-    "date_format": "FORMAT",
-    "date": "COLUMN",
-    "symbol_column": "COLUMN",
-    "decimal": "MARK",
-    "delimiter": "CHARACTER",
-}
-
 
 def _source_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of the source `prices`, as they are declared for Python and for recipes."""
@@ -31,7 +21,7 @@ def _source_options(command: Callable[..., None]) -> Callable[..., None]:
         several = option.name == "symbol"
         says = f"{option.says} Repeat it for several." if several else option.says
         name = f"--{option.name.replace('_', '-')}"
-        command = click.option(name, multiple=several, metavar=METAVARS[option.name], help=says)(command)
+        command = click.option(name, multiple=several, metavar=option.value, help=says)(command)
     return command
 
 

@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import seqkit
-from seqkit.cli import cli
+from seqkit.cli import TellOnce, cli
 
 QUICK = [
     "train.steps=20",
@@ -204,3 +205,17 @@ class TestMistakes:
 
 def test_the_version() -> None:
     assert invoke("--version").strip() == f"seqkit, version {seqkit.__version__}"
+
+
+def test_what_is_marked_once_and_every_warning_is_told_once() -> None:
+    told = TellOnce()
+
+    def passes(level: int, message: str, **extra: object) -> bool:
+        record = logging.LogRecord("seqkit", level, "here", 1, message, None, None)
+        vars(record).update(extra)
+        return told.filter(record)
+
+    for level, extra in ((logging.WARNING, {}), (logging.INFO, {"once": True})):
+        message = f"the largest move, {level}"
+        assert [passes(level, message, **extra) for _ in range(2)] == [True, False]
+    assert [passes(logging.INFO, "a step") for _ in range(2)] == [True, True]

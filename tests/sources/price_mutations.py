@@ -13,13 +13,14 @@ from seqkit.sources.prices.options import Options
 from seqkit.sources.prices.reader import examine
 
 FOLDER = Path(__file__).parent / "prices"
-FILES = sorted(FOLDER.iterdir())
+FILES = sorted([*FOLDER.iterdir(), *(FOLDER.parent / "price_cases").glob("*.csv")])
 HEADER_LINES = {"yfinance.csv": 3, "yfinance-panel.csv": 3, "comment.csv": 2}
 
 TOKENS = [
     *",;\t|\"'#.-$%<>{}\\/ \n\r\0",
     *("\r\n", "\n\n", ",,", '""', "null", "N/A", "nan", "inf", "-1", "0", "1e999", "0x10", "1,234", "7,79"),
     *("12/31/1999", "03/04/2021", "2021-02-30", "2021-05-14", "20210514", "Jan 1 2000", "00:00", "-05:00"),
+    *("R$ 5", "USD", "1,00,460", "23/01/02", "2024010100", "1672617600.0", "24", "%", "終値", "Volume"),
     *("é", "\ufeff", "٣", "\u00a0", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")),
 ]
 

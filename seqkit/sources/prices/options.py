@@ -19,33 +19,43 @@ Decimal: TypeAlias = Literal[".", ","]
 Delimiter: TypeAlias = Annotated[str, Field(min_length=1, max_length=1)]
 
 
+def _says(value: str, help_text: str) -> dict[str, str]:
+    """What recipes and `seqkit inspect` say of an option: what its value is, and what it is for."""
+    return {"value": value, "help": help_text}
+
+
 @dataclass(frozen=True)
 class Options:
     """What a user can say about a file that cannot be seen in it."""
 
     symbol: str | Sequence[str] | None = field(
         default=None,
-        metadata={
-            "help": "One symbol of the file, or several. A file of several symbols needs it, or `panel`."
-        },
+        metadata=_says(
+            "SYMBOL", "One symbol of the file, or several; needed if it has several, unless `panel`."
+        ),
     )
     price: str | None = field(
-        default=None, metadata={"help": "The column of the price; else the adjusted close, else the close."}
+        default=None,
+        metadata=_says("COLUMN", "The column of the price; else the adjusted close, else the close."),
     )
     date_format: str | None = field(
         default=None,
-        metadata={
-            "help": "The order of day, month and year, as in `strptime`: `%d/%m/%Y`; else it is found."
-        },
+        metadata=_says(
+            "FORMAT", "The order of day, month and year, as in `strptime`: `%d/%m/%Y`; else it is found."
+        ),
     )
     _: KW_ONLY
-    date: str | None = field(default=None, metadata={"help": "The column of the dates; else it is found."})
-    symbol_column: str | None = field(
-        default=None, metadata={"help": "The column of the symbols; else it is found."}
+    date: str | None = field(
+        default=None, metadata=_says("COLUMN", "The column of the dates; else it is found.")
     )
-    decimal: Decimal | None = field(default=None, metadata={"help": "The decimal mark; else it is found."})
+    symbol_column: str | None = field(
+        default=None, metadata=_says("COLUMN", "The column of the symbols; else it is found.")
+    )
+    decimal: Decimal | None = field(
+        default=None, metadata=_says("MARK", "The decimal mark; else it is found.")
+    )
     delimiter: Delimiter | None = field(
-        default=None, metadata={"help": "The character between cells; else it is found."}
+        default=None, metadata=_says("CHARACTER", "The character between cells; else it is found.")
     )
     min_rows: int = 1
     """Fewer rows of a symbol are an error."""
@@ -113,6 +123,8 @@ class Declared(NamedTuple):
 
     name: str
     type: Any  # a type, as in an annotation
+    value: str
+    """What its value is, as in `--price COLUMN`."""
     says: str
 
 
@@ -120,7 +132,7 @@ def declared() -> list[Declared]:
     """The options, as they are declared above."""
     types = get_type_hints(Options, include_extras=True)
     return [
-        Declared(one.name, types[one.name], one.metadata["help"])
+        Declared(one.name, types[one.name], one.metadata["value"], one.metadata["help"])
         for one in fields(Options)
         if "help" in one.metadata
     ]
