@@ -15,10 +15,6 @@ from seqkit.run import Run, load, train
 
 SUMMARY = "summary.json"
 
-# Two-sided 95 % points of Student's t for 1, 2, ... degrees of freedom.
-T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145)
-T_95_MANY = 2.131
-
 
 def train_seeds(
     recipe: Recipe,
@@ -89,7 +85,8 @@ def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any]
 
 def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:
     """The mean of independent values, and its 95 % interval by Student's t."""
+    from scipy.stats import t
+
     mean = statistics.fmean(values)
-    t = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else T_95_MANY
-    half = t * statistics.stdev(values) / len(values) ** 0.5
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
     return {"mean": mean, "interval_95": [mean - half, mean + half], "values": list(values)}

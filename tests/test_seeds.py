@@ -1,4 +1,5 @@
 import json
+import statistics
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,14 @@ def test_the_interval_is_students() -> None:
     """By hand: mean 2, standard deviation 1, t(2 degrees of freedom) = 4.303."""
     result = mean_and_interval([1.0, 2.0, 3.0])
     assert result["mean"] == 2
-    assert result["interval_95"] == pytest.approx([2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5])
+    assert result["interval_95"] == pytest.approx([2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5], rel=1e-3)
+
+
+def test_the_interval_of_many_seeds() -> None:
+    """t(29 degrees of freedom) = 2.045, of a printed table."""
+    values = [float(seed % 2) for seed in range(30)]
+    half = 2.045 * statistics.stdev(values) / 30**0.5
+    assert mean_and_interval(values)["interval_95"] == pytest.approx([0.5 - half, 0.5 + half], rel=1e-3)
 
 
 def test_mistakes_are_told_before_anything_is_made(tiny_recipe: seqkit.Recipe) -> None:
