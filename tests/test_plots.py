@@ -109,6 +109,19 @@ class TestSeries:
         plot_errors(dates, {"naive's": np.array([0.01, -0.03, 0.0])}, workdir / "a.png", "AB")
         np.testing.assert_allclose(figures[0].axes[0].lines[0].get_ydata(), [1, -2, -2])
 
+    @pytest.mark.parametrize(
+        "dates",
+        [np.datetime64("2016-05") + np.arange(44), np.datetime64("2023-04-01T00") + np.arange(533)],
+        ids=["months", "hours"],
+    )
+    def test_the_dates_of_any_step_have_ticks(
+        self, dates: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Matplotlib warns where it finds no interval for them, and warnings are errors here."""
+        figures = keep_figures(monkeypatch)
+        plot_errors(dates.astype("datetime64[s]"), {"drift": np.ones(len(dates))}, workdir / "a.png", "AB")
+        assert 3 <= len(figures[0].axes[0].get_xticks()) <= 9
+
 
 def keep_figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are saved from here on."""

@@ -73,7 +73,7 @@ def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> No
     axes.plot(
         [-reach, reach], [-reach, reach], color=OTHER, linewidth=1, label="what came = what was forecast"
     )
-    axes.axvline(0, color=FACT, linewidth=0.8, label="the naive forecast")
+    axes.axvline(0, color=FACT, linewidth=0.8, label="no change (the last value)")
     axes.set(xlabel="forecast (% log return)", ylabel="what came", xlim=(-reach, reach), ylim=(-reach, reach))
     set_title(axes, title)
     axes.grid(alpha=0.3)
@@ -115,7 +115,7 @@ def plot_errors(
     for index, (name, values) in enumerate(differences.items()):
         axes.plot(dates, 100 * values.cumsum(), color=(MODEL, OTHER, FACT)[index % 3], label=name)
     axes.axhline(0, color="#bbbbbb", linewidth=1)
-    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=8))  # type: ignore[no-untyped-call]  # untyped
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8))  # type: ignore[no-untyped-call]  # untyped
     axes.xaxis.set_major_formatter(DateFormatter(_date_form(dates)))  # type: ignore[no-untyped-call]  # untyped
     axes.set(ylabel="summed difference (% log return)")
     set_title(axes, title)
