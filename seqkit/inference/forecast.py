@@ -44,6 +44,21 @@ class Forecast(NamedTuple):
     """Of that log return, `(origins, horizon, levels)`; None where the head has no interval."""
 
 
+def mean_forecast(forecasts: Sequence[Forecast]) -> Forecast:
+    """What several seeds forecast together from the same origins: the mean of their locations and quantiles.
+
+    Source: Lichtendahl, Grushka-Cockayne and Winkler (2013), "Is it better to average probabilities or
+    quantiles?".
+    """
+    quantiles = [forecast.quantiles for forecast in forecasts if forecast.quantiles is not None]
+    return Forecast(
+        forecasts[0].origins,
+        np.asarray(np.mean([forecast.location for forecast in forecasts], 0)),
+        np.asarray(np.mean(quantiles, 0)) if quantiles else None,
+    )
+
+
+@torch.no_grad()  # as a decorator, for it is off whenever the caller has a block: seeds are read in turn
 def forecast_blocks(
     model: SequenceModel,
     data: PreparedSeries,
@@ -70,7 +85,7 @@ def forecast_blocks(
         ContractError: the model predicts no numbers.
     """
     walk = _Walk(model, data, symbol)
-    with evaluating(model.modules()), torch.no_grad():
+    with evaluating(model.modules()):
         if horizon == 1:
             yield from walk.one_row_ahead(origins, levels)
         else:

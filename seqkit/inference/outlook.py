@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqkit.data.series import SymbolRows
-from seqkit.inference.forecast import Forecast
+from seqkit.inference.forecast import Forecast, mean_forecast
 
 Floats = NDArray[np.float64]
 
@@ -60,14 +60,12 @@ def make_outlook(rows: SymbolRows, blocks: Sequence[Forecast]) -> Outlook:
     """
     # To twelve digits, the price of the file: the exponential of a logarithm is 273.35999999999996.
     last = float(f"{np.exp(rows.log_prices[-1]):.12g}")
-    location = np.mean([block.location[0] for block in blocks], 0)
-    spread = [block.quantiles[0] for block in blocks if block.quantiles is not None]
-    quantiles = np.mean(spread, 0) if spread else None
+    mean = mean_forecast(blocks)
     sessions = []
-    for ahead, expected in enumerate(location):
+    for ahead, expected in enumerate(mean.location[0]):
         ends = None
-        if quantiles is not None:
-            prices = last * np.exp(quantiles[ahead])
+        if mean.quantiles is not None:
+            prices = last * np.exp(mean.quantiles[0, ahead])
             ends = {str(level): float(price) for level, price in zip(FAN_LEVELS, prices, strict=True)}
         sessions.append(
             Session(session_label(ahead + 1), float(last * np.exp(expected)), float(expected), ends)

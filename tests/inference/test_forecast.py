@@ -9,7 +9,7 @@ import torch
 from seqkit.cells import RNN
 from seqkit.data.series import TARGETS, Features, PreparedSeries, prepare_series
 from seqkit.errors import ContractError
-from seqkit.inference.forecast import Forecast, forecast_blocks
+from seqkit.inference.forecast import Forecast, forecast_blocks, mean_forecast
 from seqkit.inference.outlook import make_outlook
 from seqkit.model import SequenceModel
 from seqkit.sources.synthetic import Synthetic
@@ -143,3 +143,26 @@ def test_an_outlook_is_in_prices() -> None:
     assert make_outlook(rows, [up]).last_price == 273.36
     point = make_outlook(rows, [up._replace(quantiles=None)])
     assert point.sessions[0].quantiles is None
+
+
+def test_the_mean_of_seeds_is_that_of_locations_and_of_quantiles() -> None:
+    origins, quantiles = np.array([3, 4]), np.array([[[1.0, 2.0]], [[3.0, 4.0]]])
+    first = Forecast(origins, np.array([[1.0], [2.0]]), quantiles)
+    mean = mean_forecast([first, Forecast(origins, np.array([[3.0], [2.0]]), 3 * quantiles)])
+    assert mean.location.tolist() == [[2.0], [2.0]]
+    np.testing.assert_allclose(mean.quantiles, 2 * quantiles)
+    assert mean_forecast([first._replace(quantiles=None)] * 2).quantiles is None
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_seeds_that_are_read_in_turn_leave_gradients_on(horizon: int) -> None:
+    data = prepared()
+    options = {"horizon": horizon, "levels": LEVELS, "paths": 16}
+    seeds = [
+        forecast_blocks(model_for(data, "gaussian"), data, 0, np.array([100, 101]), **options)
+        for _ in range(2)
+    ]
+    for first, second in zip(*seeds, strict=True):
+        assert torch.is_grad_enabled()
+        np.testing.assert_array_equal(first.location, second.location)
+    assert torch.is_grad_enabled()
