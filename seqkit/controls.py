@@ -1,6 +1,6 @@
 """Control runs: a recipe on simulated random walks, where there is nothing to find.
 
-A recipe, or a tool, that "beats" the naive forecast there would beat it anywhere.
+A recipe, or a tool, that "beats" the best baseline there would beat it anywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqkit.run import SeriesRun, train
 
 WALKS = 20
 SUSPICIOUS = 4
-"""Of 20 walks: where so many beat naive, the report is not to be trusted."""
+"""Of 20 walks: where the recipe beats the best baseline on as many, the report is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Control:
 
     walks: int
     verdicts: dict[str, int]
-    """How many beat, tied with and lost to the naive forecast, one row ahead."""
+    """How many beat, tied with and lost to the best baseline, one row ahead."""
     spread_verdicts: dict[str, int]
-    """The same of its distribution beside a normal one of constant volatility; empty for a point head."""
+    """The same of its distribution and a normal one of constant volatility; empty for a point head."""
     ratios: list[float]
-    """The error over naive's, walk by walk."""
+    """The error over the best baseline's, walk by walk."""
     trustworthy: bool
     """Whether fewer than a fifth of the walks were beaten."""
 
@@ -62,7 +62,7 @@ def run_controls(
         verdicts[skill.verdict] += 1
         if skill.distribution is not None:
             spread_verdicts[skill.distribution.constant.verdict] += 1
-        ratios.append(skill.errors["naive"].ratio)
+        ratios.append(skill.best.ratio)
         on_walk(walk, skill.verdict)
     trustworthy = verdicts["beats"] * WALKS < SUSPICIOUS * walks
     return Control(walks, _counted(verdicts), _counted(spread_verdicts), ratios, trustworthy)

@@ -36,7 +36,7 @@ def command(
     """Evaluate the run in DIR on a whole split, or on FILE.
 
     Of a run on text: the loss. Its interval says how far another text of the kind might lie. Of a run on
-    series, or of the directory above its seeds: the honest report, beside forecasts that cost nothing.
+    series, or of the directory above its seeds: the honest report, compared with baselines.
     """
     from seqkit.run import TextRun
     from seqkit.seeds import load_seeds
@@ -130,7 +130,7 @@ def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json
     click.echo(f"On {control.walks} random walks, where there is nothing to find, the recipe {told}.")
     if control.spread_verdicts:
         told = ", ".join(f"{verdict} {count}" for verdict, count in control.spread_verdicts.items())
-        click.echo(f"Its distribution beside that of constant volatility, which is the best there: {told}.")
+        click.echo(f"Its distribution compared with constant volatility, which is the best there: {told}.")
     if control.trustworthy:
         click.echo("That is what chance allows; reports of this run say so.")
     else:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
 from seqkit.cli.output import print_table
+from seqkit.skill.baselines import WITH_DRIFT, label, phrase
 
 if TYPE_CHECKING:
     from seqkit.inference.outlook import Outlook
     from seqkit.skill import Comparison, HorizonSkill, SkillReport
 
-NAMES = {"naive": "last value (naive)", "drift": "drift", "moving_average": "mean of 20 rows"}
 NORMALS = {"constant": "constant", "ewma": "EWMA"}
 TOLD = {"beats": "beats", "ties": "ties with", "loses": "loses to"}
 SYMBOLS_SHOWN = 10
@@ -25,10 +28,11 @@ def print_report(report: SkillReport) -> None:
     """Splits, tables by horizon, and the verdict."""
     looks = "" if report.test_uses is None else f", used {report.test_uses} times on this machine"
     looks = looks.replace(" 1 times", " once")
-    click.echo(
+    print_line(
         f"Report: {', '.join(report.symbols)}, {report.head} head, "
-        f"{report.seeds} seed{'s' if report.seeds > 1 else ''}, the {report.split} split{looks}\n"
+        f"{report.seeds} seed{'s' if report.seeds > 1 else ''}, the {report.split} split{looks}"
     )
+    click.echo()
     print_table(
         ("split", "from", "to", "rows"),
         [
@@ -44,26 +48,41 @@ def print_report(report: SkillReport) -> None:
         _print_symbols(report)
     click.echo()
     for skill in report.horizons:
-        click.echo(verdict_line(report, skill))
+        print_line(verdict_line(report, skill))
+        print_line(error_line(report, skill))
         if skill.distribution is not None:
-            click.echo(distribution_line(skill))
+            print_line(distribution_line(skill))
     for warning in warnings_of(report):
-        click.echo(f"! {warning}")
+        print_line(f"! {warning}")
+
+
+def print_line(line: str) -> None:
+    """A sentence, wrapped to the terminal as the tables are; a pipe or a file gets it whole."""
+    if sys.stdout.isatty():
+        line = textwrap.fill(
+            line, shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False
+        )
+    click.echo(line)
 
 
 def verdict_line(report: SkillReport, skill: HorizonSkill) -> str:
-    """The verdict on the point forecast."""
-    naive = skill.errors["naive"]
+    """The headline: the verdict on the point forecast, with the name of the best baseline."""
+    other, ratio = phrase(skill.baseline), skill.best.ratio
     meaning = {
-        "beats": "beats naive",
-        "ties": "ties with naive: no detectable skill over the last value",
-        "loses": "loses to naive: the last value is the better forecast",
+        "beats": f"beats {other} by {100 * (1 - ratio):.1f} %",
+        "ties": f"ties: no detectable skill against {other}",
+        "loses": f"loses to {other}, which is the better forecast",
     }[skill.verdict]
+    return f"Verdict, {_sessions(skill.horizon)}: the forecast of {', '.join(report.symbols)} {meaning}."
+
+
+def error_line(report: SkillReport, skill: HorizonSkill) -> str:
+    """The figures that the verdict follows from."""
     seeds = f"{report.seeds} seed{'s' if report.seeds > 1 else ''}"
-    return (
-        f"Verdict, {_sessions(skill.horizon)}: the forecast of {', '.join(report.symbols)} {meaning} "
-        f"(error {_ratio(naive)} of naive's; {skill.rows:,} rows, {seeds})."
-    )
+    judged = f"{skill.rows:,} rows, {seeds}"
+    if not skill.best.other:
+        return f"  That baseline is exact ({judged})."
+    return f"  Its error is {_ratio(skill.best)} of that baseline's ({judged})."
 
 
 def distribution_line(skill: HorizonSkill) -> str:
@@ -105,8 +124,8 @@ def warnings_of(report: SkillReport) -> list[str]:
             found.append(f"Control: {beaten} of {walks} random walks were beaten, as chance allows.")
         else:
             found.append(
-                f"NOT TRUSTWORTHY: the same recipe beats naive on {beaten} of {walks} random walks, "
-                "where there is nothing to find."
+                f"NOT TRUSTWORTHY: the same recipe beats the best baseline on {beaten} of {walks} random "
+                "walks, where there is nothing to find."
             )
     return found
 
@@ -141,43 +160,33 @@ def _decimals(price: float) -> int:
 
 
 def _print_horizon(skill: HorizonSkill) -> None:
-    errors = skill.errors
     rows = [
         (
-            NAMES[name],
-            f"{100 * errors[name].other:.3f} %",
+            _name(name) + (" *" if name == skill.baseline else ""),
+            f"{100 * found.other:.3f} %",
             f"{100 * skill.rmse[name]:.3f} %",
-            f"{errors[name].ratio:.4f}",
-            "{:.4f} to {:.4f}".format(*errors[name].ratio_interval_95),
-            errors[name].verdict,
+            f"{found.ratio:.4f}",
+            "{:.4f} to {:.4f}".format(*found.ratio_interval_95),
+            found.verdict,
         )
-        for name in NAMES
+        for name, found in skill.errors.items()
     ]
-    model = (
-        "model",
-        f"{100 * errors['naive'].model:.3f} %",
-        f"{100 * skill.rmse['model']:.3f} %",
-        "",
-        "",
-        "",
-    )
-    header = (
-        f"{_sessions(skill.horizon)}, {skill.rows:,} rows",
-        "mean error",
-        "RMSE",
-        "model's error over it",
-        "95 %",
-        "the model",
-    )
-    print_table(header, [model, *rows])
+    model = ("model", f"{100 * skill.best.model:.3f} %", f"{100 * skill.rmse['model']:.3f} %", "", "", "")
+    head = f"{_sessions(skill.horizon)}, {skill.rows:,} rows"
+    print_table((head, "error", "RMSE", "ratio", "95 %", "verdict"), [model, *rows])
+    print_line("ratio: the model's mean error over that of the baseline")
+    print_line("* the best baseline, chosen on earlier rows; the verdict compares with it")
     direction = skill.direction
-    low, high = direction.interval_95
-    click.echo(
-        f"direction: right in {100 * direction.accuracy:.1f} % of the moves (95 %: {100 * low:.1f} to "
-        f'{100 * high:.1f}); always "up": {100 * direction.always_up:.1f} %'
-    )
+    if direction is None:
+        print_line("direction: none; every forecast is no change")
+    else:
+        low, high = direction.interval_95
+        print_line(
+            f"direction: right in {100 * direction.accuracy:.1f} % of the moves (95 %: {100 * low:.1f} to "
+            f'{100 * high:.1f}); always "up": {100 * direction.always_up:.1f} %'
+        )
     if skill.correlation_with_previous is not None:
-        click.echo(
+        print_line(
             f"correlation of the forecast with the last return: {skill.correlation_with_previous:+.2f}"
         )
     if skill.distribution is not None:
@@ -185,11 +194,11 @@ def _print_horizon(skill: HorizonSkill) -> None:
         covered = ", ".join(
             f"{NORMALS.get(name, name)} {100 * share:.1f} %" for name, share in found.coverage_90.items()
         )
-        click.echo(
+        print_line(
             f"CRPS {100 * found.ewma.model:.4f} %; constant volatility {100 * found.constant.other:.4f} %, "
             f"EWMA {100 * found.ewma.other:.4f} %"
         )
-        click.echo(f"in the 90 % interval: {covered}")
+        print_line(f"in the 90 % interval: {covered}")
 
 
 def _print_symbols(report: SkillReport) -> None:
@@ -202,17 +211,34 @@ def _print_symbols(report: SkillReport) -> None:
                     symbol,
                     _sessions(skill.horizon),
                     f"{skill.rows:,}",
-                    _ratio(skill.errors["naive"]),
+                    label(skill.baseline),
+                    _ratio(skill.best),
                     skill.verdict,
                     *((_ratio(spread.constant), _ratio(spread.ewma)) if spread else ("", "")),
                 )
             )
     print_table(
-        ("symbol", "ahead", "rows", "error over naive's", "verdict", "CRPS over constant's", "over EWMA's"),
+        (
+            "symbol",
+            "ahead",
+            "rows",
+            "best baseline",
+            "error over it",
+            "verdict",
+            "CRPS over constant's",
+            "over EWMA's",
+        ),
         rows,
     )
     if len(report.by_symbol) > SYMBOLS_SHOWN:
         click.echo(f"... and {len(report.by_symbol) - SYMBOLS_SHOWN} symbols more (--json has them all)")
+
+
+def _name(baseline: str) -> str:
+    """In the table, where the baseline with drift is below the one without."""
+    if baseline.endswith(WITH_DRIFT):
+        return "  the same with drift"
+    return label(baseline) + (" (naive)" if baseline == "naive" else "")
 
 
 def _ratio(comparison: Comparison) -> str:

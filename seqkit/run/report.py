@@ -11,6 +11,7 @@ from seqkit import build, plots, rundir
 from seqkit.inference.outlook import Outlook
 from seqkit.run.series import SeriesRun, forecast_read, judge_read
 from seqkit.skill import Judged, SkillReport, Truth
+from seqkit.skill.baselines import phrase
 from seqkit.skill.judging import Pooled, pool
 from seqkit.skill.verdict import by_date
 
@@ -42,11 +43,10 @@ def write_report(
         horizon = max(horizon, FAN_ROWS)
     outlooks = forecast_read(runs, read, horizon)
     for place, (rows, outlook) in enumerate(zip(read.prepared.symbols, outlooks, strict=True)):
-        _plot_forecast(rows.dates, np.exp(rows.log_prices), truths[place], judged, place, outlook, folder)
+        _plot_forecast(rows.dates, np.exp(rows.log_prices), truths[place], judged[place], outlook, folder)
     pooled = pool(truths, judged)
     named = f"{', '.join(report.symbols)}: +1 session, {split} split"
-    expected = pooled.locations[:, :, 0].mean(0)
-    plots.plot_returns(expected, pooled.actual[:, 0], folder / "returns.png", named)
+    plots.plot_returns(pooled.location[:, 0], pooled.actual[:, 0], folder / "returns.png", named)
     distribution = report.horizons[0].distribution
     if distribution is not None:
         plots.plot_calibration(distribution.calibration, folder / "calibration.png", named)
@@ -58,18 +58,15 @@ def _plot_forecast(
     dates: np.ndarray,
     prices: np.ndarray,
     truth: Truth,
-    judged: Sequence[Sequence[Judged]],
-    place: int,
+    judged: Judged,
     outlook: Outlook,
     folder: Path,
 ) -> None:
     bands = None
-    spreads = [seed[place].spread for seed in judged]
-    if all(spread is not None for spread in spreads):
+    if judged.spread is not None:
         ends = np.full((2, len(prices)), np.nan)
-        for side, name in enumerate(("low", "high")):
-            mean = np.mean([getattr(spread, name)[:, 0] for spread in spreads], 0)
-            ends[side, truth.origins + 1] = truth.prices * np.exp(mean)
+        for side, end in enumerate((judged.spread.low, judged.spread.high)):
+            ends[side, truth.origins + 1] = truth.prices * np.exp(end[:, 0])
         bands = ends[0, -ROWS_SHOWN:], ends[1, -ROWS_SHOWN:]
     ahead = {"price": [session.price for session in outlook.sessions]}
     if outlook.sessions[0].quantiles is not None:
@@ -86,11 +83,13 @@ def _plot_forecast(
 
 
 def _plot_errors(pooled: Pooled, folder: Path, title: str) -> None:
-    dates = pooled.dates
-    naive = np.abs(pooled.actual[:, 0])
-    differences = {"absolute error minus naive's": by_date(pooled.errors[:, :, 0].mean(0) - naive, dates)}
-    if pooled.spreads:
+    dates, best = pooled.dates, pooled.best[0]
+    other = np.abs(pooled.points[best][:, 0] - pooled.actual[:, 0])
+    differences = {
+        f"absolute error minus that of {phrase(best)}": by_date(pooled.errors[:, 0] - other, dates)
+    }
+    if pooled.spread is not None:
         for name, label in (("ewma", "EWMA"), ("constant", "constant")):
-            apart = pooled.crps[:, 0] - pooled.normals[name].crps[:, 0]
-            differences[f"CRPS minus {label} volatility's"] = by_date(apart, dates)
+            apart = pooled.spread.crps[:, 0] - pooled.normals[name].crps[:, 0]
+            differences[f"CRPS minus that of {label} volatility"] = by_date(apart, dates)
     plots.plot_errors(np.unique(dates), differences, folder / "errors.png", title)

@@ -13,7 +13,7 @@ from seqkit import build, rundir
 from seqkit.data.series import Scaler
 from seqkit.data.series.dates import SplitName
 from seqkit.errors import OutOfRangeError, SourceError
-from seqkit.inference.forecast import forecast_blocks
+from seqkit.inference.forecast import Forecast, forecast_blocks
 from seqkit.inference.outlook import FAN_LEVELS, Outlook, make_outlook
 from seqkit.model import SequenceModel
 from seqkit.recipe import ResolvedRecipe, SeriesConfig
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class SeriesRun(Run):
-    """A run on series: it forecasts, and is judged beside forecasts that cost nothing."""
+    """A run on series: it forecasts, and is compared with baselines."""
 
     def __init__(self, path: Path, recipe: ResolvedRecipe, scaler: Scaler, model: SequenceModel) -> None:
         super().__init__(path, recipe, model)
@@ -88,20 +88,18 @@ class SeriesRun(Run):
             logger.warning("the data has changed since the run was trained; the dates of the splits are kept")
         return found
 
-    def judge(self, data: build.SeriesData, truths: Sequence[Truth]) -> Iterator[Judged]:
-        """What the model says of each symbol in a split."""
-        for symbol, truth in enumerate(truths):
-            blocks = forecast_blocks(
-                self.model,
-                data.prepared,
-                symbol,
-                truth.origins,
-                horizon=self.settings.horizon,
-                levels=LEVELS,
-                paths=self.settings.paths,
-                seed=self.recipe.train.seed,
-            )
-            yield judge(truth, blocks)
+    def forecast_from(self, data: build.SeriesData, symbol: int, truth: Truth) -> Iterator[Forecast]:
+        """What the model forecasts from the origins of a symbol's split, block by block."""
+        return forecast_blocks(
+            self.model,
+            data.prepared,
+            symbol,
+            truth.origins,
+            horizon=self.settings.horizon,
+            levels=LEVELS,
+            paths=self.settings.paths,
+            seed=self.recipe.train.seed,
+        )
 
 
 def evaluate_together(
@@ -111,7 +109,7 @@ def evaluate_together(
     *,
     count: bool = True,
 ) -> SkillReport:
-    """The honest report: seeds of one recipe beside forecasts that cost nothing, on the same rows.
+    """The honest report: the mean forecast of seeds of one recipe compared with baselines, on the same rows.
 
     Args:
         runs: of one recipe, which differ in their seeds.
@@ -129,7 +127,7 @@ def evaluate_together(
 
 def judge_read(
     runs: Sequence[SeriesRun], read: build.SeriesData, split: str, *, count: bool = True
-) -> tuple[SkillReport, list[Truth], list[list[Judged]]]:
+) -> tuple[SkillReport, list[Truth], list[Judged]]:
     """The report on what `SeriesRun.read` gave, and the rows that it was made of."""
     if split not in ("validation", "test"):
         raise SourceError(f"series are judged on validation or test, got {split!r}.")
@@ -144,7 +142,10 @@ def judge_read(
     truths = [
         make_truth(read.prepared, symbol, chosen, horizon) for symbol in range(len(read.prepared.symbols))
     ]
-    judged = [list(run.judge(read, truths)) for run in runs]
+    judged = [
+        judge(truth, zip(*(run.forecast_from(read, symbol, truth) for run in runs), strict=True))
+        for symbol, truth in enumerate(truths)
+    ]
     uses = None
     if split == "test" and count:
         uses = count_use(truths)

@@ -1,52 +1,136 @@
-"""What costs nothing: forecasts and distributions that no model is needed for, in log returns.
+"""Baselines: forecasts that no model is needed for, in log returns.
 
 Each sees what the model sees: the rows up to the origin, and constants of the training rows.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from seqkit.data.series import SymbolRows
+from seqkit.skill.seasons import same_places
 
-MOVING_AVERAGE_ROWS = 20
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Baseline: TypeAlias = Callable[[int, Rows], Floats]
+"""From a horizon and origins to log returns from each origin, `(origins, horizon)`."""
+
+MOVING_AVERAGES = {"moving_average_5": 5, "moving_average": 20, "moving_average_60": 60}
+"""Rows of each, by name."""
+FEWEST_CHANGES = 8
+"""Changes that a drift is the mean of, at least."""
+WITH_DRIFT = "_with_drift"
+"""Ends the name of a cycle's baseline to which its mean growth in a cycle is added."""
 EWMA_DECAY = 0.94
 """Source: J.P. Morgan and Reuters (1996), "RiskMetrics technical document", for daily returns."""
 
 
-def naive(horizon: int, origins: NDArray[np.intp]) -> Floats:
+def make_baselines(rows: SymbolRows, mean_steps: Floats, known: int) -> dict[str, Baseline]:
+    """All baselines of a symbol by name, `naive` first.
+
+    Args:
+        rows: of the symbol.
+        mean_steps: the mean log return as it is known at each row, `(rows,)`.
+        known: rows, from the first, whose dates decide which cycles there are.
+    """
+    prices = rows.log_prices
+    found: dict[str, Baseline] = {"naive": naive, "drift": partial(drift, mean_steps=mean_steps)}
+    for name, count in MOVING_AVERAGES.items():
+        found[name] = partial(moving_average, log_prices=prices, rows=count)
+    for name, previous in same_places(rows.dates, known).items():
+        place = partial(seasonal, log_prices=prices, previous=previous)
+        growth = mean_changes(prices, previous)
+        found |= {name: place, name + WITH_DRIFT: partial(place, growth=growth)}
+    return found
+
+
+def mean_changes(log_prices: Floats, previous: Rows) -> Floats:
+    """The mean change from an earlier row, over all rows up to each row, `(rows,)`; NaN before there are 8.
+
+    Args:
+        log_prices: `(rows,)`.
+        previous: the earlier row of each row, -1 where there is none, `(rows,)`.
+    """
+    there = previous >= 0
+    changes, counts = np.where(there, log_prices - log_prices[previous], 0.0).cumsum(), there.cumsum()
+    means: Floats = np.where(counts < FEWEST_CHANGES, np.nan, changes / np.maximum(counts, 1))
+    return means
+
+
+def label(name: str) -> str:
+    """What people call a baseline: `"last value"`, `"same month a year ago"`."""
+    if name in MOVING_AVERAGES:
+        return f"mean of {MOVING_AVERAGES[name]} rows"
+    return {"naive": "last value", "each": "best of each symbol"}.get(name, name.replace("_", " "))
+
+
+def phrase(name: str) -> str:
+    """The same within a sentence: `"the last value"`."""
+    if name == "each":
+        return "the best baseline of each symbol"
+    return "drift" if name == "drift" else f"the {label(name)}"
+
+
+def naive(horizon: int, origins: Rows) -> Floats:
     """The last value: the price stays, `(origins, horizon)`."""
     return np.zeros((len(origins), horizon))
 
 
-def drift(horizon: int, origins: NDArray[np.intp], mean_return: float) -> Floats:
-    """The price goes on as it went on average in training, `(origins, horizon)`."""
-    return np.tile(mean_return * np.arange(1, horizon + 1), (len(origins), 1))
+def drift(horizon: int, origins: Rows, mean_steps: Floats) -> Floats:
+    """The price goes on by the mean step, `(origins, horizon)`."""
+    steps: Floats = mean_steps[origins][:, None] * np.arange(1, horizon + 1)
+    return steps
 
 
-def moving_average(horizon: int, origins: NDArray[np.intp], log_prices: Floats) -> Floats:
-    """The price returns to the mean of the last 20 rows, `(origins, horizon)`."""
+def moving_average(horizon: int, origins: Rows, log_prices: Floats, rows: int = 20) -> Floats:
+    """The price returns to the mean of the last rows, `(origins, horizon)`."""
     sums = np.concatenate([[0.0], log_prices.cumsum()])
-    rows = np.minimum(origins + 1, MOVING_AVERAGE_ROWS)
-    means = (sums[origins + 1] - sums[origins + 1 - rows]) / rows
+    there = np.minimum(origins + 1, rows)
+    means = (sums[origins + 1] - sums[origins + 1 - there]) / there
     return np.tile((means - log_prices[origins])[:, None], (1, horizon))
 
 
-def constant_volatility(horizon: int, origins: NDArray[np.intp], return_scale: float) -> Floats:
-    """The root mean square of the training rows' returns, `(origins, horizon)`."""
-    return np.tile(return_scale * np.sqrt(np.arange(1, horizon + 1)), (len(origins), 1))
-
-
-def ewma_volatility(
-    horizon: int, origins: NDArray[np.intp], log_prices: Floats, return_scale: float
+def seasonal(
+    horizon: int, origins: Rows, log_prices: Floats, previous: Rows, growth: Floats | None = None
 ) -> Floats:
-    """The standard deviation by an exponentially weighted mean of squared returns, `(origins, horizon)`."""
-    squares = np.diff(log_prices) ** 2
-    variance, found = return_scale**2, np.empty(len(log_prices))
+    """The price returns to that of the same place of the cycle, `(origins, horizon)`.
+
+    Args:
+        horizon: rows ahead. The dates of these rows are taken as known.
+        origins: rows after which the forecasts are made.
+        log_prices: of all rows.
+        previous: see `same_places`.
+        growth: see `mean_changes`; it is added for each cycle.
+    Returns:
+        NaN where no row up to the origin has that place.
+    """
+    earlier, cycles = previous[origins[:, None] + np.arange(1, horizon + 1)], np.ones((len(origins), horizon))
+    while (late := earlier > origins[:, None]).any():
+        earlier[late] = previous[earlier[late]]
+        cycles += late
+    found: Floats = np.where(earlier >= 0, log_prices[earlier] - log_prices[origins, None], np.nan)
+    return found if growth is None else found + growth[origins, None] * cycles
+
+
+def ewma_volatility(errors: Floats, scale: float) -> Floats:
+    """The standard deviation by an exponentially weighted mean of squared errors one row ahead.
+
+    Args:
+        errors: of the forecast made after each row, `(rows,)`; NaN where there was none.
+        scale: the deviation before the first of them.
+    Returns:
+        After each row, of the errors that are known by then, `(rows + 1,)`.
+    """
+    variance, found = scale**2, np.empty(len(errors) + 1)
     found[0] = variance
-    for row, square in enumerate(squares.tolist(), start=1):
-        variance = EWMA_DECAY * variance + (1 - EWMA_DECAY) * square
+    for row, square in enumerate((errors**2).tolist(), start=1):
+        if not math.isnan(square):
+            variance = EWMA_DECAY * variance + (1 - EWMA_DECAY) * square
         found[row] = variance
-    deviation: Floats = np.sqrt(found[origins][:, None] * np.arange(1, horizon + 1))
-    return deviation
+    return np.sqrt(found)

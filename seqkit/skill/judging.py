@@ -1,4 +1,4 @@
-"""What came, what each seed's model said of it, and what the baselines said, row by row."""
+"""The actual values, what a model forecast of them, and what the baselines did, row by row."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from seqkit.data.series import PreparedSeries
 from seqkit.data.series.dates import SplitName
 from seqkit.data.series.preparing import rows_to_judge
 from seqkit.errors import NonFiniteError, SourceError
-from seqkit.inference.forecast import Forecast
-from seqkit.skill import baselines
+from seqkit.inference.forecast import Forecast, mean_forecast
+from seqkit.skill.baselines import make_baselines, mean_changes
+from seqkit.skill.choosing import choose_best, deviations
 from seqkit.skill.scores import CRPS_LEVELS, crps, normal_quantiles
 
 Floats = NDArray[np.float64]
@@ -66,23 +67,30 @@ class Truth:
     actual: Floats
     """The log return from the origin to each row ahead, `(origins, horizon)`."""
     points: dict[str, Floats]
-    """Naive forecasts by name, each `(origins, horizon)`."""
+    """Baselines by name, each `(origins, horizon)`."""
+    best: tuple[str, ...]
+    """The best of them at each horizon, chosen on the rows before the split, `(horizon,)`."""
     spreads: dict[str, Spread]
-    """Normal distributions around 0 by the name of their volatility."""
+    """Normal distributions around the best baseline, by the name of their volatility."""
+
+    @property
+    def best_point(self) -> Floats:
+        """The best baseline, `(origins, horizon)`."""
+        return np.stack([self.points[name][:, ahead] for ahead, name in enumerate(self.best)], 1)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What one model said of one symbol."""
+    """What the seeds of a model forecast of one symbol."""
 
-    location: Floats
-    """`(origins, horizon)`."""
+    locations: Floats
+    """Of each seed, `(seeds, origins, horizon)`."""
     spread: Spread | None
-    """None where the head has no interval."""
+    """Of the mean forecast of the seeds; None where the head has no interval."""
 
 
 def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int) -> Truth:
-    """What came in a split of one symbol, with its baselines.
+    """The actual values of a split of one symbol, with its baselines; the best is chosen on earlier rows.
 
     Raises:
         SourceError: the split has too few rows, or no move.
@@ -104,9 +112,17 @@ def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int
         raise SourceError(
             f"{rows.name}: the price never moves in the {split} split; there is nothing to judge."
         )
-    deviations = {
-        "constant": baselines.constant_volatility(horizon, origins, scale.return_scale),
-        "ewma": baselines.ewma_volatility(horizon, origins, log_prices, scale.return_scale),
+    known = int(origins[0]) + 1
+    earlier = make_baselines(rows, mean_changes(log_prices, np.arange(len(rows)) - 1), known)
+    best = choose_best(earlier, log_prices[:known], horizon, scale.return_scale)
+    baselines = make_baselines(rows, np.full(len(rows), scale.mean_return), known)
+    found = {name: baseline(horizon, origins) for name, baseline in baselines.items()}
+    # Where no earlier row has the place in the cycle, the last value is used.
+    points = {name: np.where(np.isnan(point), 0.0, point) for name, point in found.items()}
+    location = np.stack([points[name][:, ahead] for ahead, name in enumerate(best.names)], 1)
+    spreads = {
+        name: Spread.of(normal_quantiles(location, deviation), actual)
+        for name, deviation in deviations(best, baselines, log_prices, origins).items()
     }
     return Truth(
         symbol=rows.name,
@@ -115,36 +131,39 @@ def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int
         prices=np.exp(log_prices[origins]),
         previous=log_prices[origins] - log_prices[origins - 1],
         actual=actual,
-        points={
-            "naive": baselines.naive(horizon, origins),
-            "drift": baselines.drift(horizon, origins, scale.mean_return),
-            "moving_average": baselines.moving_average(horizon, origins, log_prices),
-        },
-        spreads={
-            name: Spread.of(normal_quantiles(deviation), actual) for name, deviation in deviations.items()
-        },
+        points=points,
+        best=best.names,
+        spreads=spreads,
     )
 
 
-def judge(truth: Truth, forecasts: Iterable[Forecast]) -> Judged:
-    """Forecasts from the origins of a truth, block by block: only what they are worth is kept."""
+def judge(truth: Truth, forecasts: Iterable[Sequence[Forecast]]) -> Judged:
+    """Score the mean forecast of the seeds; the quantiles are not kept.
+
+    Args:
+        truth: of one symbol.
+        forecasts: blocks of its origins, in order; of each block the forecast of every seed.
+    Raises:
+        NonFiniteError: a forecast is not a number.
+    """
     locations, spreads, at = [], [], 0
-    for forecast in forecasts:
-        actual = truth.actual[at : at + len(forecast.origins)]
-        at += len(forecast.origins)
-        if not np.isfinite(forecast.location).all():
+    for seeds in forecasts:
+        mean = mean_forecast(seeds)
+        actual = truth.actual[at : at + len(mean.origins)]
+        at += len(mean.origins)
+        if not np.isfinite(mean.location).all():
             raise NonFiniteError(
                 f"a forecast of {truth.symbol} is not a number: the model's state has overflowed."
             )
-        locations.append(forecast.location)
-        if forecast.quantiles is not None:
-            spreads.append(Spread.of(forecast.quantiles, actual))
-    return Judged(np.concatenate(locations), Spread.joined(spreads) if spreads else None)
+        locations.append(np.stack([forecast.location for forecast in seeds]))
+        if mean.quantiles is not None:
+            spreads.append(Spread.of(mean.quantiles, actual))
+    return Judged(np.concatenate(locations, 1), Spread.joined(spreads) if spreads else None)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """The rows of all symbols, one symbol after the other, and what each seed's model said of them."""
+    """The rows of all symbols, one symbol after the other, and what the seeds forecast of them."""
 
     dates: NDArray[np.datetime64]
     """`(rows,)`."""
@@ -152,40 +171,47 @@ class Pooled:
     actual: Floats
     """`(rows, horizon)`."""
     locations: Floats
-    """`(seeds, rows, horizon)`."""
+    """Of each seed, `(seeds, rows, horizon)`."""
     points: dict[str, Floats]
-    """Naive forecasts by name, each `(rows, horizon)`."""
-    spreads: tuple[Spread, ...]
-    """Of each seed; none where the head has no interval."""
+    """The baselines that all symbols have, and `each`, the best of each symbol; each `(rows, horizon)`."""
+    best: tuple[str, ...]
+    """The best of them at each horizon; `each` where the symbols differ."""
+    spread: Spread | None
+    """Of the mean forecast; None where the head has no interval."""
     normals: dict[str, Spread]
 
     @property
-    def errors(self) -> Floats:
-        """Absolute ones, `(seeds, rows, horizon)`."""
-        return np.abs(self.locations - self.actual)
+    def location(self) -> Floats:
+        """The mean forecast of the seeds, `(rows, horizon)`."""
+        return np.asarray(self.locations.mean(0))
 
     @property
-    def crps(self) -> Floats:
-        """Averaged over the seeds, `(rows, horizon)`."""
-        return np.asarray(np.mean([spread.crps for spread in self.spreads], 0))
+    def errors(self) -> Floats:
+        """Absolute ones of the mean forecast, `(rows, horizon)`."""
+        return np.abs(self.location - self.actual)
 
 
-def pool(truths: Sequence[Truth], judged: Sequence[Sequence[Judged]]) -> Pooled:
+def pool(truths: Sequence[Truth], judged: Sequence[Judged]) -> Pooled:
     """Put the symbols below each other.
 
     Args:
         truths: of one symbol or of several.
-        judged: for each seed, what its model said of each of them.
+        judged: what the seeds forecast of each of them.
     """
-    spreads = [[one.spread for one in seed if one.spread is not None] for seed in judged]
-    whole = all(len(seed) == len(truths) for seed in spreads)
+    spreads = [one.spread for one in judged if one.spread is not None]
+    shared = [name for name in truths[0].points if all(name in truth.points for truth in truths)]
+    chosen = [set(names) for names in zip(*(truth.best for truth in truths), strict=True)]
     return Pooled(
         dates=np.concatenate([truth.dates for truth in truths]),
         previous=np.concatenate([truth.previous for truth in truths]),
         actual=np.concatenate([truth.actual for truth in truths]),
-        locations=np.stack([np.concatenate([one.location for one in seed]) for seed in judged]),
-        points={name: np.concatenate([truth.points[name] for truth in truths]) for name in truths[0].points},
-        spreads=tuple(Spread.joined(seed) for seed in spreads) if whole else (),
+        locations=np.concatenate([one.locations for one in judged], 1),
+        points={
+            **{name: np.concatenate([truth.points[name] for truth in truths]) for name in shared},
+            "each": np.concatenate([truth.best_point for truth in truths]),
+        },
+        best=tuple(names.pop() if len(names) == 1 else "each" for names in chosen),
+        spread=Spread.joined(spreads) if spreads else None,
         normals={
             name: Spread.joined([truth.spreads[name] for truth in truths]) for name in truths[0].spreads
         },

@@ -1,4 +1,4 @@
-"""The honest report: what seeds of a model are worth beside forecasts that cost nothing."""
+"""The honest report: the mean forecast of the seeds of a model, compared with baselines."""
 
 from __future__ import annotations
 
@@ -19,40 +19,47 @@ MIN_SEEDS = 5
 
 @dataclass(frozen=True)
 class Direction:
-    """How often the sign was right, rows without a move left out."""
+    """How often the sign was right, of the rows where both the price and the forecast have one."""
 
     accuracy: float
     interval_95: tuple[float, float]
     always_up: float
-    """How often "up" would have been right."""
+    """How often "up" would have been right on the same rows."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """The forecast distribution beside normal ones."""
+    """The forecast distribution compared with normal ones around the best baseline."""
 
     constant: Comparison
     ewma: Comparison
-    """CRPS of the model against normals of constant and of exponentially weighted volatility."""
+    """CRPS of the model and of normals of constant and of exponentially weighted volatility."""
     calibration: dict[str, list[float]]
     """The share of rows below each of the quantiles at 0.005, 0.015, ..., 0.995; it should be that level."""
     coverage_90: dict[str, float]
-    """How often what came lay in the 90 % interval: of the model, and of both normals."""
+    """How often the actual value was in the 90 % interval: of the model, and of both normals."""
 
 
 @dataclass(frozen=True)
 class HorizonSkill:
-    """So many rows ahead."""
+    """Skill at one horizon."""
 
     horizon: int
     rows: int
+    baseline: str
+    """The best baseline, chosen on the rows before the split: a key of `errors`.
+
+    Of several symbols with different ones it is `each`: the best of each symbol.
+    """
     errors: dict[str, Comparison]
-    """Absolute errors in log return against each naive forecast: `naive`, `drift`, `moving_average`."""
+    """Absolute errors in log return compared with each baseline: `naive` (the last value), `drift`,
+    `moving_average`, `same_month_a_year_ago`, ..."""
     rmse: dict[str, float]
     """Of the model and of each of them."""
     seed_ratios: tuple[float, ...]
-    """The error over naive's, seed by seed."""
-    direction: Direction
+    """The error of each single seed over that of the last value."""
+    direction: Direction | None
+    """None where every forecast is 0: that is no direction."""
     correlation_with_previous: float | None
     """Of the forecast with the return into its origin: near 1 where it repeats what was."""
     distribution: Distribution | None
@@ -60,8 +67,13 @@ class HorizonSkill:
 
     @property
     def verdict(self) -> str:
-        """On the point forecast: `beats`, `ties` or `loses`."""
-        return self.errors["naive"].verdict
+        """On the point forecast, compared with the best baseline: `beats`, `ties` or `loses`."""
+        return self.best.verdict
+
+    @property
+    def best(self) -> Comparison:
+        """Absolute errors compared with the best baseline's."""
+        return self.errors[self.baseline]
 
 
 @dataclass(frozen=True)
@@ -110,49 +122,59 @@ class SkillReport:
         }
 
 
-def measure_skill(truths: Sequence[Truth], judged: Sequence[Sequence[Judged]]) -> tuple[HorizonSkill, ...]:
+def measure_skill(truths: Sequence[Truth], judged: Sequence[Judged]) -> tuple[HorizonSkill, ...]:
     """Skill at each horizon.
 
     Args:
         truths: of one symbol or of several.
-        judged: for each seed, what its model said of each of them.
+        judged: what the seeds forecast of each of them.
     """
     pooled = pool(truths, judged)
     return tuple(_skill_at(pooled, ahead) for ahead in range(pooled.actual.shape[1]))
 
 
 def _skill_at(pooled: Pooled, ahead: int) -> HorizonSkill:
-    horizon, dates = ahead + 1, pooled.dates
-    errors = pooled.errors[:, :, ahead]  # (seeds, rows)
-    others = {name: np.abs(point - pooled.actual)[:, ahead] for name, point in pooled.points.items()}
+    horizon, dates, baseline = ahead + 1, pooled.dates, pooled.best[ahead]
+    actual, errors = pooled.actual[:, ahead], pooled.errors[:, ahead]
+    others = {
+        name: np.abs(point[:, ahead] - actual)
+        for name, point in pooled.points.items()
+        if name != "each" or name == baseline
+    }
     naive_error = by_date(others["naive"], dates).mean()
     return HorizonSkill(
         horizon=horizon,
         rows=len(dates),
-        errors={name: compare(errors.mean(0), other, dates, horizon) for name, other in others.items()},
+        baseline=baseline,
+        errors={name: compare(errors, other, dates, horizon) for name, other in others.items()},
         rmse={
             "model": float(np.sqrt((errors**2).mean())),
             **{name: float(np.sqrt((other**2).mean())) for name, other in others.items()},
         },
-        seed_ratios=tuple(float(by_date(error, dates).mean() / naive_error) for error in errors),
+        seed_ratios=tuple(
+            float(by_date(np.abs(location - actual), dates).mean() / naive_error)
+            for location in pooled.locations[:, :, ahead]
+        ),
         direction=_direction(pooled, ahead),
-        correlation_with_previous=correlation(pooled.locations[:, :, ahead].mean(0), pooled.previous),
-        distribution=_distribution(pooled, ahead) if pooled.spreads else None,
+        correlation_with_previous=correlation(pooled.location[:, ahead], pooled.previous),
+        distribution=None if pooled.spread is None else _distribution(pooled, pooled.spread, ahead),
     )
 
 
-def _direction(pooled: Pooled, ahead: int) -> Direction:
-    actual = pooled.actual[:, ahead]
-    moved = actual != 0
-    dates, went_up = pooled.dates[moved], actual[moved] > 0
-    hits = by_date(((pooled.locations[:, moved, ahead] > 0) == went_up).mean(0), dates)
+def _direction(pooled: Pooled, ahead: int) -> Direction | None:
+    actual, forecast = pooled.actual[:, ahead], pooled.location[:, ahead]
+    both = (actual != 0) & (forecast != 0)
+    if not both.any():
+        return None
+    dates, went_up = pooled.dates[both], actual[both] > 0
+    hits = by_date(((forecast[both] > 0) == went_up).astype(float), dates)
     interval = block_bootstrap_mean(hits, block_rows(ahead + 1, len(hits)), resamples=RESAMPLES)
     return Direction(float(hits.mean()), interval, float(by_date(went_up.astype(float), dates).mean()))
 
 
-def _distribution(pooled: Pooled, ahead: int) -> Distribution:
+def _distribution(pooled: Pooled, model: Spread, ahead: int) -> Distribution:
     actual, normals = pooled.actual[:, ahead], pooled.normals
-    crps = pooled.crps[:, ahead]
+    spreads = {"model": model, **normals}
 
     def covered(spread: Spread) -> float:
         low, high = spread.low[:, ahead], spread.high[:, ahead]
@@ -160,34 +182,30 @@ def _distribution(pooled: Pooled, ahead: int) -> Distribution:
 
     return Distribution(
         **{
-            name: compare(crps, normal.crps[:, ahead], pooled.dates, ahead + 1)
+            name: compare(model.crps[:, ahead], normal.crps[:, ahead], pooled.dates, ahead + 1)
             for name, normal in normals.items()
         },
-        calibration={
-            "model": (np.mean([spread.below[ahead] for spread in pooled.spreads], 0) / len(actual)).tolist(),
-            **{name: (normal.below[ahead] / len(actual)).tolist() for name, normal in normals.items()},
-        },
-        coverage_90={
-            "model": float(np.mean([covered(spread) for spread in pooled.spreads])),
-            **{name: covered(normal) for name, normal in normals.items()},
-        },
+        calibration={name: (spread.below[ahead] / len(actual)).tolist() for name, spread in spreads.items()},
+        coverage_90={name: covered(spread) for name, spread in spreads.items()},
     )
 
 
 def _horizon_dict(skill: HorizonSkill) -> dict[str, Any]:
-    distribution = skill.distribution
+    direction, distribution = skill.direction, skill.distribution
     return {
         "horizon": skill.horizon,
         "rows": skill.rows,
         "verdict": skill.verdict,
+        "baseline": skill.baseline,
         "ratio_to_naive": skill.errors["naive"].ratio,
         "errors": {name: comparison.as_dict() for name, comparison in skill.errors.items()},
         "rmse": skill.rmse,
         "seed_ratios": list(skill.seed_ratios),
-        "direction": {
-            "accuracy": skill.direction.accuracy,
-            "interval_95": list(skill.direction.interval_95),
-            "always_up": skill.direction.always_up,
+        "direction": direction
+        and {
+            "accuracy": direction.accuracy,
+            "interval_95": list(direction.interval_95),
+            "always_up": direction.always_up,
         },
         "correlation_with_previous": skill.correlation_with_previous,
         "distribution": distribution
@@ -202,23 +220,22 @@ def _horizon_dict(skill: HorizonSkill) -> dict[str, Any]:
     }
 
 
-def make_report(truths: Sequence[Truth], judged: Sequence[Sequence[Judged]], **described: Any) -> SkillReport:
+def make_report(truths: Sequence[Truth], judged: Sequence[Judged], **described: Any) -> SkillReport:
     """The report of seeds on a split.
 
     Args:
-        truths: what came, by symbol.
-        judged: for each seed, what its model said of each symbol.
+        truths: the actual values and the baselines, by symbol.
+        judged: what the seeds forecast of each symbol.
         described: the other fields of the report.
     """
     by_symbol: Mapping[str, tuple[HorizonSkill, ...]] = {}
     if len(truths) > 1:
         by_symbol = {
-            truth.symbol: measure_skill([truth], [[seed[place]] for seed in judged])
-            for place, truth in enumerate(truths)
+            truth.symbol: measure_skill([truth], [found]) for truth, found in zip(truths, judged, strict=True)
         }
     return SkillReport(
         symbols=tuple(truth.symbol for truth in truths),
-        seeds=len(judged),
+        seeds=len(judged[0].locations),
         horizons=measure_skill(truths, judged),
         by_symbol=dict(by_symbol),
         **described,

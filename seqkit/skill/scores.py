@@ -28,11 +28,11 @@ def crps(quantiles: Floats, actual: Floats) -> Floats:
     return scores
 
 
-def normal_quantiles(deviation: Floats) -> Floats:
-    """Those of normal distributions around 0 at `LEVELS`, `(...)` to `(..., 102)`."""
+def normal_quantiles(location: Floats, deviation: Floats) -> Floats:
+    """Those of normal distributions at `LEVELS`, `(...)` and `(...)` to `(..., 102)`."""
     from scipy.special import ndtri
 
-    quantiles: Floats = deviation[..., None] * ndtri(np.array(LEVELS))
+    quantiles: Floats = location[..., None] + deviation[..., None] * ndtri(np.array(LEVELS))
     return quantiles
 
 

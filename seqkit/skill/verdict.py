@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,12 +25,12 @@ class Comparison:
     difference_interval_95: tuple[float, float]
     """Of the mean difference, model minus other; the verdict follows from it."""
     ratio_interval_95: tuple[float, float]
-    """Of the ratio of the means."""
+    """Of the ratio of the means; infinite where the other forecast is exact."""
 
     @property
     def ratio(self) -> float:
-        """The model's mean loss over the other's."""
-        return self.model / self.other
+        """The model's mean loss over the other's; infinite where the other forecast is exact."""
+        return self.model / self.other if self.other else math.inf
 
     @property
     def verdict(self) -> Verdict:
@@ -38,13 +39,14 @@ class Comparison:
         return "beats" if high < 0 else "loses" if low > 0 else "ties"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; None for what is infinite, which JSON does not have."""
+        exact = not self.other
         return {
             "model": self.model,
             "other": self.other,
             "difference_interval_95": list(self.difference_interval_95),
-            "ratio": self.ratio,
-            "ratio_interval_95": list(self.ratio_interval_95),
+            "ratio": None if exact else self.ratio,
+            "ratio_interval_95": None if exact else list(self.ratio_interval_95),
             "verdict": self.verdict,
         }
 
@@ -55,7 +57,7 @@ def compare(
     """Compare losses row by row, by the moving-block bootstrap.
 
     Args:
-        model: its losses, averaged over seeds, `(rows,)`.
+        model: its losses, `(rows,)`.
         other: those of the other forecast.
         dates: of the rows: those of one date, of several symbols, are averaged first, for they move together.
         horizon: rows ahead.
@@ -63,7 +65,10 @@ def compare(
     both = np.stack([by_date(model, dates), by_date(other, dates)], 1)
     models, others = block_bootstrap_means(both, block_rows(horizon, len(both)), RESAMPLES).T
     model_mean, other_mean = both.mean(0).tolist()
-    return Comparison(model_mean, other_mean, _interval(models - others), _interval(models / others))
+    ratios = (math.inf, math.inf)
+    if other_mean:
+        ratios = _interval(models[others > 0] / others[others > 0])
+    return Comparison(model_mean, other_mean, _interval(models - others), ratios)
 
 
 def block_rows(horizon: int, rows: int) -> int:
@@ -75,7 +80,7 @@ def block_rows(horizon: int, rows: int) -> int:
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(values[np.isfinite(values)], [0.025, 0.975])
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 import seqkit
 from seqkit.cli import cli
 from seqkit.errors import RecipeError, RunError, SourceError, WrongKindError
+from seqkit.skill.baselines import label
 from tests.cli.test_cli import invoke
 
 SMALL = ("train.epochs=2", "cell.hidden_size=4")
@@ -61,6 +63,51 @@ def test_run_prints_the_report_and_writes_it(workdir: Path) -> None:
         "forecast-AAPL.png",
         "returns.png",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "best"),
+    [
+        ("monthly_season", "the same month a year ago with drift"),
+        ("hourly_load", "the same hour a week ago"),
+        ("monthly_walk_with_drift", "drift"),
+        ("daily_walk", "the last value"),
+    ],
+)
+def test_the_headline_names_the_best_baseline(name: str, best: str, workdir: Path) -> None:
+    path = Path(__file__).parents[1] / "skill" / "verdict" / f"{name}.csv"
+    price = ["source.price=Value"] if name == "monthly_season" else []
+    output = invoke("run", "stocks", "--data", str(path), *price, *SMALL, "--seeds", "1", "--out", "out")
+    (headline,) = (line for line in output.splitlines() if line.startswith("Verdict, "))
+    assert headline.partition(" the forecast of ")[2].partition(" ")[2] in (
+        f"ties: no detectable skill against {best}.",
+        f"loses to {best}, which is the better forecast.",
+    )
+    (skill,) = json.loads(Path("out/report.json").read_text())["horizons"]
+    assert label(skill["baseline"]) == best.removeprefix("the ")
+    (row,) = (line for line in output.splitlines() if " *  " in line)
+    assert row.split()[-1] == skill["verdict"] == skill["errors"][skill["baseline"]]["verdict"]
+    assert all(f"{found['ratio']:.4f}" in output for found in skill["errors"].values())
+
+
+def test_sentences_are_wrapped_to_a_terminal(
+    stocks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from seqkit.cli.series import load_series_runs
+    from seqkit.cli.skill import print_report
+    from seqkit.run.series import evaluate_together
+
+    report = evaluate_together(load_series_runs(str(stocks), ()), count=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_report(report)
+    lines = click.unstyle(capsys.readouterr().out).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    rows = [
+        line for line in lines if line.startswith(("last value", "drift", "mean of", "same", "  the same"))
+    ]
+    assert len(rows) == 9
+    assert all(" to " in row for row in rows)  # the figures of a row are on one line
 
 
 def test_json_is_one_document(workdir: Path) -> None:

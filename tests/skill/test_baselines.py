@@ -1,4 +1,4 @@
-"""Naive forecasts and normal distributions, held against pandas, scipy and published figures."""
+"""Baselines and normal distributions, compared with pandas, scipy and published figures."""
 
 from __future__ import annotations
 
@@ -20,24 +20,41 @@ def test_moving_average_and_drift() -> None:
     means = pd.Series(LOG_PRICES).rolling(20, min_periods=1).mean().to_numpy()
     np.testing.assert_allclose(found[:, 0], (means - LOG_PRICES)[ORIGINS])
     np.testing.assert_allclose(found[:, 1], found[:, 0])
-    assert baselines.drift(3, ORIGINS, 0.01)[0].tolist() == pytest.approx([0.01, 0.02, 0.03])
+    assert baselines.drift(3, ORIGINS, np.full(300, 0.01))[0].tolist() == pytest.approx([0.01, 0.02, 0.03])
     assert not baselines.naive(3, ORIGINS).any()
 
 
-def test_volatilities_grow_with_the_root_of_the_horizon() -> None:
-    constant = baselines.constant_volatility(4, ORIGINS, 0.02)
-    assert constant[0].tolist() == pytest.approx([0.02, 0.02 * 2**0.5, 0.02 * 3**0.5, 0.04])
-    found = baselines.ewma_volatility(2, ORIGINS, LOG_PRICES, 0.03)
-    squares = pd.Series([0.03**2, *np.diff(LOG_PRICES) ** 2])
-    expected = np.sqrt(squares.ewm(alpha=0.06, adjust=False).mean().to_numpy())[ORIGINS]
-    np.testing.assert_allclose(found[:, 0], expected)
-    np.testing.assert_allclose(found[:, 1], expected * 2**0.5)
+def test_mean_changes_so_far() -> None:
+    found = baselines.mean_changes(LOG_PRICES, np.arange(300) - 1)
+    assert np.isnan(found[:8]).all()
+    for row in (8, 9, 299):
+        assert found[row] == pytest.approx(np.diff(LOG_PRICES[: row + 1]).mean())
+    found = baselines.mean_changes(LOG_PRICES, np.maximum(np.arange(300) - 12, -1))
+    assert np.isnan(found[:19]).all()
+    for row in (19, 20, 299):
+        assert found[row] == pytest.approx((LOG_PRICES[12 : row + 1] - LOG_PRICES[: row - 11]).mean())
+
+
+def test_moving_averages_of_other_lengths() -> None:
+    found = baselines.moving_average(1, ORIGINS, LOG_PRICES, 60)
+    means = pd.Series(LOG_PRICES).rolling(60, min_periods=1).mean().to_numpy()
+    np.testing.assert_allclose(found[:, 0], (means - LOG_PRICES)[ORIGINS])
+
+
+def test_exponentially_weighted_volatility() -> None:
+    errors = np.diff(LOG_PRICES)
+    found = baselines.ewma_volatility(errors, 0.03)
+    squares = pd.Series([0.03**2, *errors**2])
+    np.testing.assert_allclose(found, np.sqrt(squares.ewm(alpha=0.06, adjust=False).mean()))
+    missing = baselines.ewma_volatility(np.array([np.nan, 0.1]), 0.03)  # no error, no change
+    np.testing.assert_allclose(missing**2, [0.03**2, 0.03**2, 0.94 * 0.03**2 + 0.06 * 0.1**2])
 
 
 def test_the_crps_of_a_normal_is_its_closed_form() -> None:
     deviation, actual = RNG.uniform(0.5, 2, 400), 1.5 * RNG.standard_normal(400)
-    found = crps(normal_quantiles(deviation)[:, : len(CRPS_LEVELS)], actual)
-    z = actual / deviation
+    location = RNG.standard_normal(400)
+    found = crps(normal_quantiles(location, deviation)[:, : len(CRPS_LEVELS)], actual)
+    z = (actual - location) / deviation
     exact = deviation * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.pi**0.5)
     assert found.mean() == pytest.approx(exact.mean(), rel=2e-3)
     np.testing.assert_allclose(found, exact, atol=0.02)
@@ -49,7 +66,8 @@ def test_the_crps_of_a_point_is_its_error() -> None:
 
 def test_the_last_levels_are_the_ends_of_the_90_percent_interval() -> None:
     assert LEVELS[100:] == (0.05, 0.95)
-    np.testing.assert_allclose(normal_quantiles(np.ones(1))[0, 100:], stats.norm.ppf([0.05, 0.95]))
+    found = normal_quantiles(np.full(1, 2.0), np.full(1, 3.0))[0, 100:]
+    np.testing.assert_allclose(found, stats.norm.ppf([0.05, 0.95], 2, 3))
 
 
 def test_correlation() -> None:

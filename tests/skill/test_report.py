@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,9 +11,10 @@ from numpy.typing import NDArray
 from seqkit.data.series import TARGETS, Features, PreparedSeries, prepare_series
 from seqkit.errors import NonFiniteError, SourceError
 from seqkit.inference.forecast import Forecast
-from seqkit.skill import compare, judge, make_report, make_truth
+from seqkit.skill import Judged, SkillReport, compare, judge, make_report, make_truth
 from seqkit.skill.judging import Truth
 from seqkit.skill.scores import LEVELS, normal_quantiles
+from seqkit.sources import Series
 from seqkit.sources.synthetic import Synthetic
 
 DAYS = np.datetime64("2020-01-01") + np.arange(400)
@@ -25,12 +28,18 @@ def prepared(process: str = "ar1", **options: object) -> PreparedSeries:
 def said(truth: Truth, location: NDArray[np.float64], deviation: float | None = None) -> Forecast:
     quantiles = None
     if deviation is not None:
-        quantiles = location[..., None] + normal_quantiles(np.full(location.shape, deviation))
+        quantiles = normal_quantiles(location, np.full(location.shape, deviation))
     return Forecast(truth.origins, location, quantiles)
 
 
-def report_on(truths: list[Truth], seeds: list[list[Forecast]]):
-    judged = [[judge(truth, [one]) for truth, one in zip(truths, seed, strict=True)] for seed in seeds]
+def judged_as(truth: Truth, seeds: list[Forecast]) -> Judged:
+    return judge(truth, [seeds])
+
+
+def report_on(truths: list[Truth], seeds: list[list[Forecast]]) -> SkillReport:
+    judged = [
+        judged_as(truth, list(found)) for truth, found in zip(truths, zip(*seeds, strict=True), strict=True)
+    ]
     described = {"split": "test", "head": "gaussian", "target": "return", "periods": {}, "scaler": {}}
     return make_report(truths, judged, **described)
 
@@ -46,6 +55,12 @@ class TestVerdict:
         assert tie.verdict == "ties"
         low, high = tie.ratio_interval_95
         assert low < tie.ratio < high
+
+    def test_an_exact_baseline_wins(self) -> None:
+        exact = compare(np.ones(400), np.zeros(400), DAYS, 1)
+        assert (exact.verdict, exact.ratio) == ("loses", np.inf)
+        assert json.dumps(exact.as_dict(), allow_nan=False)
+        assert compare(np.zeros(400), np.zeros(400), DAYS, 1).verdict == "ties"
 
     def test_equal_forecasts_tie(self) -> None:
         same = compare(np.ones(400), np.ones(400), DAYS, 1)
@@ -91,17 +106,62 @@ class TestReport:
         assert skill.distribution is None
         assert skill.errors["naive"].ratio == pytest.approx(2**0.5, rel=0.1)
 
-    def test_errors_are_averaged_over_the_seeds_row_by_row(self) -> None:
+    def test_the_mean_forecast_of_the_seeds_is_judged(self) -> None:
         truth = make_truth(prepared(), 0, "test", 2)
-        up, down = np.full(truth.actual.shape, 0.02), np.full(truth.actual.shape, -0.02)
-        report = report_on([truth], [[said(truth, up)], [said(truth, down)]])
-        for ahead, skill in enumerate(report.horizons):
-            errors = np.abs(np.stack([up, down])[:, :, ahead] - truth.actual[:, ahead])
-            assert skill.errors["naive"].model == pytest.approx(errors.mean())
-            assert skill.errors["naive"].other == pytest.approx(np.abs(truth.actual[:, ahead]).mean())
-            assert len(skill.seed_ratios) == 2
-        assert report.seeds == 2
-        assert not report.as_dict()["enough_seeds"]
+        up, down = np.full(truth.actual.shape, 0.02), np.full(truth.actual.shape, -0.01)
+        both = report_on([truth], [[said(truth, up, 0.01)], [said(truth, down, 0.02)]])
+        mean = report_on([truth], [[said(truth, (up + down) / 2, 0.015)]])
+        for ahead, (skill, expected) in enumerate(zip(both.horizons, mean.horizons, strict=True)):
+            for name in skill.errors:
+                assert skill.errors[name] == expected.errors[name]
+            assert skill.rmse == expected.rmse
+            assert skill.direction == expected.direction
+            assert skill.distribution.ewma.model == pytest.approx(expected.distribution.ewma.model)
+            assert skill.distribution.coverage_90 == expected.distribution.coverage_90
+            naive = np.abs(truth.actual[:, ahead]).mean()
+            alone = [np.abs(one[:, ahead] - truth.actual[:, ahead]).mean() / naive for one in (up, down)]
+            assert skill.seed_ratios == pytest.approx(alone)
+        assert both.seeds == 2
+        assert not both.as_dict()["enough_seeds"]
+
+    def test_a_forecast_of_no_change_has_no_direction(self) -> None:
+        truth = make_truth(prepared(), 0, "test", 1)
+        location = np.zeros(truth.actual.shape)
+        flat = report_on([truth], [[said(truth, location)]])
+        assert flat.horizons[0].direction is None
+        assert flat.as_dict()["horizons"][0]["direction"] is None
+        location[::2] = truth.actual[::2]  # right wherever it has a direction
+        (skill,) = report_on([truth], [[said(truth, location)]]).horizons
+        assert skill.direction.accuracy == 1
+        assert skill.direction.always_up == pytest.approx((truth.actual[::2] > 0).mean())
+
+    def test_the_best_baseline_is_named(self) -> None:
+        truth = make_truth(prepared(), 0, "test", 2)
+        report = report_on([truth], [[said(truth, 0 * truth.actual)]])
+        for found, skill in zip(report.as_dict()["horizons"], report.horizons, strict=True):
+            assert found["baseline"] == skill.baseline
+            assert found["verdict"] == found["errors"][skill.baseline]["verdict"]
+            assert {"naive", "drift", "moving_average", "same_day_a_week_ago"} < set(found["errors"])
+            assert set(found["rmse"]) == {"model", *found["errors"]}
+
+    def test_the_best_of_each_symbol(self) -> None:
+        """One symbol drifts and one does not: together they are compared with the best of each."""
+        (flat,) = Synthetic("random_walk", 1500, 0.01).series()
+        steady = Series(
+            "S2", flat.dates, flat.values * np.exp(0.005 * np.arange(1500))[:, None], flat.columns
+        )
+        series = [flat, steady]
+        data = prepare_series(series, Features(), TARGETS["return"], fractions=(0.6, 0.1, 0.3))
+        truths = [make_truth(data, symbol, "test", 1) for symbol in range(2)]
+        report = report_on(truths, [[said(truth, 0 * truth.actual) for truth in truths]])
+        assert report.by_symbol["S1"][0].baseline == "naive"
+        assert report.by_symbol["S2"][0].baseline == "drift"
+        (together,) = report.horizons
+        assert together.baseline == "each"
+        errors = [np.abs(truths[0].actual), np.abs(truths[1].points["drift"] - truths[1].actual)]
+        assert together.best.other == pytest.approx(np.concatenate(errors).mean())
+        assert "each" not in report.by_symbol["S1"][0].errors
+        assert together.verdict == "loses"
 
     def test_several_symbols_have_a_report_each(self) -> None:
         data = prepared(symbols=2)
@@ -145,4 +205,4 @@ class TestTruth:
         with pytest.raises(
             NonFiniteError, match="a forecast of S1 is not a number: the model's state has over"
         ):
-            judge(truth, [said(truth, np.full(truth.actual.shape, np.nan))])
+            judge(truth, [[said(truth, np.full(truth.actual.shape, np.nan))]])
