@@ -14,11 +14,12 @@ from seqkit.build.series import SeriesData, open_series, prepare, prepare_series
 from seqkit.build.text import (
     EVALUATION_LANES,
     TextData,
+    open_other,
     open_text,
     open_tokenizer,
     prepare_text,
     split_text,
-    text_files,
+    tokenised,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "constructed",
     "make_model",
     "make_training",
+    "open_other",
     "open_series",
     "open_source",
     "open_text",
@@ -41,5 +43,5 @@ __all__ = [
     "process_for",
     "resolved",
     "split_text",
-    "text_files",
+    "tokenised",
 ]

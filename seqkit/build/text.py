@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +14,13 @@ from seqkit.data import Corpus, DocumentSplits, Lanes, Splits, TextSplits, Token
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.data.cache import trained_tokenizer
 from seqkit.data.writing import OnProgress
-from seqkit.errors import SourceError
+from seqkit.errors import RecipeError, SourceError
 from seqkit.model import SequenceModel
-from seqkit.recipe import ResolvedRecipe, TrainConfig
-from seqkit.sources import TextFiles, TextSource
-from seqkit.sources.text import Paths
+from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
+from seqkit.sources import HubDataset, TextSource
+from seqkit.sources.choosing import Given, Whole
 from seqkit.tokenizers import Tokenizer
-from seqkit.tokenizers.documents import with_end
+from seqkit.tokenizers.documents import open_with_end, with_end
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,10 @@ class TextData:
 
     def describe(self) -> dict[str, Any]:
         """What the provenance of a run says of its data."""
+        source = self.splits.source
         return {
-            "source": self.splits.source.fingerprint,
+            "source": source.fingerprint,
+            **({"column": source.column_read} if isinstance(source, HubDataset) else {}),
             "tokenizer": self.tokenizer.fingerprint,
             "corpus": self.corpus.fingerprint,
             "splits": {split: asdict(counts) for split, counts in self.corpus.counts.items()},
@@ -135,10 +138,34 @@ def open_text(recipe: ResolvedRecipe) -> TextSource:
     return source
 
 
-def text_files(recipe: ResolvedRecipe, path: Paths) -> TextFiles:
-    """Another text, read as the recipe reads its own: encoding, newlines and all."""
-    given = recipe.source.options() if recipe.source.use == "text" else {}
-    return TextFiles(**{**given, "path": path})
+def open_other(
+    recipe: ResolvedRecipe, data: Given, column: str | None = None, overrides: Sequence[str] = ()
+) -> TextSource:
+    """Another text, read as the recipe reads its own where it is of the same kind; all of it is one split.
+
+    Args:
+        recipe: of the run.
+        data: a file, a folder, a glob, or several; the source is chosen by what they are.
+        column: the one that the run was trained on; read where the data has it.
+        overrides: `source.key=value`, which say how the data is read.
+    Raises:
+        SourceError: it cannot be read.
+        RecipeError: an override is not about the source, or wrong.
+    """
+    if foreign := [change for change in overrides if not change.lstrip("~").startswith("source.")]:
+        raise RecipeError(
+            "the overrides",
+            [f"{foreign[0]!r}: only source.key=value says how a file is read; a run is trained"],
+        )
+    own = {"use": recipe.source.use, **recipe.source.config.model_dump(exclude_none=True)}
+    chosen = Recipe(name=recipe.name, source=own, cell={"use": "rnn"}).with_data(data).override(overrides)
+    source = open_text(chosen.resolve())
+    if not isinstance(source, HubDataset):
+        return source
+    if all(change.partition("=")[0] != "source.column" for change in overrides):
+        wanted = column or source.column
+        source.column = wanted if wanted in source.columns else None
+    return source if source.splits == ("all",) else Whole(source)
 
 
 def split_text(
@@ -148,23 +175,48 @@ def split_text(
     data = recipe.data
     if data.documents == "joined":
         return TextSplits(source, fractions)
-    return DocumentSplits(source, fractions, lines=data.documents == "lines", seed=data.seed)
+    return DocumentSplits(
+        source,
+        fractions,
+        lines=data.documents == "lines",
+        separator=data.separator,
+        seed=data.seed,
+    )
 
 
 def open_tokenizer(recipe: ResolvedRecipe, saved: dict[str, Any]) -> Tokenizer:
     """The tokenizer of a run, from what it saved."""
     tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
-    tokenizer: Tokenizer = tokenizer_class.from_json(saved)
-    return tokenizer if recipe.data.documents == "joined" else with_end(tokenizer)
+    if recipe.data.documents == "joined":
+        tokenizer: Tokenizer = tokenizer_class.from_json(saved)
+        return tokenizer
+    return open_with_end(tokenizer_class.from_json, saved)
 
 
 def prepare_text(
     recipe: ResolvedRecipe, tokenizer: Tokenizer | None = None, on_progress: OnProgress | None = None
 ) -> TextData:
-    """Split and tokenise the recipe's source; without a tokenizer, one is trained on its training split."""
+    """Split and tokenise the recipe's source; without a tokenizer, one is trained on its training split.
+
+    What a person should know of the text is logged every time: rows without text, splits without a document.
+
+    Raises:
+        SourceError: it cannot be read, or no document is for training.
+    """
     splits = split_text(recipe, open_text(recipe), recipe.data.split)
     if tokenizer is None:
         declared = recipe.tokenizer.entry.declaration.load()
         trained = trained_tokenizer(splits, declared, recipe.tokenizer.options())
-        tokenizer = with_end(trained) if splits.apart else trained
-    return TextData(splits, tokenizer, build_corpus(splits, tokenizer, on_progress=on_progress))
+        tokenizer = with_end(trained, lines=recipe.data.documents == "lines") if splits.apart else trained
+    return tokenised(splits, tokenizer, on_progress)
+
+
+def tokenised(splits: Splits, tokenizer: Tokenizer, on_progress: OnProgress | None = None) -> TextData:
+    """The text with its corpus; what a person should know of it is logged."""
+    corpus = build_corpus(splits, tokenizer, on_progress=on_progress)
+    for note in corpus.notes:
+        logger.warning("%s", note)
+    without = [split for split, counts in corpus.counts.items() if not counts.tokens]
+    if without and isinstance(splits, DocumentSplits):
+        logger.warning("%s", splits.say_without(without))
+    return TextData(splits, tokenizer, corpus)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from seqkit.cli.input import open_text, overrides_argument
 from seqkit.cli.output import json_option, only_warnings, plugin_option, print_json, print_values
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
+@overrides_argument
 @click.option("--split", default="test", show_default=True, help="Of the source that the recipe names.")
 @click.option(
     "--leaks", is_flag=True, help="Series: replace what comes later; does anything before it change?"
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 def command(
     directory: str,
     file: str | None,
+    overrides: tuple[str, ...],
     split: str,
     leaks: bool,
     control: bool,
@@ -34,6 +37,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Evaluate the run in DIR on a whole split, or on FILE.
+
+    FILE may be a folder, a glob, or a table of texts: source.column=title names the column.
 
     Of a run on text: the loss. Its interval says how far another text of the kind might lie. Of a run on
     series, or of the directory above its seeds: the honest report, compared with baselines.
@@ -55,15 +60,18 @@ def command(
             raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")
         if file is not None and names_split:
             raise click.UsageError("a FILE is read whole; leave --split out.")
-        metrics = runs[0].evaluate(split, data=file)
+        data = None if file is None else open_text(runs[0], file, overrides)
+        metrics = runs[0].evaluate(split, data=data)
         if as_json:
             print_json(metrics)
         else:
-            print_values(metrics)
+            print_values(metrics, runs[0].tokenizer.unit)
         return
     from seqkit.cli.series import require_series
 
     series = require_series(runs, directory)
+    if overrides:
+        raise click.UsageError("source.KEY=VALUE is for runs on text.")
     if leaks:
         _check_leaks(series[0], as_json)
     elif control:

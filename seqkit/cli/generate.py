@@ -53,7 +53,7 @@ def command(
     options = {name: value for name, value in given.items() if value not in (None, ())}
     run = seqkit.load(directory, plugins=plugins)
     if prompt_file is not None or prompt == "-":
-        prompt = "".join(read_pieces(run.recipe, prompt_file or "-")).removesuffix("\n")
+        prompt = "".join(read_pieces(run, prompt_file or "-")).removesuffix("\n")
     elif prompt is None:
         prompt = run.recipe.sample.prompt
     _warn_of_unknown(run.tokenizer, prompt)

@@ -1,26 +1,60 @@
-"""Text that is given to a command: a file, a glob, or standard input."""
+"""Text that is given to a command: files, tables of texts, or standard input."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from seqkit.sources import TextSource
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 18
+PATHS_SHOWN = 3
+
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[source.KEY=VALUE]...")
 
 
-def read_pieces(recipe: Any, file: str) -> Iterator[str]:
-    """The text of a file piece by piece, read as the recipe reads its own; of standard input for `-`."""
-    from seqkit import build
+def open_text(run: Any, file: str, overrides: Sequence[str] = ()) -> TextSource:
+    """The text in a file, folder or glob, read as the run reads its own; show which source reads it."""
+    source: TextSource = run.open_text(file, overrides)
+    show_source([file], source)
+    return source
+
+
+def show_source(paths: Sequence[str], source: TextSource) -> None:
+    """Print on standard error which source reads what was given."""
+    from seqkit.sources.choosing import describe_source
+
+    more = f" and {len(paths) - PATHS_SHOWN} more" if len(paths) > PATHS_SHOWN else ""
+    click.echo(f"{', '.join(paths[:PATHS_SHOWN])}{more}: {describe_source(source)}", err=True)
+
+
+def log_notes(text: TextSource | Iterable[str]) -> None:
+    """Log what a person should know of a text that was read to its end."""
+    for note in getattr(text, "notes", ()):  # pieces of standard input have none
+        logger.warning("%s", note)
+
+
+def read_pieces(run: Any, file: str, overrides: Sequence[str] = ()) -> Iterator[str]:
+    """The text of a file piece by piece, read as the run reads its own; of standard input for `-`."""
+    if file == "-":
+        yield from _standard_input()
+        return
+    source = open_text(run, file, overrides)
+    for piece in source.pieces():
+        yield piece.text
+    log_notes(source)
+
+
+def _standard_input() -> Iterator[str]:
     from seqkit.sources.decoding import TextDecoder
 
-    if file != "-":
-        for piece in build.text_files(recipe, file).pieces():
-            yield piece.text
-        return
     decoder = TextDecoder("standard input")
     while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
         yield decoder.decode(chunk)

@@ -56,9 +56,15 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def print_values(values: Mapping[str, Any]) -> None:
-    """One value a line, under the names that people know them by; its interval beside it."""
-    width = max(len(LABELS.get(name, name)) for name in values if not name.endswith(INTERVAL))
+def print_values(values: Mapping[str, Any], unit: str = "token") -> None:
+    """One value a line, under the names that people know them by; its interval beside it.
+
+    Args:
+        values: by name; the interval of one has its name and `_interval_95`.
+        unit: what a token is called, as in "perplexity per word".
+    """
+    labels = {name: label.replace("per token", f"per {unit}") for name, label in LABELS.items()}
+    width = max(len(labels.get(name, name)) for name in values if not name.endswith(INTERVAL))
     for name, value in values.items():
         if name.endswith(INTERVAL):
             continue
@@ -67,7 +73,7 @@ def print_values(values: Mapping[str, Any]) -> None:
         )
         if ends := values.get(name + INTERVAL):
             shown += "  (95 %: {:.4f} to {:.4f})".format(*ends)
-        click.echo(f"{LABELS.get(name, name):<{width}}  {shown}")
+        click.echo(f"{labels.get(name, name):<{width}}  {shown}")
 
 
 def print_steps(steps: Iterable[tuple[str, str]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from seqkit.cli.input import show_source
 from seqkit.cli.output import json_option, plugin_option, print_json, print_steps
 from seqkit.cli.plan import show_plan
 from seqkit.cli.series import run_series
@@ -18,7 +19,12 @@ from seqkit.cli.series import run_series
 @click.command("run")
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
-@click.option("--data", help="Train on this text (a file or glob) or price file, not the recipe's source.")
+@click.option(
+    "--data",
+    multiple=True,
+    help="Train on this text (a file, folder or glob), table of texts (.jsonl, .csv, .parquet, ...) or price "
+    "file, not the recipe's source. Several are one text, in order.",
+)
 @click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
 @click.option("--strict-plugins", is_flag=True, help="An exception in a plugin's hook stops training.")
 @click.option(
@@ -32,7 +38,7 @@ from seqkit.cli.series import run_series
 def command(
     recipe: str,
     overrides: tuple[str, ...],
-    data: str | None,
+    data: tuple[str, ...],
     seeds: int | None,
     plan: bool,
     as_json: bool,
@@ -48,15 +54,20 @@ def command(
 
     registry = registry_with(plugins)
     chosen = Recipe.load(recipe, registry)
-    if data is not None:
+    if data:
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
     options["plugins"] = plugins
+    resolved = chosen.resolve(registry)
+    if data and resolved.series is None:
+        from seqkit import build
+
+        show_source(data, build.open_text(resolved))
     try:
         if plan:
             show_plan(chosen, plugins, seeds, as_json)
             return
-        if chosen.resolve(registry).series is not None:
+        if resolved.series is not None:
             run_series(chosen, recipe, seeds, options, as_json)
             return
         if seeds in (None, 1):

@@ -39,7 +39,7 @@ def command(
     import seqkit
 
     run = seqkit.load(directory, plugins=plugins)
-    pieces = read_pieces(run.recipe, file)
+    pieces = read_pieces(run, file)
     if out is not None and out.endswith(".png"):
         pieces = _with_room(pieces)
     states = run.states(pieces, layer=layer)

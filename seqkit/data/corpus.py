@@ -1,7 +1,7 @@
 """Token ids on disk, memory-mapped: one directory in the cache for each (data, split, tokenizer).
 
     <cache>/corpora/<fingerprint>/
-        corpus.json       dtype, and tokens, characters and bytes of each split
+        corpus.json       dtype; tokens, characters and bytes of each split; notes on the text
         train.bin         the ids, one after the other
         validation.bin
         test.bin
@@ -30,7 +30,7 @@ from seqkit.data.writing import OnProgress, TextCounts, write_ids
 from seqkit.fingerprint import fingerprint
 from seqkit.tokenizers.base import Tokenizer
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Corpus:
@@ -41,6 +41,8 @@ class Corpus:
         self.path = path
         self.fingerprint = path.name
         self.dtype = np.dtype(description["dtype"])
+        self.notes: tuple[str, ...] = tuple(description["notes"])
+        """What a person should know of the text, such as rows that were left out."""
         self.counts = {split: TextCounts(**counts) for split, counts in description["splits"].items()}
 
     def ids(self, split: str) -> NDArray[np.unsignedinteger[Any]]:
@@ -97,6 +99,7 @@ def _write(splits: Splits, tokenizer: Tokenizer, folder: Path, on_progress: OnPr
         "format": FORMAT,
         "dtype": tokenizer.dtype.name,
         "splits": {split: asdict(count) for split, count in counts.items()},
+        "notes": splits.notes,
     }
     with (folder / "corpus.json").open("w", encoding="utf-8") as file:
         file.write(json.dumps(description, indent=2) + "\n")

@@ -14,22 +14,28 @@ from functools import cached_property
 from itertools import accumulate
 
 from seqkit.data.split import DEFAULT_FRACTIONS, Splits, require_train
+from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Piece, TextSource
-from seqkit.sources.text import SPLITS
+from seqkit.sources.text import SPLITS, TextFiles
+
+LONG_LINE = 1 << 16
+"""Characters from which on a line is given before its end was read."""
 
 
 class DocumentSplits(Splits):
     """The documents of a source, kept apart.
 
-    The line end that closes a document is no part of it: the end token stands in its place. Documents
-    without text are left out.
+    The line end that closes a document is not part of it: the end token takes its place. Documents
+    without text are left out, and blank lines and rows among them counted in `notes`.
 
     Args:
         source: where the documents come from.
         fractions: of train, validation and test, in documents; they sum to 1. None assigns nothing:
             the splits are those of the source.
         lines: every line is a document; else documents are what the source says.
+        separator: a line that is exactly this ends a document as well, and is not part of any; `""` is a
+            blank line.
         seed: of the hash.
     """
 
@@ -41,12 +47,15 @@ class DocumentSplits(Splits):
         fractions: Sequence[float] | None = DEFAULT_FRACTIONS,
         *,
         lines: bool = False,
+        separator: str | None = None,
         seed: int = 0,
     ) -> None:
         self.source = source
         self.fractions = fractions
         self.lines = lines
+        self.separator = separator
         self.seed = seed
+        self._blank: dict[str, int] = {}
         self._found: dict[str, tuple[bytearray, int]] = {}
 
     @cached_property
@@ -77,14 +86,21 @@ class DocumentSplits(Splits):
     @cached_property
     def fingerprint(self) -> str:
         """Changes when the data or the way it is split changes."""
-        how = [self.fractions and list(self.fractions), self.lines, self.seed]
+        how = [self.fractions and list(self.fractions), self.lines, self.separator, self.seed]
         return fingerprint(["documents", self.source.fingerprint, how])
 
     def texts(self, split: str) -> Iterator[str]:
-        """The documents piece by piece; a line end after each keeps words of two documents apart."""
-        for document in self.documents(split):
+        """The documents piece by piece; a line end after each keeps words of two documents apart.
+
+        Raises:
+            SourceError: the split for training got no document.
+        """
+        count = 0
+        for count, document in enumerate(self.documents(split), start=1):  # noqa: B007
             yield from document
             yield "\n"
+        if not count and split == "train":
+            raise SourceError(self.say_without([split]))
 
     def documents(self, split: str) -> Iterator[Iterator[str]]:
         """Each document in pieces."""
@@ -141,9 +157,41 @@ class DocumentSplits(Splits):
             assigned.append(sum(place >= edge for edge in edges))
         return assigned, characters
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the source, and how many documents are blank; known once all of it was read."""
+        blank = sum(self._blank.values())
+        what = "blank lines" if self.lines else "documents without text"
+        return (*self.source.notes, *([f"{what}: {blank:,}, left out"] if blank else []))
+
+    def say_without(self, without: Sequence[str]) -> str:
+        """The message where splits got no document, with what to do."""
+        count = ""
+        if self.fractions is not None and self.source.splits == ("all",):
+            assigned, _ = self._assigned("all")
+            count = f" (documents: {len(assigned):,})"
+        if isinstance(self.source, TextFiles) and not self.lines and self.separator is None:
+            remedy = (
+                "Each file is one. To cut it: data.separator=% at lines that are %,\n"
+                "  data.separator= at blank lines, or data.documents=lines."
+            )
+        else:
+            remedy = "Give more documents, larger shares (data.split=[0.8,0.1,0.1]) or another data.seed."
+        return f"no document is for {' and '.join(without)}{count}.\n  {remedy}"
+
     def _pieces(self, source_split: str) -> Iterator[Piece]:
         pieces: Iterable[Piece] = self.source.pieces(source_split)
-        return without_line_ends(lines_of(pieces) if self.lines else pieces)
+        if self.lines:
+            pieces = lines_of(pieces)
+        elif self.separator is not None:
+            pieces = cut_at(pieces, self.separator)
+        blank = 0
+        for text, piece in without_line_ends(pieces):
+            if text is None:
+                blank += piece.text == "\n"
+            else:
+                yield Piece(text, piece.ends_document)
+        self._blank[source_split] = blank
 
 
 def lines_of(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -156,13 +204,53 @@ def lines_of(pieces: Iterable[Piece]) -> Iterator[Piece]:
             yield Piece(rest, piece.ends_document)
 
 
-def without_line_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same documents without the line end that closes each; those without text are left out."""
+def cut_at(pieces: Iterable[Piece], separator: str) -> Iterator[Piece]:
+    """The same text, each document cut further at the lines that are the separator; these are left out.
+
+    Args:
+        pieces: of documents.
+        separator: a whole line, without its line end; `""` is a line of white space or nothing.
+    """
+    lines: list[str] = []  # of the document, given once the next line is known: the last one may close it
+    begun = ""  # the line that is being read
+    is_long = False  # it is longer than a piece, and its beginning was given
+    for piece in pieces:
+        *ended, begun = (begun + piece.text).split("\n")
+        for line in ended:
+            if not is_long and _separates(line, separator):
+                yield Piece("".join(lines), True)
+                lines = []
+            else:
+                lines.append(line + "\n")
+            is_long = False
+        if piece.ends_document:
+            rest = "" if not is_long and _separates(begun, separator) else begun
+            yield Piece("".join([*lines, rest]), True)
+            lines, begun, is_long = [], "", False
+            continue
+        if len(begun) >= LONG_LINE:
+            lines.append(begun)
+            begun, is_long = "", True
+            yield Piece("".join(lines), False)
+            lines = []
+        elif len(lines) > 1:
+            yield Piece("".join(lines[:-1]), False)
+            lines = lines[-1:]
+
+
+def _separates(line: str, separator: str) -> bool:
+    return line == separator or (not separator and line.isspace())
+
+
+def without_line_ends(pieces: Iterable[Piece]) -> Iterator[tuple[str | None, Piece]]:
+    """Each piece, and its text without the line end that closes its document.
+
+    The text is None where the document holds nothing else: it is left out.
+    """
     begun = False
     for piece in pieces:
         text = piece.text.removesuffix("\n") if piece.ends_document else piece.text
-        if text or begun:
-            yield Piece(text, piece.ends_document)
+        yield text if text or begun else None, piece
         begun = not piece.ends_document and bool(text or begun)
 
 

@@ -70,6 +70,11 @@ class Splits(ABC):
         return None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the text; complete once all of it was read."""
+        return self.source.notes
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The splits that are not there."""
         return tuple(split for split in SPLITS if split not in self.names)

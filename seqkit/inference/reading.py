@@ -6,6 +6,7 @@ text, or pieces of it ─► blocks of one size ─► ids ─► chunks ─► 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -30,16 +31,28 @@ class Block(NamedTuple):
     """Characters that the vocabulary lacks."""
 
 
-def read_blocks(tokenizer: Tokenizer, text: str | Iterable[str], *, lines: bool = False) -> Iterator[Block]:
+@dataclass(frozen=True)
+class Documents:
+    """Documents that are kept apart, each in pieces; one is read before the next."""
+
+    documents: Iterable[Iterable[str]]
+
+
+def read_blocks(
+    tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
+) -> Iterator[Block]:
     """A text in blocks.
 
     Args:
         tokenizer: of the text that the model was trained on.
-        text: a text, or pieces of it, of any length.
+        text: a text, or pieces of it, of any length; or documents, each of which an end token follows.
         lines: each line is a document: the end token stands in the place of its line end.
     Raises:
         UnknownCharacterError: with its position in the whole text.
     """
+    if isinstance(text, Documents):
+        yield from _read_documents(tokenizer, text)
+        return
     pieces = blocks([text] if isinstance(text, str) else text, BLOCK)
     if lines:
         yield from _read_lines(tokenizer, pieces)
@@ -68,6 +81,28 @@ def blocks(pieces: Iterable[str], size: int) -> Iterator[str]:
 def restarts(tokenizer: Tokenizer, ids: Tensor) -> Tensor | None:
     """Where reading starts anew, bool `(1, time)`, for ids `(time,)`: at the end of a document."""
     return None if tokenizer.end_id is None else (ids == tokenizer.end_id)[None]
+
+
+def _read_documents(tokenizer: Tokenizer, text: Documents) -> Iterator[Block]:
+    """Short documents together in one block; the end token counts as the line end in its place."""
+    end = np.array([tokenizer.end_id], tokenizer.dtype)
+    parts: list[str] = []
+    ids: list[Ids] = []
+    unknown = characters = 0
+    for document in text.documents:
+        for part, encoded in tokenizer.encode_stream(document):
+            parts.append(part)
+            ids.append(encoded)
+            unknown += tokenizer.unknown_characters(part, encoded)
+            characters += len(part)
+            if characters >= BLOCK:
+                yield Block("".join(parts), np.concatenate(ids), unknown)
+                parts, ids, unknown, characters = [], [], 0, 0
+        parts.append("\n")
+        ids.append(end)
+        characters += 1
+    if parts:
+        yield Block("".join(parts), np.concatenate(ids), unknown)
 
 
 def _read_lines(tokenizer: Tokenizer, pieces: Iterable[str]) -> Iterator[Block]:

@@ -17,7 +17,7 @@ from seqkit.cells import State
 from seqkit.data.batches import text_metrics
 from seqkit.data.writing import TextCounts
 from seqkit.errors import SourceError
-from seqkit.inference.reading import CHUNK, read_blocks, restarts
+from seqkit.inference.reading import CHUNK, Documents, read_blocks, restarts
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
 from seqkit.tokenizers.base import Ids
@@ -50,7 +50,7 @@ class ScoredBlock(NamedTuple):
 
 
 def score(
-    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str], *, lines: bool = False
+    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
 ) -> Score:
     """Read a text once, from its start to its end with the state carried; every token counts.
 
@@ -72,7 +72,7 @@ def score(
 
 
 def score_blocks(
-    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str], *, lines: bool = False
+    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
 ) -> Iterator[ScoredBlock]:
     """The same, block by block as it is read: nothing is kept."""
     device = device_of(model)

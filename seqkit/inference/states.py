@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from seqkit.cells import Stacked, State
 from seqkit.errors import OutOfRangeError, SourceError
-from seqkit.inference.reading import CHUNK, Block, read_blocks, restarts
+from seqkit.inference.reading import CHUNK, Block, Documents, read_blocks, restarts
 from seqkit.inference.spelling import token_texts
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
@@ -128,7 +128,7 @@ class States:
 def read_states(
     model: SequenceModel,
     tokenizer: Tokenizer,
-    text: str | Iterable[str],
+    text: str | Iterable[str] | Documents,
     *,
     layer: int = -1,
     lines: bool = False,

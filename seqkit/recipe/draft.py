@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, did_you_mean
+from seqkit.errors import PluginConflictError, RecipeError, SourceError, UnknownNameError, did_you_mean
 from seqkit.plugin import PathFrom
 from seqkit.recipe.tables import COMPONENTS, TABLES
 from seqkit.registry import Registry
@@ -19,6 +19,12 @@ from seqkit.registry import Registry
 logger = logging.getLogger(__name__)
 
 TABLE_LINE = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
+HOW_IT_IS_READ = {
+    "text": ("encoding", "newlines", "on_error"),
+    "hf": ("column", "streaming", "empty", "delimiter", "encoding"),
+    "prices": ("symbol", "panel", "price", "date_format", "date", "symbol_column", "decimal", "delimiter"),
+}
+"""By source, the keys that are about reading and not about where the data is: other data keeps them."""
 KEY_LINE = re.compile(r"\s*([\w-]+)\s*(?:\.[\w.-]+\s*)?=")
 
 
@@ -47,14 +53,29 @@ class Draft:
         """Where a key was given."""
         return self.places.get((table, key), self.default_place)
 
-    def replace_source(self, path: Any) -> None:
-        """Put the user's text or prices in place of the recipe's source; how the recipe reads them stays."""
-        self.tables.pop("description", None)  # it tells of the recipe's own data
-        use = "prices" if "series" in self.tables else "text"
+    def replace_source(self, given: Any) -> None:
+        """Put the user's text, table or prices in place of the recipe's source; how it reads them stays."""
+        from seqkit.sources.choosing import choose_source
+
+        self.tables.pop("description", None)  # it is about the recipe's own data
+        try:
+            chosen = self._prices(given) if "series" in self.tables else choose_source(given)
+        except SourceError as error:
+            self.faults.append(f"--data: {error}")
+            return
         before = self.tables.get("source", {})
-        kept = dict(before) if isinstance(before, dict) and before.get("use") == use else {}
-        self.tables["source"] = {**kept, "use": use, "path": path}
-        self.places["source", "path"] = Place("--data", Path.cwd())
+        if not isinstance(before, dict) or before.get("use") != chosen["use"]:
+            before = {}
+        kept = {key: value for key, value in before.items() if key in HOW_IT_IS_READ[chosen["use"]]}
+        self.tables["source"] = {**kept, **chosen}
+        for key in ("path", "data_files"):
+            self.places["source", key] = Place("--data", Path.cwd())
+
+    def _prices(self, given: Any) -> dict[str, Any]:
+        paths = [given] if isinstance(given, str | Path) else list(given)
+        if len(paths) != 1:
+            raise SourceError(f"a recipe for series reads one price file, and got {len(paths)}.")
+        return {"use": "prices", "path": paths[0]}
 
     def override(self, text: str, registry: Registry) -> None:
         """Apply `table.key=value` or `~table.key`; a malformed one becomes a fault."""

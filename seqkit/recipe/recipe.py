@@ -57,8 +57,16 @@ class Recipe:
         loaded._draft = read_draft(path)
         return loaded
 
-    def with_data(self, path: str | Path | Sequence[str] | Mapping[str, Any]) -> Recipe:
-        """The recipe with the user's text in place of its source."""
+    def with_data(self, path: str | Path | Sequence[str | Path] | Mapping[str, Any]) -> Recipe:
+        """The recipe with the user's data in place of its source.
+
+        The source is chosen by what the files are, when the recipe is resolved: `hf` for tables of texts
+        (`.jsonl`, `.csv`, `.parquet`, ..., a folder that `save_to_disk` wrote), else `text`; a recipe for
+        series reads `prices`. The keys that say how it is read stay where the source is the same.
+
+        Args:
+            path: a file, a folder or a glob; several, which are one text, in order; or one of these a split.
+        """
         return self._changed(_Data(str(path) if isinstance(path, Path) else path))
 
     def override(self, overrides: Sequence[str]) -> Recipe:

@@ -77,7 +77,7 @@ class ResolvedRecipe:
         """See `Recipe.override`."""
         return self.as_recipe().override(overrides)
 
-    def with_data(self, path: str | Path | Sequence[str] | Mapping[str, Any]) -> Recipe:
+    def with_data(self, path: str | Path | Sequence[str | Path] | Mapping[str, Any]) -> Recipe:
         """See `Recipe.with_data`."""
         return self.as_recipe().with_data(path)
 

@@ -25,10 +25,21 @@ class DataConfig(Config):
     not used for splits that the source brings."""
     documents: Literal["joined", "apart", "lines"] = "joined"
     """Joined to one text, or kept apart with an end token: those of the source, or each line."""
+    separator: str | None = None
+    """With documents `apart`: a line that is exactly this ends one too, such as `%`; `""` is a blank line."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the hash that assigns documents to splits."""
 
     _check_split = field_validator("split")(_check_split)
+
+    @field_validator("separator")
+    @classmethod
+    def _check_separator(cls, separator: str | None, info: ValidationInfo) -> str | None:
+        if separator is not None and "\n" in separator:
+            raise ValueError("should be one line, without a line end")
+        if separator is not None and info.data.get("documents") != "apart":
+            raise ValueError("is for documents that are kept apart (data.documents=apart)")
+        return separator
 
 
 def as_date(text: str) -> datetime:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator, create_model
+from pydantic import (
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    field_validator,
+)
 
 from seqkit.plugin import (
     CellConfig,
@@ -43,24 +50,42 @@ class WordConfig(TokenizerConfig):
     lowercase: bool = False
     """Words are read, and generated, in lower case."""
     min_count: int = Field(default=1, ge=1)
-    """How often a word has to stand in the training text to be a token."""
+    """How often a word has to occur in the training text to be a token; single white space always is one."""
     max_vocab: int | None = Field(default=None, ge=2)
     """The most tokens, `<unk>` counted: the rarest words are left out."""
     unknown: Literal["token", "spell"] = "token"
     """An unknown word is read as `<unk>`, or spelled in the characters of the training text."""
+    split: Literal["unicode", "white-space"] = "unicode"
+    """Words, marks and white space are tokens; or words are what white space separates, `<eos>` is the line
+    end and `<unk>` one token, as in the Penn Treebank and WikiText."""
+
+    @field_validator("split")
+    @classmethod
+    def _check_spelling(cls, split: str, info: ValidationInfo) -> str:
+        if split == "white-space" and info.data.get("unknown") == "spell":
+            raise ValueError("does not go with tokenizer.unknown=spell: characters apart would be words")
+        return split
 
 
 class TextConfig(SourceConfig):
-    """Text files: a path, a list, a glob, or one of these a split."""
+    """Text files: a path, a folder, a list, a glob, or one of these a split."""
 
     path: DataPath | list[DataPath] | dict[str, DataPath | list[DataPath]]
-    """A `.txt`, `.gz` or `.zst` file, a list, a glob, or `{train = ..., validation = ..., test = ...}`."""
+    """A file (also `.gz`, `.bz2`, `.xz` or `.zst`), a folder, a list, a glob, or
+    `{train = ..., validation = ..., test = ...}`."""
     encoding: str = "utf-8"
     """Any of Python's; UTF-8 with or without byte order mark by default."""
     newlines: Literal["lf", "keep"] = "lf"
     """CRLF and CR become LF, or stay."""
     on_error: Literal["strict", "replace"] = "strict"
     """Invalid bytes are an error, or are read as U+FFFD and counted."""
+
+
+class StringsConfig(SourceConfig):
+    """Texts that are in memory, or in the recipe itself: each is a document."""
+
+    texts: list[str] | dict[Literal["train", "validation", "test"], list[str]]
+    """A list, or `{train = [...], validation = [...], test = [...]}`."""
 
 
 class SamplesConfig(SourceConfig):
@@ -91,7 +116,7 @@ class PriceFileConfig(SourceConfig):
     """Prices from a CSV file, whichever broker wrote it."""
 
     path: DataPath
-    """A CSV file, or one in `.gz`, `.zst` or `.zip`; `seqkit inspect FILE` shows what it holds."""
+    """A CSV file, or one in `.gz`, `.bz2`, `.xz`, `.zst` or `.zip`; `seqkit inspect FILE` shows what it holds."""
     panel: bool = False
     """All symbols of the file."""
 
@@ -124,21 +149,28 @@ DatasetFile = Annotated[DataPath, WrapValidator(_file_of)]
 class HubConfig(SourceConfig):
     """Hugging Face datasets: from the Hub, from files, from a folder, or saved by `save_to_disk`."""
 
-    path: DatasetPath
-    """A name on the Hub (`owner/name`), a file, a glob, a folder, or a loader (`json`) with `data_files`."""
+    path: DatasetPath | list[DatasetPath]
+    """A name on the Hub (`owner/name`), a file, a glob, a list of these two, a folder, or a loader (`json`)
+    with `data_files`."""
     name: str | None = None
     """The configuration, where the dataset has several."""
     split: dict[Literal["train", "validation", "test", "all"], str] | None = None
     """Which of its splits is what, as in `{train = "train[:90%]", validation = "dev"}`; `{all = "train"}` is
     one text for `[data] split` to cut."""
     column: str | None = None
-    """Of the text; found where there is only one."""
+    """Of the text; without it, the one called `text`, or the only one with text."""
     data_files: DatasetFile | list[DatasetFile] | dict[str, DatasetFile | list[DatasetFile]] | None = None
     """Which files of the folder or of the dataset on the Hub; or those for the loader."""
     streaming: bool = False
     """Read from where the data is, without a copy in the cache of `datasets`."""
     revision: str | None = None
     """A branch, tag or commit on the Hub."""
+    empty: Literal["keep", "drop"] | None = None
+    """A row that is empty is a blank line, or left out; by default kept where rows are lines."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """Between the cells of CSV files; a comma by default, a tab in `.tsv` files."""
+    encoding: str | None = None
+    """Of CSV, JSON and text files; UTF-8 by default."""
 
 
 @hookimpl
@@ -158,9 +190,10 @@ def seqkit_tokenizers() -> list[TokenizerPlugin]:
 
 @hookimpl
 def seqkit_sources() -> list[SourcePlugin]:
-    """Text files, prices, simulated prices, samples and Hugging Face datasets."""
+    """Text files, texts in memory, prices, simulated prices, samples and Hugging Face datasets."""
     return [
         SourcePlugin("text", TextConfig, "seqkit.sources:TextFiles"),
+        SourcePlugin("strings", StringsConfig, "seqkit.sources:Strings"),
         SourcePlugin("prices", PricesConfig, "seqkit.sources.prices:open_prices"),
         SourcePlugin("synthetic", SyntheticConfig, "seqkit.sources.synthetic:Synthetic"),
         SourcePlugin("samples", SamplesConfig, "seqkit.sources.samples:open_sample"),

@@ -18,6 +18,7 @@ TEXT_ANSWERS = (
     "copies",
     "novelty",
     "training_text",
+    "open_text",
     "score",
     "score_blocks",
     "states",

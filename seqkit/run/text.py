@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import build, inference
-from seqkit.data import build_corpus
 from seqkit.errors import SourceError
+from seqkit.inference.reading import Documents
 from seqkit.model import SequenceModel
 from seqkit.recipe import ResolvedRecipe
 from seqkit.run.base import Run
+from seqkit.sources import TextSource
+from seqkit.sources.choosing import Given
 from seqkit.tokenizers import Tokenizer
 from seqkit.training.evaluation import evaluate
 from seqkit.training.intervals import FEWEST_POSITIONS, LossSlices
@@ -48,9 +50,10 @@ class TextRun(Run):
         """The same text in pieces, as they are made."""
         chosen = {**self.recipe.sample.model_dump(), **options}
         recipe_prompt = chosen.pop("prompt")
-        return inference.stream(
-            self.model, self.tokenizer, recipe_prompt if prompt is None else prompt, **chosen
-        )
+        prompt = recipe_prompt if prompt is None else prompt
+        if self._lines:  # the state starts again behind a line end: only the last line counts
+            prompt = prompt.rpartition("\n")[2]
+        return inference.stream(self.model, self.tokenizer, prompt, **chosen)
 
     def copies(self, count: int = 1000, *, seed: int = 0, **options: Any) -> inference.Copies:
         """Generate so many documents, and count how many are new and how many stand in the training split.
@@ -89,18 +92,38 @@ class TextRun(Run):
         self._warn_of_changed_data(splits.source.fingerprint, "train")
         return splits.texts("train")
 
-    def score(self, text: str | Iterable[str]) -> inference.Score:
-        """What a text, or pieces of one, cost under the model; see `seqkit.score`.
+    def open_text(self, data: Given, overrides: Sequence[str] = ()) -> TextSource:
+        """Another text, read as the run reads its own: the same encoding, the same column.
 
-        A run whose documents are lines reads each line as a document.
+        Args:
+            data: a file, a folder, a glob, or several of these; a table (`.jsonl`, `.csv`, ...) has texts.
+            overrides: `source.key=value`, such as `source.column=title`.
+        Raises:
+            SourceError: it cannot be read.
         """
-        return inference.score(self.model, self.tokenizer, text, lines=self._lines)
+        return build.open_other(self.recipe, data, self.provenance["data"].get("column"), overrides)
 
-    def score_blocks(self, text: str | Iterable[str]) -> Iterator[inference.ScoredBlock]:
+    def score(self, text: str | Iterable[str] | TextSource) -> inference.Score:
+        """What a text, pieces of one, or a source cost under the model; see `seqkit.score`.
+
+        A run whose documents are lines reads each line as a document, and one whose documents are kept
+        apart each document of a source.
+        """
+        return inference.score(self.model, self.tokenizer, self._readable(text), lines=self._lines)
+
+    def score_blocks(self, text: str | Iterable[str] | TextSource) -> Iterator[inference.ScoredBlock]:
         """The same block by block, for a text of any length: each part with its ids and their bits."""
-        return inference.score_blocks(self.model, self.tokenizer, text, lines=self._lines)
+        return inference.score_blocks(self.model, self.tokenizer, self._readable(text), lines=self._lines)
 
-    def states(self, text: str | Iterable[str], *, layer: int = -1) -> inference.States:
+    def _readable(self, text: str | Iterable[str] | TextSource) -> str | Iterable[str] | Documents:
+        """A source as documents where the run keeps them apart, else as pieces."""
+        if not isinstance(text, TextSource):
+            return text
+        if self.recipe.data.documents == "apart":
+            return Documents(build.split_text(self.recipe, text, None).documents("all"))
+        return (piece.text for piece in text.pieces())
+
+    def states(self, text: str | Iterable[str] | TextSource, *, layer: int = -1) -> inference.States:
         """The output of every unit after each token of a text, with `plot` and `save`; see `States`.
 
         Args:
@@ -110,14 +133,16 @@ class TextRun(Run):
             SourceError: the text is empty.
             OutOfRangeError: there is no such layer, or the values would take more than 2 GiB.
         """
-        return inference.read_states(self.model, self.tokenizer, text, layer=layer, lines=self._lines)
+        return inference.read_states(
+            self.model, self.tokenizer, self._readable(text), layer=layer, lines=self._lines
+        )
 
-    def evaluate(self, split: str = "test", data: str | Path | Sequence[str] | None = None) -> dict[str, Any]:
+    def evaluate(self, split: str = "test", data: Given | TextSource | None = None) -> dict[str, Any]:
         """The loss on a whole split, by the run's state policy.
 
         Args:
             split: of the source that the recipe names.
-            data: a text file to read whole, instead.
+            data: a file to read whole, instead; or whatever `open_text` takes, or a source.
         Returns:
             `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`, and
             `loss_interval_95, bits_per_char_interval_95`: what another text of the kind and length might
@@ -130,8 +155,8 @@ class TextRun(Run):
             text = build.prepare_text(self.recipe, self.tokenizer)
         else:
             split = "all"
-            splits = build.split_text(self.recipe, build.text_files(self.recipe, data), None)
-            text = build.TextData(splits, self.tokenizer, build_corpus(splits, self.tokenizer))
+            source = data if isinstance(data, TextSource) else self.open_text(data)
+            text = build.tokenised(build.split_text(self.recipe, source, None), self.tokenizer)
         counts = text.corpus.counts.get(split)
         if counts is None:
             there = list(text.corpus.counts)

@@ -1,4 +1,5 @@
-"""Sources: the contract, text files, prices, Hugging Face datasets, and samples that are on every machine.
+"""Sources: the contract, text files, strings, prices, Hugging Face datasets, and samples
+that are on every machine.
 
 What reads prices is loaded when it is first used, since it imports pyarrow.
 """
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seqkit.sources.base import Piece, Series, SeriesSource, Source, TextSource
 from seqkit.sources.hub import HubDataset
 from seqkit.sources.samples import PythonDocs
+from seqkit.sources.strings import Strings
 from seqkit.sources.text import TextFiles
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = [
     "Series",
     "SeriesSource",
     "Source",
+    "Strings",
     "TextFiles",
     "TextSource",
     "read_prices",

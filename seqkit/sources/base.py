@@ -52,6 +52,11 @@ class TextSource(Source):
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """The text in order, in pieces of at most 1 MiB each, cut between code points."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the text, such as rows left out; complete once it was read."""
+        return ()
+
     def documents(self, split: str = "all") -> Iterator[str]:
         """The pieces of each document, joined."""
         parts: list[str] = []

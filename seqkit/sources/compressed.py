@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import importlib
+import lzma
 import sys
-import zlib
 from pathlib import Path
 from typing import IO, Any, cast
 
 from seqkit.errors import SourceError
 
-NAMES = {".gz": "gzip", ".zst": "Zstandard"}
+NAMES = {".bz2": "bzip2", ".gz": "gzip", ".xz": "XZ", ".zst": "Zstandard"}
 """The endings of files that are read through a decompression."""
 
 
 def open_bytes(file: Path) -> IO[bytes]:
-    """The bytes of a file, decompressed where its name ends in `.gz` or `.zst`.
+    """The bytes of a file, decompressed where its name ends in `.gz`, `.bz2`, `.xz` or `.zst`.
 
     Raises:
         SourceError: it cannot be opened.
     """
     try:
-        if file.suffix == ".gz":
-            return cast("IO[bytes]", gzip.open(file, "rb"))
-        if file.suffix == ".zst":
-            return cast("IO[bytes]", _zstd().open(file, "rb"))
+        if file.suffix in NAMES:
+            return cast("IO[bytes]", _module(file.suffix).open(file, "rb"))
         return file.open("rb")
     except OSError as error:
         raise unreadable(file, error) from error
 
 
 def read_bytes(stream: IO[bytes], file: Path, size: int) -> bytes:
-    """At most so many of the next bytes.
+    """At most `size` of the next bytes.
 
     Raises:
         SourceError: they cannot be read, or are not what the file's name says.
@@ -47,14 +46,18 @@ def read_bytes(stream: IO[bytes], file: Path, size: int) -> bytes:
         raise
 
 
-def _zstd() -> Any:
-    """The module of Zstandard: of the standard library, from Python 3.14 on."""
-    return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+def _module(suffix: str) -> Any:
+    if suffix == ".zst":  # of the standard library, from Python 3.14 on
+        return importlib.import_module(
+            "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+        )
+    return {".bz2": bz2, ".gz": gzip, ".xz": lzma}[suffix]
 
 
 def unreadable(file: Path, error: Exception) -> SourceError:
     """What to say of a file that cannot be read."""
-    damaged = not isinstance(error, OSError) or isinstance(error, gzip.BadGzipFile | EOFError | zlib.error)
+    # An error of the system has a number; that of a library, about the bytes, has none.
+    damaged = not isinstance(error, OSError) or error.errno is None
     if damaged and file.suffix in NAMES:
         return SourceError(
             f"{file} ends in {file.suffix}, but it is not a whole {NAMES[file.suffix]} file: {error}."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import shlex
 from typing import Literal
 
 from seqkit.errors import SourceError
+from seqkit.sources.contents import LOOKED_AT, check_is_text, guess_encoding, say
 
 
 class TextDecoder:
@@ -31,8 +33,7 @@ class TextDecoder:
             "".encode(encoding)  # an encoding of bytes to bytes, such as "base64", fails here
         except (LookupError, UnicodeError):
             raise SourceError(
-                f"Python knows no text encoding called {encoding!r}.\n"
-                "  Common ones: utf-8, latin-1, cp1252, utf-16."
+                f"Python knows no text encoding called {encoding!r}.\n  Common ones: utf-8, cp1252, utf-16."
             ) from None
         self._name, self._encoding = name, encoding
         self._decoder = make(errors=on_error)
@@ -53,8 +54,11 @@ class TextDecoder:
         """The text of the next bytes; `final` with the last of them.
 
         Raises:
-            SourceError: the bytes are invalid, with file, byte offset, line and a hint.
+            SourceError: the bytes are invalid, with file, byte offset, line and a hint; or the first of
+                them show that they are not text.
         """
+        if self._offset == 0 and chunk:
+            check_is_text(self._name, chunk, self._encoding)
         if self._strip_mark and chunk:
             if self._offset == 0 and chunk.startswith(codecs.BOM_UTF8):
                 self._offset, chunk = len(codecs.BOM_UTF8), chunk[len(codecs.BOM_UTF8) :]
@@ -77,14 +81,17 @@ class TextDecoder:
         before = error.object[: error.start].decode(self._encoding, "ignore")
         line = self._line + before.count("\n")
         found = error.object[error.start : max(error.end, error.start + 1)].hex(" ")
-        is_utf_16 = error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and offset == 0
-        other = "utf-16" if is_utf_16 else "latin-1"
         is_cut = error.reason in ("unexpected end of data", "truncated data", "incomplete multibyte sequence")
-        cut = "It ends within a character: it may have been cut short.\n  " if is_cut else ""
+        around = error.object[max(error.start - LOOKED_AT // 2, 0) :]
+        likely = guess_encoding(error.object if offset < LOOKED_AT else around)
+        remedy = "source.on_error=replace reads each invalid sequence as U+FFFD, and counts them."
+        if is_cut:
+            remedy = f"It ends within a character: it may have been cut short.\n  {remedy}"
+        elif likely is not None:
+            remedy = f"It looks like {likely}. {say(likely, shlex.quote(str(self._name)))}"
+        else:
+            remedy = f"If it is in another encoding, say which: source.encoding=NAME\n  Or {remedy}"
         return SourceError(
             f"{self._name} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
-            f"line {line} ({error.reason}).\n"
-            f'  {cut}If it is in another encoding, say so in [source] (encoding = "{other}", or '
-            'source.encoding=...); on_error = "replace" reads each invalid sequence as U+FFFD and counts '
-            f"them. Or convert it: iconv -f {other} -t utf-8."
+            f"line {line} ({error.reason}).\n  {remedy}"
         )

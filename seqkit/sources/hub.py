@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Piece, TextSource, cut_document
 from seqkit.sources.hub_errors import calling_datasets
 from seqkit.sources.hub_request import DataFiles, make_request
-from seqkit.sources.hub_rows import open_dataset, text_column, values
+from seqkit.sources.hub_rows import open_dataset, rows_are_lines, text_column, text_columns, values
 from seqkit.sources.hub_splits import cut_splits, wanted_splits
 
 if TYPE_CHECKING:
     from seqkit.sources.hub_rows import Rows
 
-logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class RowCounts:
+    """The rows of a split that hold no text."""
+
+    rows: int
+    """All rows, those with text counted."""
+    missing: int
+    """Rows without a value: left out."""
+    empty: int
+    """Rows whose value is the empty string."""
 
 
 class HubDataset(TextSource):
     """A column of text of a dataset; a row is a document, and ends with a line end.
 
     A row that has no line end gets one, so that rows stay apart where documents are joined. A row that is
-    missing or empty is skipped, and counted in `skipped`; in a text file it is an empty line.
+    missing is left out; one that is empty is left out or a blank line. `counts` and `notes` say how many.
 
     Args:
-        path: a name on the Hub (`"owner/name"`); a file or a glob, read by its extension; a folder of
-            files; a folder that `save_to_disk` wrote; or a loader (`"json"`) with `data_files`.
+        path: a name on the Hub (`"owner/name"`); a file or a glob, read by its extension; several of
+            these, in order; a folder of files; a folder that `save_to_disk` wrote; or a loader (`"json"`)
+            with `data_files`.
         name: the configuration, where the dataset has several.
         split: which of the dataset's splits is what: `{"train": "train", "validation": "dev[:10%]"}`, with
             the slices of `datasets`; `{"all": "train"}` is one text for seqkit to cut. Without it, splits
             called train, validation and test are used, and a dataset without splits is one text.
-        column: of the text; found where there is only one.
+        column: of the text; without it, the one called `text`, or the only one with text.
         data_files: which files of the folder, or of the dataset on the Hub; or those for the loader.
         streaming: read row by row from where the data is, without a copy in the cache of `datasets`.
         revision: a branch, tag or commit on the Hub.
+        empty: `"keep"` reads a row that is empty as a blank line, `"drop"` leaves it out; by default it is
+            kept where rows are lines: those of a text file, or rows that end with their only line end.
+        delimiter: between the cells of CSV files; a comma by default, a tab in `.tsv` files.
+        encoding: of CSV, JSON and text files; UTF-8 by default.
 
     Raises:
         SourceError: at once for a path, configuration or split that is not there; while reading for a
@@ -47,23 +62,33 @@ class HubDataset(TextSource):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Sequence[str | Path],
         name: str | None = None,
         split: Mapping[str, str] | None = None,
         column: str | None = None,
         data_files: DataFiles | None = None,
         streaming: bool = False,
         revision: str | None = None,
+        empty: Literal["keep", "drop"] | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
     ) -> None:
         self.request = make_request(
-            str(path), name=name, data_files=data_files, revision=revision, streaming=streaming
+            str(path) if isinstance(path, str | Path) else [str(one) for one in path],
+            name=name,
+            data_files=data_files,
+            revision=revision,
+            streaming=streaming,
+            delimiter=delimiter,
+            encoding=encoding,
         )
         self._opened = open_dataset(self.request)
         self._wanted = wanted_splits(split, self._opened)
         self.splits = tuple(self._wanted)
         self.column = column
-        self.skipped: dict[str, int] = {}
-        """How many rows had no text, by split; known when the split has been read once."""
+        self.empty = empty
+        self.counts: dict[str, RowCounts] = {}
+        """The rows without text, by split; known when the split has been read once."""
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """The rows of a split in order, each a document."""
@@ -72,7 +97,7 @@ class HubDataset(TextSource):
         with calling_datasets(self.request):
             rows = self._rows[split]
             column = text_column(rows, self.column, self.request)
-        row_count = skipped = 0
+        row_count = missing = empty = 0
         for row_count, value in enumerate(values(rows, column, self.request), start=1):
             if value is not None and not isinstance(value, str):
                 raise SourceError(
@@ -80,25 +105,66 @@ class HubDataset(TextSource):
                     f"column {column!r}, and no text.\n  A stream of CSV is read part by part, and a part "
                     "with numbers only as numbers: give JSON lines or Parquet, or use streaming = false."
                 )
-            if value or (value is not None and self._opened.rows_are_lines):
+            missing += value is None
+            empty += value == ""
+            if value or (value is not None and self.keeps_empty):
                 yield from cut_document(value if value.endswith("\n") else value + "\n")
-            else:
-                skipped += 1
-        if skipped == row_count:
+        if missing + empty == row_count:
             rows_said = f"{row_count} rows, all of them without text" if row_count else "no row"
             raise SourceError(
                 f"the split {split!r} of {self.request.what} is empty: {rows_said} in the column {column!r}."
             )
-        if skipped and split not in self.skipped:
-            logger.info("%s: %d of %d rows without text are skipped", split, skipped, row_count)
-        self.skipped[split] = skipped
+        self.counts[split] = RowCounts(row_count, missing, empty)
+
+    @cached_property
+    def keeps_empty(self) -> bool:
+        """Whether a row that is empty is a blank line."""
+        if self.empty is not None:
+            return self.empty == "keep"
+        if self._opened.rows_are_lines:
+            return True
+        first = next(iter(self._rows.values()))
+        return rows_are_lines(first, self.column_read, self.request)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many rows are missing or empty, split by split."""
+        return tuple(
+            note
+            for split, counts in self.counts.items()
+            for note in _notes(counts, "" if split == "all" else f" of the split {split}", self.keeps_empty)
+        )
+
+    @property
+    def row_count(self) -> int | None:
+        """The rows of all splits; None where they are streamed."""
+        with calling_datasets(self.request):
+            counts = [rows.num_rows for rows in self._rows.values() if hasattr(rows, "num_rows")]
+        return sum(counts) if len(counts) == len(self.splits) else None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that hold text."""
+        with calling_datasets(self.request):
+            return text_columns(next(iter(self._rows.values())))
+
+    @property
+    def column_read(self) -> str:
+        """The column that is read.
+
+        Raises:
+            SourceError: there are several, and none was named.
+        """
+        with calling_datasets(self.request):
+            return text_column(next(iter(self._rows.values())), self.column, self.request)
 
     @cached_property
     def fingerprint(self) -> str:
         """Of the bytes of local files, or the commit of a dataset on the Hub; and of the options."""
         with calling_datasets(self.request):
             identity = self._opened.identity()
-        return fingerprint(["hf", identity, self._wanted, self.column])
+        how = [self.empty, dict(self.request.options)]
+        return fingerprint(["hf", identity, self._wanted, self.column, *how])
 
     @cached_property
     def _rows(self) -> dict[str, Rows]:
@@ -107,3 +173,18 @@ class HubDataset(TextSource):
         if self.request.streaming and self.request.kind != "saved":
             return {split: theirs[wanted] for split, wanted in self._wanted.items()}
         return cut_splits(theirs, self._wanted, self.request.what)
+
+
+def _notes(counts: RowCounts, where: str, keeps_empty: bool) -> Iterator[str]:
+    if counts.missing:
+        yield f"missing rows{where}: {counts.missing:,} of {counts.rows:,}, left out"
+    if counts.empty and keeps_empty:
+        yield (
+            f"empty rows{where}: {counts.empty:,} of {counts.rows:,}, kept as blank lines "
+            "(source.empty=drop leaves them out)"
+        )
+    elif counts.empty:
+        yield (
+            f"empty rows{where}: {counts.empty:,} of {counts.rows:,}, left out "
+            "(source.empty=keep reads blank lines)"
+        )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import glob
 import logging
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
 
 from seqkit.errors import SeqkitError, SourceError
+from seqkit.sources.contents import LOOKED_AT, guess_encoding, say
 from seqkit.sources.hub_request import LOADER_OF, Request
 
 logger = logging.getLogger(__name__)
@@ -148,11 +152,7 @@ def _of_the_files(chain: list[BaseException], request: Request) -> str | None:
         if isinstance(error, PermissionError):
             return f"{error.filename or request.what} may not be read by you: {error.strerror}."
     if file:
-        return (
-            f"{file} cannot be read: {_first_line(_cause(chain))}.\n"
-            "  It is damaged, or not in the format or encoding that its name says (UTF-8; a .jsonl file "
-            "has one JSON object a line)."
-        )
+        return _of_a_file(file, _first_line(_cause(chain)))
     if any(isinstance(error, FileNotFoundError) for error in chain):
         pattern = "; it takes [, ], * and ? in the name of a folder for a pattern"
         return (
@@ -160,6 +160,24 @@ def _of_the_files(chain: list[BaseException], request: Request) -> str | None:
             f"  datasets reads {', '.join(LOADER_OF)}{pattern if glob.has_magic(request.path) else ''}."
         )
     return None
+
+
+def _of_a_file(file: str, said: str) -> str:
+    """What is wrong with a file that a loader was reading; it is looked at, for the loader may not know."""
+    try:
+        with Path(file).open("rb") as stream:
+            start = stream.read(LOOKED_AT)
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except OSError:
+        pass
+    except UnicodeDecodeError:
+        if likely := guess_encoding(start):
+            return f"{file} is not UTF-8; it looks like {likely}.\n  {say(likely, shlex.quote(file))}"
+    return (
+        f"{file} cannot be read: {said}.\n"
+        "  It is damaged, or not in the format or encoding that its name says (UTF-8; a .jsonl file "
+        "has one JSON object a line)."
+    )
 
 
 def columns_differ(request: Request, file: str | None = None) -> str:

@@ -40,7 +40,7 @@ class Request:
 
     kind: Kind
     path: str
-    """As it was given, with `~` expanded."""
+    """As it was given, with `~` expanded; several files are separated by commas."""
     loader: str
     """What `datasets` opens it as: the loader of a file's extension, else the path itself."""
     data_files: DataFiles | None = None
@@ -70,19 +70,23 @@ def looks_local(path: str, there: str | None = None) -> bool:
 
 
 def make_request(
-    path: str,
+    path: str | Sequence[str],
     *,
     name: str | None = None,
     data_files: DataFiles | None = None,
     revision: str | None = None,
     streaming: bool = False,
+    delimiter: str | None = None,
+    encoding: str | None = None,
 ) -> Request:
     """Look at the path, and say what it is.
 
     Raises:
         SourceError: a file or folder that is missing, or an option that this kind of dataset has not.
     """
-    if path in LOADERS:
+    if not isinstance(path, str):
+        request = _files_request([os.path.expanduser(one) for one in path], data_files)
+    elif path in LOADERS:
         if data_files is None:
             raise SourceError(
                 f"path = {path!r} is the loader of datasets by that name, and needs the files: "
@@ -102,7 +106,27 @@ def make_request(
             f"name = {name!r} chooses a configuration of a dataset, and {path} has none.\n"
             "  Leave it out (~source.name where a recipe has it); what is read is chosen by column and split."
         )
-    return replace(request, name=name, revision=revision, streaming=streaming)
+    read = {"sep": delimiter, "encoding": encoding}
+    options = {**request.options, **{key: value for key, value in read.items() if value is not None}}
+    if options and request.kind == "saved":
+        raise SourceError(
+            f"{path} was saved by save_to_disk: leave out {' and '.join(_KEYS[key] for key in options)}."
+        )
+    return replace(request, name=name, revision=revision, streaming=streaming, options=options)
+
+
+_KEYS = {"sep": "source.delimiter", "encoding": "source.encoding"}
+_TAKEN_BY = {"sep": ("csv",), "encoding": ("csv", "json", "text")}
+
+
+def check_options(options: Mapping[str, str], loader: str, what: str) -> None:
+    """Raise SourceError where a loader of `datasets` does not take an option of how files are read."""
+    for key in options:
+        if loader not in _TAKEN_BY[key]:
+            raise SourceError(
+                f"{_KEYS[key]} is for files of {', '.join(_TAKEN_BY[key])}, and {what} is read as {loader}.\n"
+                f"  Leave it out (~{_KEYS[key]} where a recipe has it)."
+            )
 
 
 def _local(path: str, data_files: DataFiles | None) -> Request:
@@ -118,22 +142,32 @@ def _local(path: str, data_files: DataFiles | None) -> Request:
             f"{path} is a dataset script, and datasets runs none.\n"
             "  Convert the dataset to files (Parquet, JSON lines) once, and give these."
         )
-    files = _files(path)
+    return _files_request([path], data_files)
+
+
+def _files_request(paths: Sequence[str], data_files: DataFiles | None) -> Request:
+    """Files of one format, in the order in which they are given."""
+    if not paths:
+        raise SourceError("the source hf needs at least one path, and the list is empty.")
+    shown = ", ".join(paths)
+    if folder := next((path for path in paths if os.path.isdir(path)), None):
+        raise SourceError(f"{folder} is a folder: give it alone, or name the files in it.")
+    files = [file for path in paths for file in _files(path)]
     if data_files is not None:
         raise SourceError(
-            f"path = {path!r} is a file already: leave data_files out.\n"
+            f"path = {shown!r} is a file already: leave data_files out.\n"
             "  data_files names files of a folder, of a dataset on the Hub, or of a loader (path = 'text')."
         )
     extensions = {_extension(file) for file in files}
     loaders = {LOADER_OF.get(extension, "") for extension in extensions}
     if len(loaders) > 1 or "" in loaders or len(extensions & {".csv", ".tsv"}) > 1:
         raise SourceError(
-            f"the extension of a file says how to read it, and {path!r} has none that datasets knows, or "
+            f"the extension of a file says how to read it, and {shown!r} has none that datasets knows, or "
             f"several: {', '.join(LOADER_OF)}.\n"
             '  To say it instead: path = "text" (or json, csv, parquet, arrow) and data_files = "my.file".'
         )
     options = {"sep": "\t"} if ".tsv" in extensions else {}
-    return Request("file", path, loaders.pop(), _existing(files), options)
+    return Request("file", shown, loaders.pop(), _existing(files), options)
 
 
 def _existing(data_files: DataFiles, folder: str = "") -> DataFiles:
@@ -176,4 +210,5 @@ def _extension(path: str) -> str:
     name = Path(path)
     if name.suffix in COMPRESSED:
         name = name.with_suffix("")
-    return name.suffix if name.suffix in (*LOADER_OF, ".py") else ""
+    suffix = name.suffix.lower()
+    return suffix if suffix in (*LOADER_OF, ".py") else ""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import regex
 
 from seqkit.errors import SourceError, did_you_mean
+from seqkit.sources.compressed import open_bytes, read_bytes
 from seqkit.sources.hub_errors import calling_datasets, columns_differ
-from seqkit.sources.hub_request import Request
+from seqkit.sources.hub_request import Request, check_options
 
 if TYPE_CHECKING:
     import datasets
 
     Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
+USUAL_COLUMN = "text"
+"""The name that most datasets give to their text."""
 TEXT_TYPES = ("string", "large_string", "string_view")
 LOCAL_OPTIONS: dict[str, dict[str, Any]] = {
     "text": {"encoding": "utf-8-sig"},  # a byte order mark is no text
@@ -27,6 +31,9 @@ LOCAL_OPTIONS: dict[str, dict[str, Any]] = {
 }
 NAMES_A_SPLIT = regex.compile(r"(?:^|[-._ 0-9/])train(?:ing)?(?:[-._ 0-9/]|$)")
 """Where datasets finds the name of the training split in that of a file or folder."""
+OTHER_DELIMITERS = {";": ";", "\t": r"\t", "|": "|"}
+"""What else separates the cells of CSV files, and how TOML writes it."""
+HEADER_BYTES = 1 << 14
 ROWS_AT_ONCE = 1000
 CHARACTERS_AT_ONCE = 1 << 20
 ROWS_LOOKED_AT = 100
@@ -111,23 +118,42 @@ def _open_built(request: Request) -> Opened:
     )
 
 
+def rows_are_lines(rows: Rows, column: str, request: Request) -> bool:
+    """Whether each row is a line: the first of those with text end with their only line end."""
+    first = islice((value for value in values(rows, column, request) if value), ROWS_LOOKED_AT)
+    found = [isinstance(value, str) and value.find("\n") == len(value) - 1 for value in first]
+    return bool(found) and all(found)
+
+
 def _builder(request: Request) -> Any:
     import datasets
 
-    options = {
-        "name": request.name,
-        "data_files": request.data_files,
-        "revision": request.revision,
-        **request.options,
-    }
+    options = {"name": request.name, "data_files": request.data_files, "revision": request.revision}
     builder = datasets.load_dataset_builder(request.loader, **options)
-    extra = LOCAL_OPTIONS.get(builder.name, {})
+    check_options(request.options, builder.name, request.what)
+    if builder.name == "csv" and "sep" not in request.options:
+        _check_commas(builder.config.data_files)
     # What the dataset itself declares is right; what the Hub has is found in the cache by its plain name.
-    if not extra or request.kind == "hub" or builder.info.features is not None:
+    is_plain = request.kind != "hub" and builder.info.features is None
+    extra = {**(LOCAL_OPTIONS.get(builder.name, {}) if is_plain else {}), **request.options}
+    if not extra:
         return builder
     if request.kind == "folder":
         options["name"] = builder.config.name
     return datasets.load_dataset_builder(request.loader, **options, **extra)
+
+
+def _check_commas(files: Mapping[Any, Any]) -> None:
+    """Raise SourceError where the header of a CSV file on this machine shows another delimiter."""
+    for file in (Path(name) for names in files.values() for name in names if "://" not in name):
+        with open_bytes(file) as stream:
+            header = read_bytes(stream, file, HEADER_BYTES).split(b"\n", 1)[0].decode("utf-8", "replace")
+        found = [mark for mark in OTHER_DELIMITERS if mark in header]
+        if found and "," not in header:
+            raise SourceError(
+                f"{file.name} has no comma in its header, {header.strip()[:60]!r}.\n"
+                f"  Say what separates its cells: 'source.delimiter=\"{OTHER_DELIMITERS[found[0]]}\"'"
+            )
 
 
 def _says_train(request: Request, files: Mapping[Any, Any]) -> bool:
@@ -154,7 +180,7 @@ def _tags(files: Any) -> list[Any]:
 
 
 def text_column(rows: Rows, column: str | None, request: Request) -> str:
-    """The column to read: the one that was named, or the only one with text in it.
+    """The column to read: the one that was named, one that is called `text`, or the only one with text in it.
 
     Raises:
         SourceError: with the columns that there are.
@@ -162,16 +188,18 @@ def text_column(rows: Rows, column: str | None, request: Request) -> str:
     types = _column_types(rows)
     if not types:
         raise SourceError(f"{request.what} is empty: there is no row in it.")
-    texts = [name for name, type_name in types.items() if type_name in TEXT_TYPES]
+    texts = text_columns(rows)
     has = ", ".join(f"{name} ({type_name})" for name, type_name in types.items())
     if column is None:
+        if USUAL_COLUMN in texts:
+            return USUAL_COLUMN
         if len(texts) == 1:
             return texts[0]
         if not texts:
             raise SourceError(f"{request.what} has no column of text; it has {has}.")
         raise SourceError(
             f"{request.what} has {len(texts)} columns of text: {', '.join(texts)}.\n"
-            f"  Say which: column = {texts[0]!r} in [source], or source.column={texts[0]}."
+            f"  Say which: source.column={texts[0]}"
         )
     if column not in types:
         raise SourceError(
@@ -183,6 +211,11 @@ def text_column(rows: Rows, column: str | None, request: Request) -> str:
             f"  Columns of text: {', '.join(texts) or 'none'}."
         )
     return column
+
+
+def text_columns(rows: Rows) -> list[str]:
+    """The names of the columns that hold text."""
+    return [name for name, type_name in _column_types(rows).items() if type_name in TEXT_TYPES]
 
 
 def _column_types(rows: Rows) -> dict[str, str]:

@@ -1,24 +1,22 @@
-"""Text files: a path, a list, a glob, or one of these a split."""
+"""Text files: a path, a folder, a list, a glob, or one of these a split."""
 
 from __future__ import annotations
 
 import difflib
 import glob
 import hashlib
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Piece, TextSource
 from seqkit.sources.compressed import open_bytes, read_bytes, unreadable
 from seqkit.sources.decoding import TextDecoder
-
-logger = logging.getLogger(__name__)
+from seqkit.sources.folders import texts_in
 
 Paths: TypeAlias = str | Path | Sequence[str | Path]
 
@@ -27,19 +25,20 @@ CHUNK_BYTES = 1 << 18  # decodes to at most 2**18 characters, so to at most 1 Mi
 
 
 class TextFiles(TextSource):
-    """Documents in text files, one a file; those that end in `.gz` or `.zst` are decompressed as a stream.
+    """Documents in text files, one a file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed as a stream.
 
     Args:
-        path: a path, a list of paths, a glob (`"corpus/*.txt"`, sorted), or
+        path: a path, a list of paths, a glob (`"corpus/*.txt"`, sorted), a folder (its `.txt`, `.md`, ...
+            and those of the folders below it, sorted; what is left out is logged), or
             `{"train": ..., "validation": ..., "test": ...}` with one of these a split.
         encoding: of every file; `"utf-8"` also takes a byte order mark.
         newlines: `"lf"` reads CRLF and CR as LF; `"keep"` reads them as they are.
         on_error: `"strict"` raises at invalid bytes; `"replace"` reads each invalid sequence as
-            U+FFFD, counts them in `replaced` and logs the count.
+            U+FFFD, and counts them in `replaced` and `notes`.
 
     Raises:
-        SourceError: at once for a path that is missing, a folder or matches nothing; while reading
-            for a file that is empty, unreadable or not in the encoding.
+        SourceError: at once for a path that is missing, a folder without a text or a glob that matches
+            nothing; while reading for a file that is empty, unreadable, not text or not in the encoding.
     """
 
     def __init__(
@@ -51,15 +50,9 @@ class TextFiles(TextSource):
     ) -> None:
         self.files: dict[str, list[Path]]
         if isinstance(path, Mapping):
-            unknown = [split for split in path if split not in SPLITS]
-            if unknown or "train" not in path:
-                raise SourceError(
-                    f"the splits of a text source are {', '.join(SPLITS)}, and train must be there; "
-                    f"got {', '.join(path) or 'none'}."
-                )
-            self.files = {split: _find(path[split]) for split in SPLITS if split in path}
+            self.files = {split: find(paths) for split, paths in check_splits(path, "text").items()}
         else:
-            self.files = {"all": _find(path)}
+            self.files = {"all": find(path)}
         self.splits = tuple(self.files)
         self.encoding, self.newlines, self.on_error = encoding, newlines, on_error
         self.replaced: dict[Path, int] = {}
@@ -79,6 +72,14 @@ class TextFiles(TextSource):
             if pending is not None:
                 glue = "\n" if last != "\n" and index + 1 < len(files) else ""
                 yield Piece(pending + glue, True)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many invalid sequences were replaced, file by file."""
+        return tuple(
+            f"{file.name}: {count} invalid {self.encoding} sequences are read as U+FFFD"
+            for file, count in self.replaced.items()
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -103,14 +104,33 @@ class TextFiles(TextSource):
             yield text
         elif empty:
             raise SourceError(f"{file} is empty: there is no text in it.")
-        if decoder.replaced and file not in self.replaced:
+        if decoder.replaced:
             self.replaced[file] = decoder.replaced
-            logger.warning(
-                "%s: %d invalid %s sequences were replaced by U+FFFD", file, decoder.replaced, self.encoding
-            )
 
 
-def _find(paths: Paths) -> list[Path]:
+Given = TypeVar("Given")
+
+
+def check_splits(given: Mapping[str, Given], use: str) -> dict[str, Given]:
+    """What was given for each split, in their order.
+
+    Raises:
+        SourceError: a split by another name, or none for training.
+    """
+    if "train" not in given or not set(given) <= set(SPLITS):
+        raise SourceError(
+            f"the splits of the source {use} are {', '.join(SPLITS)}, and train must be there; "
+            f"got {', '.join(given) or 'none'}."
+        )
+    return {split: given[split] for split in SPLITS if split in given}
+
+
+def find(paths: Paths) -> list[Path]:
+    """The files that paths, globs and folders name, in order.
+
+    Raises:
+        SourceError: one is missing, a glob matches nothing, or a folder has no text.
+    """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
         raise SourceError("a text source needs at least one path, and the list is empty.")
@@ -124,6 +144,8 @@ def _find(paths: Paths) -> list[Path]:
             if not matches:
                 raise SourceError(f"no file matches {text!r}.")
             files += matches
+        elif os.path.isdir(text):
+            files += texts_in(Path(text))
         else:
             files.append(_checked(Path(text)))
     return files
@@ -133,11 +155,9 @@ def _checked(path: Path) -> Path:
     try:
         path.stat()
     except FileNotFoundError:
-        pass  # told below, with the nearest name
+        pass  # raised below, with the nearest name
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise unreadable(path, error) from error
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder. Name the files in it, for instance {str(path / '*.txt')!r}.")
     if not path.exists():
         message = f"no such file: {path}"
         if not path.parent.is_dir():

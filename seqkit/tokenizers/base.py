@@ -32,6 +32,8 @@ class Tokenizer(ABC):
     """The id that ends a document, when documents are kept apart."""
     frequent_id: int = 0
     """The most frequent token of the training text."""
+    unit: str = "token"
+    """What a token is called where a perplexity per token is shown."""
     is_slow: bool = False
     """Whether encoding takes so long that several processes share a large text."""
 

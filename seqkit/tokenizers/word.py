@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import regex
 from numpy.typing import NDArray
 
 from seqkit.errors import SourceError
+from seqkit.tokenizers import white_space
 from seqkit.tokenizers.base import REPLACEMENT, Decoder, Ids, PlainDecoder, Tokenizer, safe_pieces
 
 UNKNOWN_ID = 0
+SINGLE_BLANKS = (" ", "\n", "\t", "\r")
+"""White space that is in every vocabulary, so that known words come back exactly, however they are set."""
+SplitName: TypeAlias = Literal["unicode", "white-space"]
 
 
 class WordTokenizer(Tokenizer):
@@ -25,13 +29,18 @@ class WordTokenizer(Tokenizer):
     a run of spaces, newlines or tabs is split into runs of 16, 8, 4, 2 and 1, so that deep indents need
     few tokens. All else is one token a grapheme cluster: punctuation, an emoji, and the scripts that
     put no space between words (Han, Hiragana, Katakana, Thai, Lao, Khmer, Burmese). The tokens joined
-    are the text.
+    are the text. A single space, line end or tab is always a token.
+
+    With `split="white-space"` words are what white space separates, `<eos>` is the line end, and `<unk>` in
+    the text is the unknown token itself: so the Penn Treebank and WikiText are measured, and the perplexity
+    is that per word. A text comes back with one space before each word.
 
     Args:
         tokens: what it knows, in the order of the ids, the most frequent first.
         lowercase: words are read, and decoded, in lower case.
         unknown: `"token"` reads an unknown word as `<unk>`, which is decoded as U+FFFD; `"spell"` reads
-            it character by character, and only a character that is no token is `<unk>`.
+            it character by character, and only a character that is not a token is `<unk>`.
+        split: `"unicode"` or `"white-space"`.
 
     Example:
         >>> tokenizer = WordTokenizer([" ", "cat", "the"])
@@ -52,19 +61,28 @@ class WordTokenizer(Tokenizer):
         *,
         lowercase: bool = False,
         unknown: Literal["token", "spell"] = "token",
+        split: SplitName = "unicode",
     ) -> None:
         self.tokens = list(dict.fromkeys(tokens))
         if not self.tokens:
             raise SourceError("a word tokenizer needs at least one token, and there is none.")
+        if unknown == "spell" and split == "white-space":
+            raise SourceError(CANNOT_SPELL)
         self.lowercase = lowercase
         self.unknown = unknown
+        self.split = split
+        self.unit = "word" if split == "white-space" else "token"
         self.vocab_size = 1 + len(self.tokens)
         self.frequent_id = 1
+        self._split, self._safe_cut = _ways(split)
         self._text_of_id = [REPLACEMENT, *self.tokens]
+        if split == "white-space":
+            self._text_of_id = [white_space.text_of(token) for token in (white_space.UNKNOWN, *self.tokens)]
         self._id_of_text = {token: index for index, token in enumerate(self.tokens, start=1)}
 
     def __repr__(self) -> str:
-        return f"WordTokenizer({self.tokens!r}, lowercase={self.lowercase}, unknown={self.unknown!r})"
+        how = f"lowercase={self.lowercase}, unknown={self.unknown!r}, split={self.split!r}"
+        return f"WordTokenizer({self.tokens!r}, {how})"
 
     @classmethod
     def train(
@@ -75,42 +93,45 @@ class WordTokenizer(Tokenizer):
         min_count: int = 1,
         max_vocab: int | None = None,
         unknown: Literal["token", "spell"] = "token",
+        split: SplitName = "unicode",
     ) -> Self:
         """The tokens of the text that the pieces make, the most frequent first, ties in code point order.
 
         Args:
             pieces: the text; a word may be cut between two of them.
             lowercase: count words in lower case.
-            min_count: leave out what stands in the text less often.
+            min_count: leave out what occurs in the text less often.
             max_vocab: leave out the rarest, so that `vocab_size` is at most this.
             unknown: with `"spell"`, every character of the text is a token, however rare.
+            split: see the class.
 
         Raises:
-            SourceError: nothing is left, or the characters alone are more than `max_vocab`.
+            SourceError: nothing is left, or what is always a token is more than `max_vocab`.
         """
+        split_text, safe_cut = _ways(split)
         counts: Counter[str] = Counter()
         for text in safe_pieces(pieces, safe_cut):
-            counts.update(split(text, lowercase))
-        characters = {character for token in counts for character in token} if unknown == "spell" else set()
-        words = [word for word in counts if counts[word] >= min_count and word not in characters]
-        if counts and not words and not characters:
-            raise SourceError(f"no word stands {min_count} times in the text.\n  Give a smaller min_count.")
+            counts.update(split_text(text, lowercase))
+        if split == "white-space":
+            del counts[white_space.UNKNOWN]  # it is the unknown token, however often it is written
+        always = {character for token in counts for character in token} if unknown == "spell" else set()
+        if counts and not always and max(counts.values()) < min_count:
+            raise SourceError(f"no word occurs {min_count} times in the text.\n  Give a smaller min_count.")
+        if counts and split == "unicode":
+            always.update(SINGLE_BLANKS)
+        words = [word for word in counts if counts[word] >= min_count and word not in always]
         words.sort(key=lambda word: (-counts[word], word))
         if max_vocab is not None:
-            room = max_vocab - 1 - len(characters)
+            room = max_vocab - 1 - len(always)
             if room < 0:
-                raise SourceError(
-                    f"max_vocab = {max_vocab} has no room for <unk> and the {len(characters)} characters of "
-                    'the text, which unknown = "spell" needs.\n'
-                    '  Give a larger max_vocab, or unknown = "token".'
-                )
+                raise SourceError(_no_room(max_vocab, len(always), spells=unknown == "spell"))
             words = words[:room]
-        tokens = sorted(characters.union(words), key=lambda token: (-counts[token], token))
-        return cls(tokens, lowercase=lowercase, unknown=unknown)
+        tokens = sorted(always.union(words), key=lambda token: (-counts[token], token))
+        return cls(tokens, lowercase=lowercase, unknown=unknown, split=split)
 
     def encode(self, text: str) -> Ids:
         """The id of each token; with `unknown="spell"`, the ids of the characters of an unknown one."""
-        tokens = split(text, self.lowercase)
+        tokens = self._split(text, self.lowercase)
         ids = self._ids(tokens)
         if self.unknown == "token" or ids.all():
             return ids
@@ -123,23 +144,25 @@ class WordTokenizer(Tokenizer):
         return ids
 
     def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
-        """The tokens joined; `<unk>` gives U+FFFD."""
+        """The tokens joined; `<unk>` gives U+FFFD, or itself where white space separates the words."""
         return "".join([self._text_of_id[index] for index in np.asarray(ids, dtype=np.intp).tolist()])
 
     def safe_cut(self, text: str) -> int:
         """Before the last token, which the next character may extend."""
-        return safe_cut(text)
+        return self._safe_cut(text)
 
     def unknown_characters(self, text: str, ids: Ids) -> int:
-        """The characters of the unknown words, or, where these are spelled, those that are no token."""
+        """The characters of the unknown words, or, where these are spelled, those that are not a token."""
         if ids.all():
             return 0
+        unknown = (token for token in self._split(text, False) if self._normal(token) not in self._id_of_text)
+        if self.split == "white-space":
+            written = {white_space.UNKNOWN: 0, white_space.END: 1}  # the one is known, the other a line end
+            return sum(written.get(token, len(token)) for token in unknown)
+        if self.unknown == "token":
+            return sum(map(len, unknown))
         return sum(
-            min(len(token), int(np.count_nonzero(self.encode(token) == UNKNOWN_ID)))
-            if self.unknown == "spell"
-            else len(token)
-            for token in split(text)
-            if self._normal(token) not in self._id_of_text
+            min(len(token), int(np.count_nonzero(self.encode(token) == UNKNOWN_ID))) for token in unknown
         )
 
     def decoder(self) -> Decoder:
@@ -148,12 +171,14 @@ class WordTokenizer(Tokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """The tokens in the order of their ids, and how text is read."""
-        return {"tokens": self.tokens, "lowercase": self.lowercase, "unknown": self.unknown}
+        how = {"lowercase": self.lowercase, "unknown": self.unknown, "split": self.split}
+        return {"tokens": self.tokens, **how}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The tokenizer that `to_json` described."""
-        return cls(data["tokens"], lowercase=data["lowercase"], unknown=data["unknown"])
+        split = data.get("split", "unicode")  # which a run that was made before the choice does not say
+        return cls(data["tokens"], lowercase=data["lowercase"], unknown=data["unknown"], split=split)
 
     def _ids(self, tokens: Sequence[str]) -> Ids:
         found = map(self._id_of_text.get, tokens, repeat(UNKNOWN_ID))
@@ -161,6 +186,29 @@ class WordTokenizer(Tokenizer):
 
     def _normal(self, token: str) -> str:
         return token.lower() if self.lowercase else token
+
+
+CANNOT_SPELL = (
+    'unknown = "spell" is for split = "unicode": characters that white space separates would be words.\n'
+    '  Use unknown = "token".'
+)
+
+
+def _no_room(max_vocab: int, always: int, *, spells: bool) -> str:
+    if not spells:
+        return f"max_vocab = {max_vocab} has no room for <unk> and {always} kinds of white space."
+    return (
+        f"max_vocab = {max_vocab} has no room for <unk> and the {always} characters of the text and of white "
+        'space, which unknown = "spell" needs.\n'
+        '  Give a larger max_vocab, or unknown = "token".'
+    )
+
+
+def _ways(name: SplitName) -> tuple[Callable[[str, bool], list[str]], Callable[[str], int]]:
+    """How a text is split, and where it can be cut before that."""
+    if name == "white-space":
+        return white_space.split, white_space.safe_cut
+    return split, safe_cut
 
 
 def split(text: str, lowercase: bool = False) -> list[str]:

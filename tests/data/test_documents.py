@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import seqkit
 from seqkit.cells import RNN
 from seqkit.data import DocumentSplits, Lanes, TokenStream, Windows, build_corpus
 from seqkit.errors import SourceError
-from seqkit.sources import Piece, TextSource
+from seqkit.sources import Piece, TextFiles, TextSource
 from seqkit.tokenizers import CharTokenizer
 from seqkit.tokenizers.documents import with_end
 
@@ -54,6 +55,66 @@ def test_every_document_is_in_one_split_in_order(documents: list[str], size: int
 def test_a_line_is_a_document_wherever_pieces_are_cut(files: list[str], size: int) -> None:
     splits = DocumentSplits(Documents(files, size), None, lines=True)
     assert read(splits, "all") == [line for text in files for line in text.split("\n") if line]
+
+
+@given(DOCUMENTS, st.integers(1, 5), st.sampled_from(["a", "", "ab"]))
+def test_a_separator_cuts_documents_wherever_pieces_are_cut(
+    documents: list[str], size: int, separator: str
+) -> None:
+    splits = DocumentSplits(Documents(documents, size), None, separator=separator)
+    expected = []
+    for document in documents:
+        found = [[]]  # type: list[list[str]]
+        *lines, rest = document.split("\n")
+        for line in [*(f"{line}\n" for line in lines), rest]:
+            if line.removesuffix("\n") == separator:
+                found.append([])
+            else:
+                found[-1].append(line)
+        expected += ["".join(each).removesuffix("\n") for each in found]
+    assert read(splits, "all") == [text for text in expected if text]
+
+
+def test_a_line_longer_than_a_piece_is_no_separator_and_is_whole() -> None:
+    text = "x" * 200_000 + "%\n%\n" + "y" * 200_000 + "\n"
+    splits = DocumentSplits(Documents([text], 50_000), None, separator="%")
+    assert read(splits, "all") == ["x" * 200_000 + "%", "y" * 200_000]
+
+
+def test_a_blank_line_may_hold_white_space() -> None:
+    splits = DocumentSplits(Documents(["one\ntwo\n \t\n\nthree\n"]), None, separator="")
+    assert read(splits, "all") == ["one\ntwo", "three"]
+
+
+def test_every_split_gets_documents_of_several_lines() -> None:
+    texts = [f"line {i}\nand another {i}" for i in range(300)]
+    splits = DocumentSplits(Documents(["\n%\n".join(texts) + "\n"], 100), separator="%")
+    found = {split: read(splits, split) for split in ("train", "validation", "test")}
+    assert all(found.values())
+    assert sorted(chain.from_iterable(found.values())) == sorted(texts)
+    assert splits.fingerprint != DocumentSplits(splits.source).fingerprint
+
+
+def test_blank_lines_are_counted() -> None:
+    splits = DocumentSplits(Documents(["a\n\n\nb\n"]), None, lines=True)
+    assert splits.notes == ()
+    for _ in range(2):
+        assert read(splits, "all") == ["a", "b"]
+        assert splits.notes == ("blank lines: 2, left out",)
+    rows = DocumentSplits(Documents(["a\n", "\n", "b\n"]), None)
+    assert read(rows, "all") == ["a", "b"]
+    assert rows.notes == ("documents without text: 1, left out",)
+
+
+def test_without_a_document_for_training_it_says_what_to_do(workdir: Path) -> None:
+    splits = DocumentSplits(Documents(["a\n"]), (0.1, 0.0, 0.9), seed=3)
+    with pytest.raises(SourceError) as caught:
+        list(splits.texts("train"))
+    assert str(caught.value).startswith("no document is for train (documents: 1).\n  Give more documents")
+    Path("a.txt").write_text("a\n")
+    said = DocumentSplits(TextFiles("a.txt")).say_without(["validation", "test"])
+    assert said.startswith("no document is for validation and test (documents: 1).\n  Each file is one.")
+    assert "data.separator=%" in said
 
 
 def test_shares_are_near_the_fractions_and_stay_when_documents_are_added() -> None:

@@ -172,7 +172,6 @@ class TestMistakes:
         with pytest.raises(NonFiniteError, match=r"at step \d+; training stopped before"):
             seqkit.train(tiny_recipe.override(overrides), "out")
 
-
     def test_a_training_that_ends_higher_than_it_began_says_so(
         self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
     ) -> None:

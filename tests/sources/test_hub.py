@@ -45,6 +45,30 @@ class TestFormats:
             write(f"{name}.jsonl", [{"text": name}])
         assert read("*.jsonl") == {"all": ["a\n", "b\n", "c\n"]}
 
+    def test_several_files_are_read_in_their_order(self) -> None:
+        paths = [write(f"{name}.jsonl", [{"text": name}]) for name in "cab"]
+        assert read(paths) == {"all": ["c\n", "a\n", "b\n"]}
+        assert read([Path("b.jsonl"), "[ac].jsonl"]) == {"all": ["b\n", "a\n", "c\n"]}
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_a_table_with_another_delimiter_and_encoding(self, streaming: bool) -> None:
+        write("a.csv", "id;text\n1;café, “one”\n2;two\n".encode("cp1252"))
+        how: dict[str, Any] = {"delimiter": ";", "encoding": "cp1252", "streaming": streaming}
+        assert read("a.csv", **how) == {"all": ["café, “one”\n", "two\n"]}
+        write("folder/a.csv", Path("a.csv").read_bytes())
+        assert read("folder", **how) == {"all": ["café, “one”\n", "two\n"]}
+        write("a.jsonl", '{"text": "café"}\n'.encode("latin-1"))
+        assert read("a.jsonl", encoding="latin-1", streaming=streaming) == {"all": ["café\n"]}
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_the_column_called_text_is_read_without_a_word(self, streaming: bool) -> None:
+        write("a.jsonl", [{"title": "t", "text": "one", "n": 1}])
+        source = HubDataset("a.jsonl", streaming=streaming)
+        assert list(source.documents()) == ["one\n"]
+        assert source.column_read == "text"
+        assert source.columns == ["title", "text"]
+        assert source.row_count == (None if streaming else 1)
+
     def test_a_loader_with_its_files(self) -> None:
         write("odd.data", '{"text": "x"}\n')
         assert read("json", data_files="odd.data") == {"all": ["x\n"]}
@@ -94,16 +118,28 @@ class TestFormats:
 
 class TestReading:
     @pytest.mark.parametrize("streaming", [False, True])
-    def test_rows_without_text_are_skipped_and_counted(
-        self, streaming: bool, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_rows_without_text_are_left_out_and_counted(self, streaming: bool) -> None:
         rows = [{"text": "a"}, {"text": None}, {"text": ""}, {"text": " "}]
         source = HubDataset(write("a.jsonl", rows), streaming=streaming)
-        with caplog.at_level(logging.INFO):
-            for _ in range(2):
-                assert list(source.documents()) == ["a\n", " \n"]
-        assert source.skipped == {"all": 2}
-        assert caplog.text.count("all: 2 of 4 rows without text are skipped") == 1
+        assert source.notes == ()
+        for _ in range(2):
+            assert list(source.documents()) == ["a\n", " \n"]
+        assert source.notes == (
+            "missing rows: 1 of 4, left out",
+            "empty rows: 1 of 4, left out (source.empty=keep reads blank lines)",
+        )
+        kept = HubDataset("a.jsonl", streaming=streaming, empty="keep")
+        assert list(kept.documents()) == ["a\n", "\n", " \n"]
+        assert kept.notes[1] == "empty rows: 1 of 4, kept as blank lines (source.empty=drop leaves them out)"
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_where_rows_are_lines_an_empty_one_is_a_blank_line(self, streaming: bool) -> None:
+        rows = [{"text": line} for line in ("", " = A heading = \n", "", " words \n")]
+        source = HubDataset(write("a.jsonl", rows), streaming=streaming)
+        assert "".join(source.documents()) == "\n = A heading = \n\n words \n"
+        assert "".join(HubDataset("a.jsonl", empty="drop").documents()) == " = A heading = \n words \n"
+        write("a.txt", "a\n\nb\n")
+        assert read("a.txt", empty="drop", streaming=streaming) == {"all": ["a\n", "b\n"]}
 
     def test_a_stream_is_read_no_further_than_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from datasets.packaged_modules.json.json import Json

@@ -197,7 +197,7 @@ class TestColumns:
     def test_several_and_no_choice(self) -> None:
         said = message(write("a.jsonl", ROWS))
         assert "has 2 columns of text: question, answer.\n" in said
-        assert "Say which: column = 'question' in [source], or source.column=question" in said
+        assert said.endswith("Say which: source.column=question")
         assert list(HubDataset("a.jsonl", column="answer").documents()) == ["a\n"]
 
     @pytest.mark.parametrize("streaming", [False, True])
@@ -234,7 +234,7 @@ class TestContents:
             ("a.jsonl", b'{"text": "x"}\n{"text": oops\n', "JSON parse error: Invalid value. in row 1"),
             ("a.parquet", b"PAR1 and no more", "Parquet"),
             ("a.csv", b"text,n\nx,1\ny,2,3,4\n", "Expected 2 fields in line 3, saw 4"),
-            ("a.txt", b"one\ntwo \xff\n", "can't decode byte 0xff"),
+            ("a.txt", b"one\ntwo \xff \x81\n", "can't decode byte 0xff"),
         ],
     )
     def test_a_damaged_file_is_named(self, name: str, data: bytes, reason: str, streaming: bool) -> None:
@@ -243,6 +243,39 @@ class TestContents:
         assert f"/d/{name} cannot be read: " in said
         assert reason in said
         assert "It is damaged, or not in the format or encoding that its name says" in said
+
+    @leaves_a_file_open
+    @pytest.mark.parametrize("streaming", [False, True])
+    @pytest.mark.parametrize(
+        ("data", "encoding"),
+        [
+            ("id,text\n1,café\n".encode("cp1252"), "cp1252"),
+            ("id,text\n1,café is open\n".encode("utf-16"), "utf-16"),
+        ],
+    )
+    def test_another_encoding_is_recognised(self, data: bytes, encoding: str, streaming: bool) -> None:
+        said = message(write("a.csv", data), streaming=streaming)
+        assert (
+            f"a.csv is not UTF-8; it looks like {encoding}.\n  Say so: source.encoding={encoding}\n" in said
+        )
+
+    def test_another_delimiter_is_recognised(self) -> None:
+        said = message(write("a.csv", "id;text\n1;one, two\n"))
+        assert "a.csv has no comma in its header, 'id;text'." in said
+        assert said.endswith("""Say what separates its cells: 'source.delimiter=";"'""")
+        assert r"""'source.delimiter="\t"'""" in message(write("b.csv", "id\ttext\n1\tone\n"))
+
+    def test_what_does_not_go_with_the_files(self) -> None:
+        write("a.jsonl", ROWS)
+        write("saved", ROWS)
+        assert "source.delimiter is for files of csv, and the dataset 'a.jsonl' is read as json" in message(
+            "a.jsonl", delimiter=";"
+        )
+        write("a.parquet", ROWS)
+        assert "source.encoding is for files of csv, json, text" in message("a.parquet", encoding="cp1252")
+        assert "saved was saved by save_to_disk: leave out source.encoding." in message("saved", encoding="x")
+        assert "saved is a folder: give it alone" in message(["a.jsonl", "saved"])
+        assert "at least one path" in message([])
 
     def test_the_damaged_one_of_several(self) -> None:
         write("d/a.jsonl", '{"text": "x"}\n')

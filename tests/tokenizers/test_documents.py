@@ -1,8 +1,9 @@
 import pytest
 
-from seqkit.errors import ContractError
-from seqkit.tokenizers import CharTokenizer
-from seqkit.tokenizers.documents import EndToken, with_end
+from seqkit.errors import ContractError, UnknownCharacterError
+from seqkit.testing import TokenizerCase
+from seqkit.tokenizers import CharTokenizer, WordTokenizer
+from seqkit.tokenizers.documents import EndToken, open_with_end, with_end
 
 
 def test_the_end_is_the_last_id_and_no_text() -> None:
@@ -33,3 +34,52 @@ def test_it_is_made_of_another_only() -> None:
         EndToken.train(["a"])
     with pytest.raises(ContractError, match="with_end"):
         EndToken.from_json({})
+
+
+class TestLines:
+    """Where documents are lines, the line end is the end token."""
+
+    def test_the_line_end_is_no_token_beside_the_end(self) -> None:
+        inner = CharTokenizer("ab\n")
+        tokenizer = with_end(inner, lines=True)
+        assert tokenizer.vocab_size == inner.vocab_size == 4
+        assert tokenizer.start_id == tokenizer.end_id == inner.encode("\n")[0]
+        assert tokenizer.fingerprint != with_end(inner).fingerprint != inner.fingerprint
+
+    @pytest.mark.parametrize("inner", [CharTokenizer("ab\n"), WordTokenizer(["ab", "a", "\n", "\n\n"])])
+    def test_a_text_of_several_lines_is_read_as_lines(self, inner: CharTokenizer | WordTokenizer) -> None:
+        tokenizer = with_end(inner, lines=True)
+        text = "ab\na?\n\nab"
+        expected: list[int] = []
+        for line in text.split("\n"):
+            expected += [*inner.encode(line).tolist(), tokenizer.end_id]
+        ids = tokenizer.encode(text)
+        assert ids.tolist() == expected[:-1]
+        assert ids.dtype == tokenizer.dtype
+        assert tokenizer.decode(ids) == text.replace("?", "\ufffd")
+        assert tokenizer.unknown_characters(text, ids) == 1
+        for cut in range(len(text)):
+            safe = tokenizer.safe_cut(text[:cut])
+            assert [*tokenizer.encode(text[:safe]), *tokenizer.encode(text[safe:])] == ids.tolist()
+
+    def test_a_tokenizer_without_a_line_end_gets_an_id_more(self) -> None:
+        tokenizer = with_end(CharTokenizer("ab"), lines=True)
+        assert (tokenizer.vocab_size, tokenizer.end_id) == (4, 3)
+
+    def test_the_place_of_an_unknown_character_is_that_in_the_text(self) -> None:
+        tokenizer = with_end(CharTokenizer("ab\n", errors="strict"), lines=True)
+        with pytest.raises(UnknownCharacterError, match="position 5"):
+            tokenizer.encode("ab\nab?")
+
+    def test_saved_and_opened_it_is_the_same(self) -> None:
+        for lines in (False, True):
+            tokenizer = with_end(CharTokenizer("ab\n"), lines=lines)
+            again = open_with_end(CharTokenizer.from_json, tokenizer.to_json())
+            assert again.fingerprint == tokenizer.fingerprint
+            assert again.end_id == tokenizer.end_id
+
+
+def test_word_and_char_know_the_line_end_alone() -> None:
+    for name in ("char", "word"):
+        tokenizer = with_end(TokenizerCase(name).train(), lines=True)
+        assert tokenizer.encode("\n").tolist() == [tokenizer.end_id]

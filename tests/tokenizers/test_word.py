@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seqkit.errors import RecipeError, SourceError
 from seqkit.testing import TokenizerCase
 from seqkit.tokenizers import WordTokenizer, word
-from seqkit.tokenizers.word import split
+from seqkit.tokenizers.word import SINGLE_BLANKS, split
 
 any_text = st.text(st.characters(), min_size=1)  # every code point: NUL and lone surrogates included
 PARTS = (
@@ -59,7 +59,7 @@ def test_what_can_be_spelled_comes_back_whole(text: str, data: st.DataObject, mi
 @given(some_text, some_text)
 def test_an_unknown_token_becomes_u_fffd(text: str, other: str) -> None:
     tokenizer = WordTokenizer.train([text])
-    known = set(split(text))
+    known = {*split(text), *SINGLE_BLANKS}
     ids = tokenizer.encode(other)
     assert tokenizer.decode(ids) == "".join(t if t in known else "\ufffd" for t in split(other))
     missing = sum(len(token) for token in split(other) if token not in known)
@@ -70,8 +70,9 @@ def test_an_unknown_token_becomes_u_fffd(text: str, other: str) -> None:
 def test_a_character_that_cannot_be_spelled_becomes_u_fffd(text: str, other: str) -> None:
     tokenizer = WordTokenizer.train([text], unknown="spell")
     ids = tokenizer.encode(other)
-    assert tokenizer.decode(ids) == "".join(c if c in text else "\ufffd" for c in other)
-    assert tokenizer.unknown_characters(other, ids) == sum(c not in text for c in other)
+    known = {*text, *SINGLE_BLANKS}
+    assert tokenizer.decode(ids) == "".join(c if c in known else "\ufffd" for c in other)
+    assert tokenizer.unknown_characters(other, ids) == sum(c not in known for c in other)
 
 
 @given(some_text, st.sampled_from(["token", "spell"]))
@@ -175,22 +176,35 @@ def test_the_cut_is_before_what_may_go_on(text: str, cut: int) -> None:
 
 def test_frequent_tokens_come_first_and_ties_in_order() -> None:
     tokenizer = WordTokenizer.train(["b a c a", " c d"])
-    assert tokenizer.tokens == [" ", "a", "c", "b", "d"]
-    assert tokenizer.vocab_size == 6
+    assert tokenizer.tokens == [" ", "a", "c", "b", "d", "\t", "\n", "\r"]
+    assert tokenizer.vocab_size == 9
     assert tokenizer.encode("a d e").tolist() == [2, 1, 5, 1, 0]
     assert tokenizer.decode([0, 1]) == "\ufffd "
 
 
 def test_rare_words_are_left_out() -> None:
     text = "b a c a c d"
-    assert WordTokenizer.train([text], min_count=2).tokens == [" ", "a", "c"]
-    assert WordTokenizer.train([text], max_vocab=3).tokens == [" ", "a"]
-    assert WordTokenizer.train([text], max_vocab=3).vocab_size == 3
+    assert WordTokenizer.train([text], min_count=2).tokens == [" ", "a", "c", "\t", "\n", "\r"]
+    assert WordTokenizer.train([text], max_vocab=6).tokens == [" ", "a", "\t", "\n", "\r"]
+    assert WordTokenizer.train([text], max_vocab=6).vocab_size == 6
+    with pytest.raises(SourceError, match="max_vocab = 4 has no room for <unk> and 4 kinds of white space"):
+        WordTokenizer.train([text], max_vocab=4)
+
+
+@given(st.lists(st.sampled_from(["cat", "it's", "3", "."]), min_size=1), st.data())
+def test_known_words_come_back_however_they_are_set(words: list[str], data: st.DataObject) -> None:
+    tokenizer = WordTokenizer.train(["".join(words)])
+    blanks = st.sampled_from(SINGLE_BLANKS)
+    text = "".join(word + data.draw(blanks) for word in split("".join(words)))
+    ids = tokenizer.encode(text)
+    back = tokenizer.decode(ids)
+    assert back == text
+    assert tokenizer.unknown_characters(text, ids) == 0
 
 
 def test_a_spelled_word_is_its_characters() -> None:
     tokenizer = WordTokenizer.train(["the cat the act"], unknown="spell", min_count=2)
-    assert tokenizer.tokens == [" ", "the", "a", "c", "e", "h", "t"]
+    assert tokenizer.tokens == [" ", "the", "\t", "\n", "\r", "a", "c", "e", "h", "t"]
     assert tokenizer.decode(tokenizer.encode("the chat")) == "the chat"
     assert len(tokenizer.encode("the chat")) == 6
     assert tokenizer.decode(tokenizer.encode("the cab")) == "the ca\ufffd"
@@ -198,10 +212,11 @@ def test_a_spelled_word_is_its_characters() -> None:
 
 def test_characters_leave_the_rest_of_the_room_to_words() -> None:
     text = "cat cat act"
-    assert WordTokenizer.train([text], unknown="spell", max_vocab=6).tokens == [" ", "cat", "a", "c", "t"]
+    tokens = WordTokenizer.train([text], unknown="spell", max_vocab=9).tokens
+    assert tokens == [" ", "cat", "\t", "\n", "\r", "a", "c", "t"]
     with pytest.raises(SourceError) as caught:
         WordTokenizer.train([text], unknown="spell", max_vocab=4)
-    assert "max_vocab = 4 has no room for <unk> and the 4 characters" in str(caught.value)
+    assert "max_vocab = 4 has no room for <unk> and the 7 characters" in str(caught.value)
     assert 'unknown = "token"' in str(caught.value)
 
 
@@ -217,14 +232,14 @@ def test_the_fingerprint_is_equal_where_the_mapping_is() -> None:
 def test_a_text_is_read_after_a_newline_or_the_most_frequent_token() -> None:
     with_newline = WordTokenizer.train(["a a\n"])
     assert with_newline.decode([with_newline.start_id]) == "\n"
-    without = WordTokenizer.train(["a b b"])
+    without = WordTokenizer([" ", "b", "a"])
     assert without.decode([without.start_id]) == " "
 
 
 def test_no_text_gives_no_tokenizer() -> None:
     with pytest.raises(SourceError, match="at least one token"):
         WordTokenizer.train([])
-    with pytest.raises(SourceError, match=re.escape("no word stands 9 times in the text")):
+    with pytest.raises(SourceError, match=re.escape("no word occurs 9 times in the text")):
         WordTokenizer.train(["a b"], min_count=9)
 
 
@@ -235,6 +250,8 @@ def test_no_text_gives_no_tokenizer() -> None:
         ({"max_vocab": 1}, "max_vocab: .*greater than or equal to 2.* 1"),
         ({"lowercase": "yes"}, "lowercase: .*boolean.* 'yes'"),
         ({"unknown": "drop"}, "unknown: .*'token' or 'spell'.* 'drop'"),
+        ({"split": "lines"}, "split: .*'unicode' or 'white-space'.* 'lines'"),
+        ({"split": "white-space", "unknown": "spell"}, "split: does not go with tokenizer.unknown=spell"),
         ({"errors": "strict"}, "errors"),
     ],
 )
