@@ -116,7 +116,7 @@ class PriceFileConfig(SourceConfig):
     """Prices from a CSV file, whichever broker wrote it."""
 
     path: DataPath
-    """A CSV file, or one in `.gz`, `.bz2`, `.xz`, `.zst` or `.zip`; `seqkit inspect FILE` shows what it holds."""
+    """A CSV file, or one in `.gz`, `.bz2`, `.xz`, `.zst` or `.zip`; `seqkit inspect FILE` shows it."""
     panel: bool = False
     """All symbols of the file."""
 
