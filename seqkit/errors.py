@@ -26,7 +26,7 @@ class UnknownNameError(SeqkitError):
         known = sorted(known)
         place = f" ({where})" if where else ""
         message = f"no {kind} is called {name!r}{place}.{did_you_mean(str(name), known)}"
-        hint = f" {hint}" if hint else ""
+        hint = f"\n  {hint}" if hint else ""
         super().__init__(f"{message}\n  Known: {', '.join(known) or 'none'}.{hint}")
 
 
@@ -116,5 +116,7 @@ class NonFiniteError(SeqkitError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    known = list(known)
+    near = [other for other in known if other.lower() == name.lower()]
+    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -18,7 +18,7 @@ LARGE_VOCABULARY = 1000
 """Below it neither rare tokens nor the head weigh much."""
 MANY_EPOCHS = 100
 PATIENCE = 10
-MORE_HELD_OUT = "data.split=[0.8,0.1,0.1]"
+MORE_HELD_OUT = "data.split=0.8,0.1,0.1"
 
 
 def advise(plan: Plan, recipe: ResolvedRecipe, data: TextData) -> Plan:
@@ -186,7 +186,9 @@ def _spelling(recipe: ResolvedRecipe) -> tuple[str, ...]:
 
 def _look_at_budget(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
     expected, train = plan.expected, recipe.train
-    without = "".join(f"~train.{name} " for name in ("steps", "minutes") if getattr(train, name) is not None)
+    without = "".join(
+        f"train.{name}=none " for name in ("steps", "minutes") if getattr(train, name) is not None
+    )
     if expected.epochs < 1:
         whole_s = plan.steps_per_epoch * plan.speed.step_ms / 1000
         yield Finding(

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seqkit.errors import PluginConflictError, RecipeError, SourceError, UnknownNameError, did_you_mean
-from seqkit.plugin import PathFrom
+from seqkit.errors import (
+    PluginError,
+    RecipeError,
+    SourceError,
+    UnknownNameError,
+    did_you_mean,
+)
+from seqkit.plugin import Config, PathFrom
+from seqkit.recipe.meant import meant_overrides
+from seqkit.recipe.overrides import NONE, UNSET, parse_value, value_for
 from seqkit.recipe.tables import COMPONENTS, TABLES
 from seqkit.registry import Registry
 
@@ -34,6 +43,7 @@ class Place:
 
     says: str
     base: Path
+    is_override: bool = False
 
 
 @dataclass
@@ -44,10 +54,13 @@ class Draft:
     default_place: Place
     places: dict[tuple[str, str], Place] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    of_run: bool = False
+    """Whether seqkit wrote the tables, for a run that was trained."""
 
     def copy(self) -> Draft:
         """A draft that can be changed on its own."""
-        return Draft(copy.deepcopy(self.tables), self.default_place, dict(self.places), list(self.faults))
+        tables = copy.deepcopy(self.tables)
+        return Draft(tables, self.default_place, dict(self.places), list(self.faults), self.of_run)
 
     def place(self, table: str, key: str) -> Place:
         """Where a key was given."""
@@ -78,45 +91,88 @@ class Draft:
         return {"use": "prices", "path": paths[0]}
 
     def override(self, text: str, registry: Registry) -> None:
-        """Apply `table.key=value` or `~table.key`; a malformed one becomes a fault."""
+        """Apply `table.key=value`, `table.key=none` or `~table.key`; a malformed one becomes a fault."""
         removes = text.startswith("~")
         name, equals, value = text.removeprefix("~").partition("=")
         table, _, path = name.strip().partition(".")
         if not path or removes == bool(equals):
-            tables = [known for known, config in TABLES.items() if name.strip() in config.model_fields]
-            meant = " or ".join(f"{'~' * removes}{known}.{text.removeprefix('~')}" for known in tables)
-            hint = f". Did you mean {meant}?" if tables else ""
-            hint = f". Data is given with --data {text}." if Path(text).is_file() else hint
-            self.faults.append(f"{text!r}: an override is table.key=value or ~table.key{hint}")
+            self.faults.append(f"{text!r}: {self._malformed(text, registry)}")
             return
         keys = path.split(".")
-        if table not in self.tables:
-            if removes:
-                hint = did_you_mean(table, self.tables)
-                self.faults.append(f"{text!r}: there is no table [{table}]{'.' if hint else ''}{hint}")
-                return
-            self.places[table, ""] = Place(f"override {text!r}", Path.cwd())
-        values = self.tables.setdefault(table, {})
-        if not isinstance(values, dict):
-            self.faults.append(f"{text!r}: {table} is not a table")
+        if removes and table not in self.tables:
+            hint = did_you_mean(table, self.tables)
+            self.faults.append(f"{text!r}: there is no table [{table}]{'.' if hint else ''}{hint}")
             return
-        if table in COMPONENTS and path == "use" and not removes:
-            values = self.tables[table] = _start_afresh(table, values, str(parse_value(value)), registry)
+        parsed: Any = UNSET
+        if not removes:
+            try:
+                parsed = self._parsed(table, keys, value, registry)
+            except ValueError as error:
+                self.faults.append(f"{text!r}: {error}")
+                return
+        if not isinstance(self.tables.get(table, {}), dict):
+            self.faults.append(f"{text!r}: {table} is not a table")
+        elif parsed is UNSET:
+            self._remove(table, keys, text, must_exist=removes)
+        else:
+            self._set(table, keys, parsed, text, registry)
+
+    def _parsed(self, table: str, keys: list[str], text: str, registry: Registry) -> Any:
+        config = self.config(table, registry)
+        field_info = None if config is None else config.model_fields.get(keys[0])
+        if field_info is None:
+            return parse_value(text)
+        # A key within a key, such as source.path.train: all that is known of it is that it may be left out.
+        return value_for(field_info, text) if not keys[1:] else UNSET if text in NONE else parse_value(text)
+
+    def _set(self, table: str, keys: list[str], parsed: Any, text: str, registry: Registry) -> None:
+        place = Place(f"override {text!r}", Path.cwd(), is_override=True)
+        if table not in self.tables:
+            self.places[table, ""] = place
+        values = self.tables.setdefault(table, {})
+        if table in COMPONENTS and keys == ["use"]:
+            values = self.tables[table] = _start_afresh(table, values, str(parsed), registry)
         for key in keys[:-1]:
             inner = values.get(key)
             values[key] = inner if isinstance(inner, dict) else {}
             values = values[key]
-        if not removes:
-            parsed = parse_value(value)
-            # Beside a key from the file, say source.path.train, the others stay relative to the file.
-            values[keys[-1]] = (
-                PathFrom(parsed, Path.cwd()) if isinstance(parsed, str) and keys[1:] else parsed
-            )
-            base = self.place(table, keys[0]).base if keys[1:] else Path.cwd()
-            self.places[table, keys[0]] = Place(f"override {text!r}", base)
-        elif values.pop(keys[-1], None) is None:
+        # Beside a key from the file, say source.path.train, the others stay relative to the file.
+        values[keys[-1]] = PathFrom(parsed, Path.cwd()) if isinstance(parsed, str) and keys[1:] else parsed
+        base = self.place(table, keys[0]).base if keys[1:] else place.base
+        self.places[table, keys[0]] = replace(place, base=base)
+
+    def _remove(self, table: str, keys: list[str], text: str, must_exist: bool) -> None:
+        values = self.tables.get(table, {})
+        for key in keys[:-1]:
+            inner = values.get(key)
+            values = inner if isinstance(inner, dict) else {}
+        if values.pop(keys[-1], None) is None and must_exist:
             there = f"; [{table}] has {', '.join(values)}" if values else ""
             self.faults.append(f"{text!r}: there is no such key to remove{there}")
+
+    def config(self, table: str, registry: Registry) -> type[Config] | None:
+        """What a table may hold; None where that is not known, for its component is not."""
+        if table not in COMPONENTS:
+            return TABLES.get(table)
+        values = self.tables.get(table)
+        use = values.get("use") if isinstance(values, dict) else None
+        try:
+            return registry.component(table, str(use)).declaration.config
+        except (UnknownNameError, PluginError):
+            return None  # the name is a fault of its own, reported when the recipe is validated
+
+    def configs(self, registry: Registry) -> dict[str, type[Config]]:
+        """The same of all tables where it is known, by name."""
+        every = {table: self.config(table, registry) for table in (*TABLES, *COMPONENTS)}
+        return {table: config for table, config in every.items() if config is not None}
+
+    def _malformed(self, text: str, registry: Registry) -> str:
+        """What is said of an override that is not of the form."""
+        says = "an override is table.key=value, or table.key=none to leave the key out"
+        if os.path.isfile(text):
+            return f"{says}. Data is given with --data {text}."
+        meant = meant_overrides(text, self.configs(registry), registry)
+        return f"an override names the table too. Did you mean {' or '.join(meant)}?" if meant else says
 
 
 def read_draft(path: Path) -> Draft:
@@ -153,23 +209,14 @@ def key_lines(text: str) -> dict[tuple[str, str], int]:
     return lines
 
 
-def parse_value(text: str) -> Any:
-    """The right side of an override: TOML where it is that, else a string."""
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return parsed["value"] if list(parsed) == ["value"] else text
-
-
 def _start_afresh(table: str, values: Mapping[str, Any], use: str, registry: Registry) -> dict[str, Any]:
     """What another component keeps of a table: the keys that both know."""
     if values.get("use") == use:
         return dict(values)
     try:
         known = set(registry.component(table, use).declaration.config.model_fields)
-    except (UnknownNameError, PluginConflictError):
-        return {"use": use}  # the name is a fault of its own, told when the recipe is validated
+    except (UnknownNameError, PluginError):
+        return {"use": use}  # the name is a fault of its own, reported when the recipe is validated
     dropped = [key for key in values if key not in known and key != "use"]
     if dropped:
         logger.info("[%s] use = %r does not know %s: dropped", table, use, ", ".join(dropped))

@@ -55,6 +55,7 @@ class Recipe:
             path = path / "recipe.toml"  # of a run
         loaded = cls(name=path.absolute().parent.name if path.name == "recipe.toml" else path.stem)
         loaded._draft = read_draft(path)
+        loaded._draft.of_run = path.name == "recipe.toml" and (path.parent / "provenance.json").exists()
         return loaded
 
     def with_data(self, path: str | Path | Sequence[str | Path] | Mapping[str, Any]) -> Recipe:
@@ -70,10 +71,11 @@ class Recipe:
         return self._changed(_Data(str(path) if isinstance(path, Path) else path))
 
     def override(self, overrides: Sequence[str]) -> Recipe:
-        """The recipe with `table.key=value` set, and `~table.key` removed, in order.
+        """The recipe with the changes of `table.key=value`, in order.
 
-        The right side is read as TOML, or as a string where it is not TOML. Setting `use` starts
-        the table afresh; keys that both components know are kept.
+        The right side is read as TOML, or as a string where it is not TOML. `none` leaves the key out,
+        as `~table.key` does, unless the key takes that word as a text; `a,b` is a list where the key
+        takes one. Setting `use` starts the table afresh; keys that both components know are kept.
         """
         if isinstance(overrides, Mapping):
             raise RecipeError("overrides", ["override takes a list of 'table.key=value', and got a dict"])

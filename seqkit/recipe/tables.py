@@ -198,6 +198,8 @@ class SampleConfig(Config):
     temperature: float = Field(default=0.8, ge=0, allow_inf_nan=False)
     top_k: int | None = Field(default=None, ge=1)
     top_p: float | None = Field(default=None, gt=0, le=1)
+    repetition_penalty: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Divides the logits of tokens that were drawn before (CTRL, arXiv 1909.05858); 1.0 is off."""
     stop: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     seed: int = Field(default=0, ge=0, lt=2**63)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
-from seqkit.errors import PluginConflictError, RecipeError, UnknownNameError, did_you_mean
+from seqkit.errors import PluginError, RecipeError, UnknownNameError, did_you_mean
 from seqkit.plugin import Config
 from seqkit.recipe.draft import Draft
+from seqkit.recipe.meant import meant_key
+from seqkit.recipe.needs import NEEDS
 from seqkit.recipe.resolved import Component, ResolvedRecipe
 from seqkit.recipe.tables import COMPONENTS, SERIES_HEADS, TABLES, TEXT_HEADS, TEXT_ONLY, ModelConfig
 from seqkit.registry import Registry
@@ -23,8 +25,10 @@ AConfig = TypeVar("AConfig", bound=Config)
 class ConfigFaultsError(Exception):
     """What is wrong with a config: its faults by key, in the user's words."""
 
-    def __init__(self, faults: dict[str, str]) -> None:
+    def __init__(self, faults: dict[str, str], unknown: Collection[str] = ()) -> None:
         self.faults = faults
+        self.unknown = frozenset(unknown)
+        """Keys that there are not."""
         super().__init__("; ".join(f"{key}: {said}" for key, said in faults.items()))
 
 
@@ -43,9 +47,11 @@ def validate_config(
     try:
         return config.model_validate(dict(values), context=dict(bases or {}))
     except ValidationError as error:
-        by_key = groupby(error.errors(), key=lambda detail: str(detail["loc"][0]))
-        faults = {key: _said(key, list(details), values.get(key), config) for key, details in by_key}
-    raise ConfigFaultsError(faults)
+        details = error.errors()
+        by_key = groupby(details, key=lambda detail: str(detail["loc"][0]))
+        faults = {key: _said(key, list(said), values.get(key), config) for key, said in by_key}
+        unknown = {str(detail["loc"][0]) for detail in details if detail["type"] == "extra_forbidden"}
+    raise ConfigFaultsError(faults, unknown)
 
 
 def unwritable(config: Config) -> dict[str, str]:
@@ -82,13 +88,14 @@ def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple
     _complete(draft, is_series, faults)
     parts = {kind: _component(draft, registry, kind, faults) for kind in COMPONENTS}
     parts |= {
-        table: _table(draft, table, config, draft.tables.get(table, {}), faults)
+        table: _table(draft, registry, table, config, draft.tables.get(table, {}), faults)
         for table, config in TABLES.items()
     }
     if not is_series:
         parts["series"] = None
     if isinstance(parts["model"], ModelConfig):
         faults += _misfits(parts["model"], is_series)
+    faults += _without_effect(draft, parts)
     if faults:
         raise RecipeError(f"recipe {draft.default_place.says or name}", faults)
     return ResolvedRecipe(name=name, description=description, overrides=overrides, **parts)
@@ -120,6 +127,25 @@ def _misfits(model: ModelConfig, is_series: bool) -> list[str]:
     return faults
 
 
+def _without_effect(draft: Draft, parts: Mapping[str, Any]) -> list[str]:
+    """The keys that are given by hand, and that another key makes meaningless."""
+    tables = {name: part.config if isinstance(part, Component) else part for name, part in parts.items()}
+    faults = []
+    for need in NEEDS:
+        table, _, key = need.key.partition(".")
+        config = tables.get(table)
+        if type(config) is not need.of or key not in draft.tables.get(table, {}):
+            continue
+        place = draft.place(table, key)
+        # What `seqkit show` prints, and what a run keeps, has every default, those without effect too.
+        is_default = getattr(config, key) == need.of.model_fields[key].get_default(call_default_factory=True)
+        by_hand = place.is_override or not (draft.of_run or is_default)
+        if by_hand and (said := need.unmet(tables)):
+            remedy = "" if place.is_override else f"; {need.key}=none leaves it out"
+            faults.append(f"{need.key}: {said}{_where(draft, table, key)}{remedy}")
+    return faults
+
+
 def _component(draft: Draft, registry: Registry, kind: str, faults: list[str]) -> Any:
     table = draft.tables.get(kind)
     use = table.get("use") if isinstance(table, dict) else None
@@ -129,18 +155,20 @@ def _component(draft: Draft, registry: Registry, kind: str, faults: list[str]) -
         return None
     try:
         entry = registry.component(kind, use, draft.place(kind, "use").says)
-    except (UnknownNameError, PluginConflictError) as error:
+    except (UnknownNameError, PluginError) as error:
         faults.append(f"{kind}.use: {error}")
         return None
     options = {key: value for key, value in table.items() if key != "use"}
-    config = _table(draft, kind, entry.declaration.config, options, faults)
+    config = _table(draft, registry, kind, entry.declaration.config, options, faults)
     if config is None:
         return None
     faults += [f"{kind}.{key}: {said}{_where(draft, kind, key)}" for key, said in unwritable(config).items()]
     return Component(use, config, entry)
 
 
-def _table(draft: Draft, table: str, config: type[Config], values: Any, faults: list[str]) -> Config | None:
+def _table(
+    draft: Draft, registry: Registry, table: str, config: type[Config], values: Any, faults: list[str]
+) -> Config | None:
     if not isinstance(values, Mapping):
         faults.append(f"[{table}]: should be a table, got {values!r}{_where(draft, '', table)}")
         return None
@@ -149,7 +177,10 @@ def _table(draft: Draft, table: str, config: type[Config], values: Any, faults: 
             config, values, {key: draft.place(table, key).base for key in config.model_fields}
         )
     except ConfigFaultsError as error:
-        faults += [f"{table}.{key}: {said}{_where(draft, table, key)}" for key, said in error.faults.items()]
+        for key, said in error.faults.items():
+            if key in error.unknown:
+                said = f"unknown key.{meant_key(key, table, draft.configs(registry), registry)}"
+            faults.append(f"{table}.{key}: {said}{_where(draft, table, key)}")
         return None
 
 

@@ -104,13 +104,13 @@ class TestHeldOutSplits:
         warnings = [warning for warning in found.warnings if "says little" in warning]
         assert warnings == [
             f"short split: {found.splits[split].tokens} tokens for {split}, fewer than 16 x 100 (lanes x "
-            "train.seq_len), so its loss says little: data.split=[0.8,0.1,0.1]."
+            "train.seq_len), so its loss says little: data.split=0.8,0.1,0.1."
             for split in ("validation", "test")
         ]
-        assert found.overrides.count("data.split=[0.8,0.1,0.1]") == 1
+        assert found.overrides.count("data.split=0.8,0.1,0.1") == 1
 
     def test_shorter_than_a_window(self, tiny_recipe: seqkit.Recipe) -> None:
-        wide = tiny_recipe.override(["train.seq_len=3000", "train.batch_size=2", "data.split=[0.8,0.1,0.1]"])
+        wide = tiny_recipe.override(["train.seq_len=3000", "train.batch_size=2", "data.split=0.8,0.1,0.1"])
         found = plan(wide)
         assert "fewer than 1 x 3000 (one window x train.seq_len)" in found.warnings[-1]
         assert found.warnings[-1].endswith("so its loss says little: more text.")
@@ -118,9 +118,9 @@ class TestHeldOutSplits:
     def test_no_validation(self, tiny_recipe: seqkit.Recipe, text_file: Path) -> None:
         found = plan(tiny_recipe.override(["data.split=[1,0,0]"]))
         assert only(found, "no validation split").endswith(
-            "the last weights are kept, not the best: data.split=[0.8,0.1,0.1]."
+            "the last weights are kept, not the best: data.split=0.8,0.1,0.1."
         )
-        assert "data.split=[0.8,0.1,0.1]" in found.overrides
+        assert "data.split=0.8,0.1,0.1" in found.overrides
         own = tiny_recipe.with_data({"train": str(text_file)}).override(["data.split=[1,0,0]"])
         assert only(plan(own), "no validation split").endswith("not the best: give the source one.")
 
@@ -209,7 +209,7 @@ class TestBudget:
         assert warning.startswith(
             f"short budget: 30 steps read {30 / found.steps_per_epoch:.1%} of the training text: "
         )
-        assert "~train.steps train.epochs=1 reads all of it, in " in warning
+        assert "train.steps=none train.epochs=1 reads all of it, in " in warning
 
     def test_a_cell_that_is_too_large_for_the_time(self, tiny_recipe: seqkit.Recipe, large_text: str) -> None:
         changes = ["~train.steps", "train.epochs=1", "cell.hidden_size=256"]
@@ -229,7 +229,7 @@ class TestBudget:
         assert "train.patience=10" in plan(long).overrides
         assert "long budget" not in kinds(plan(long.override(["train.patience=5"])))
         unwatched = plan(tiny_recipe.override(["train.steps=99999", "data.split=[1,0,0]"]))
-        assert only(unwatched, "long budget").endswith("times: ~train.steps train.epochs=30.")
+        assert only(unwatched, "long budget").endswith("times: train.steps=none train.epochs=30.")
 
 
 class TestMemory:

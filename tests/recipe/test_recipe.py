@@ -1,5 +1,6 @@
 import glob
 import logging
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from seqkit import Recipe
 from seqkit.errors import RecipeError, UnknownNameError
 from seqkit.recipe import TrainConfig
-from seqkit.recipe.draft import key_lines, parse_value
+from seqkit.recipe.draft import key_lines
+from seqkit.recipe.overrides import parse_value
 
 SMALL = """
 description = "a test"
@@ -173,10 +175,10 @@ class TestOverrides:
             "hidden_size": 12
         }
 
-    @pytest.mark.parametrize("text", ["stepz=3", "train.steps", "~train.steps=3", "=", "~", ""])
+    @pytest.mark.parametrize("text", ["xyzzy=3", "train.steps", "~train.steps=3", "=", "~", ""])
     def test_a_malformed_one_is_told(self, text: str) -> None:
         assert faults(Recipe.load(write(SMALL)).override([text])) == [
-            f"{text!r}: an override is table.key=value or ~table.key"
+            f"{text!r}: an override is table.key=value, or table.key=none to leave the key out"
         ]
 
     def test_a_forgotten_table_is_guessed(self) -> None:
@@ -185,7 +187,15 @@ class TestOverrides:
         (fault,) = faults(Recipe.load(write(SMALL)).override(["seed=3"]))
         assert fault.endswith("Did you mean data.seed=3 or train.seed=3 or sample.seed=3?")
         (fault,) = faults(Recipe.load(write(SMALL)).override(["~minutes"]))
-        assert fault.endswith("Did you mean ~train.minutes?")
+        assert fault.endswith("Did you mean train.minutes=none?")
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["~prompt"]))
+        assert fault.endswith("Did you mean ~sample.prompt?")  # "none" is a prompt too
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["hidden_size=16"]))
+        assert fault.endswith("Did you mean cell.hidden_size=16?")
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["hiden_size=16"]))
+        assert fault.endswith("Did you mean cell.hidden_size=16?")
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["column=text"]))
+        assert fault.endswith("Did you mean source.column=text (a key of source.use=hf)?")
 
     def test_one_string_is_one_override_and_a_dict_is_none(self) -> None:
         assert Recipe.load(write(SMALL)).override("train.steps=9").resolve().train.steps == 9
@@ -228,8 +238,19 @@ class TestFaults:
     def test_an_unknown_component(self) -> None:
         recipe = Recipe.load(write(SMALL.replace('"rnn"', '"rnm"')))
         assert faults(recipe) == [
-            "cell.use: no cell is called 'rnm' (small.toml:9). Did you mean 'rnn'?\n  Known: rnn."
+            "cell.use: no cell is called 'rnm' (small.toml:9). Did you mean 'rnn'?\n  Known: rnn.\n"
+            f"  One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
         ]
+
+    def test_a_name_in_capitals(self) -> None:
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["cell.use=RNN"]))
+        assert "no cell is called 'RNN' (override 'cell.use=RNN'). Did you mean 'rnn'?" in fault
+
+    def test_a_key_of_another_table_or_component(self) -> None:
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["cell.layers=2"]))
+        assert fault == "cell.layers: unknown key. Did you mean model.layers? (override 'cell.layers=2')"
+        (fault,) = faults(Recipe.load(write(SMALL)).override(["source.column=text"]))
+        assert fault.startswith("source.column: unknown key. It is a key of source.use=hf.")
 
     def test_a_missing_component_key_or_table(self) -> None:
         recipe = Recipe.load(write('[source]\nuse = "text"\n[cell]\nhidden_size = 3\n'))

@@ -1,0 +1,68 @@
+"""What needs what: keys that have an effect only where another key has a certain value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seqkit.plugin import Config
+from seqkit.recipe.tables import SERIES_HEADS, DataConfig, ModelConfig, SeriesConfig, TrainConfig
+from seqkit.registry.builtin import PricesConfig, SyntheticConfig
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a key needs, for it would be read and ignored otherwise."""
+
+    key: str
+    of: type[Config]
+    """The config that has the key."""
+    any_of: Mapping[str, tuple[object, ...] | range]
+    """Other keys, and the values of each with which this one has an effect: of several, one is enough."""
+
+    def unmet(self, tables: Mapping[str, Any]) -> str:
+        """What is missing, in words; an empty string where nothing is.
+
+        Args:
+            tables: the typed configs by name; None for one that is faulty, which says nothing.
+        """
+        found = []
+        for key, values in self.any_of.items():
+            table, _, name = key.partition(".")
+            if tables[table] is None or getattr(tables[table], name) in values:
+                return ""
+            found.append(getattr(tables[table], name))
+        wanted = ", or ".join(_words(key, values) for key, values in self.any_of.items())
+        there = ", ".join(map(str, found))
+        return f"needs {wanted}, and has no effect with {there}"
+
+
+def _words(key: str, values: tuple[object, ...] | range) -> str:
+    if isinstance(values, range):
+        return f"{key}={values.start} or more"
+    return f"no {key}" if values == (None,) else f"{key}={' or '.join(map(str, values))}"
+
+
+MANY = range(2, 1 << 31)
+HEADS_OF_TEXT_AND_SERIES = ("linear", *SERIES_HEADS)
+NEEDS = (
+    Need("model.embedding_size", ModelConfig, {"model.encoder": ("embedding",)}),
+    Need("model.encoder_dropout", ModelConfig, {"model.encoder": ("embedding", "raw")}),
+    Need(
+        "model.dropout",  # one-hot rows and the outputs of the head "none" are not dropped
+        ModelConfig,
+        {
+            "model.encoder": ("embedding", "raw"),
+            "model.layers": MANY,
+            "model.head": HEADS_OF_TEXT_AND_SERIES,
+        },
+    ),
+    Need("train.momentum", TrainConfig, {"train.optimizer": ("sgd", "rmsprop")}),
+    Need("train.final_fraction", TrainConfig, {"train.schedule": ("linear", "cosine")}),
+    Need("data.seed", DataConfig, {"data.documents": ("apart", "lines")}),
+    Need("series.paths", SeriesConfig, {"series.horizon": MANY}),
+    Need("series.split", SeriesConfig, {"series.validation_from": (None,), "series.test_from": (None,)}),
+    Need("source.phi", SyntheticConfig, {"source.process": ("ar1",)}),
+    Need("source.panel", PricesConfig, {"source.symbol": (None,)}),
+)
