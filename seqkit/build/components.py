@@ -15,7 +15,7 @@ from torch import nn
 
 from seqkit.cells import Cell, Stacked
 from seqkit.engine.lines import step_line
-from seqkit.errors import ContractError, SeqkitError
+from seqkit.errors import BudgetError, ContractError, SeqkitError
 from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import Component, Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import Registry
@@ -57,7 +57,7 @@ def made(component: Component, *arguments: Any) -> Any:
     Raises:
         ContractError: its constructor does not take a field of its config, or fails.
     """
-    target = component.entry.declaration.load()
+    target = component.entry.load()
     try:
         inspect.signature(target).bind(*arguments, **component.options())
     except TypeError as error:
@@ -160,6 +160,20 @@ def _unusually_decayed(model: SequenceModel) -> list[str]:
         and not type(module).__module__.startswith("torch.nn")
         and not isinstance(module, nn.Embedding)
     ]
+
+
+def refuse_patience(train: TrainConfig, split: str) -> None:
+    """Raise BudgetError where training is to stop by a validation loss that there is not.
+
+    Args:
+        train: of the recipe.
+        split: the override that gives it one.
+    """
+    if train.patience is not None:
+        raise BudgetError(
+            f"train.patience={train.patience} watches the validation loss, and there is no such split.\n"
+            f"  Give it one, for instance {split}, or leave the patience out: train.patience=none."
+        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import rundir
-from seqkit.build.components import make_model, open_source
+from seqkit.build.components import make_model, open_source, refuse_patience
 from seqkit.data import Batch, Lanes, Windows
 from seqkit.data.series import (
     TARGETS,
@@ -49,8 +49,13 @@ class SeriesData:
         return Lanes(stream, lanes=train.batch_size, seq_len=train.seq_len)
 
     def validation_batches(self, train: TrainConfig) -> list[Batch] | None:
-        """The validation rows, read with all that came before them; None where there are none."""
+        """The validation rows, read with all that came before them; None where there are none.
+
+        Raises:
+            BudgetError: there are none, and `train.patience` is to watch them.
+        """
         if not any(self.prepared.counts("validation").values()):
+            refuse_patience(train, "series.split=0.7,0.1,0.2")
             return None
         return [self.prepared.reading("validation")]
 

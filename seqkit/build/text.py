@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from seqkit import rundir
-from seqkit.build.components import make_model, open_source
+from seqkit.build.components import make_model, open_source, refuse_patience
 from seqkit.data import Corpus, DocumentSplits, Lanes, Splits, TextSplits, TokenStream, Windows, build_corpus
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.data.cache import trained_tokenizer
 from seqkit.data.writing import OnProgress
-from seqkit.errors import RecipeError, SourceError
+from seqkit.errors import RecipeError, RunError, SeqkitError, SourceError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.sources import HubDataset, TextSource
@@ -85,9 +85,16 @@ class TextData:
         return Lanes(stream, lanes=lanes, seq_len=seq_len)
 
     def validation_batches(self, train: TrainConfig) -> Windows | Lanes | None:
-        """The validation split; None where there is none."""
+        """The validation split; None where there is none.
+
+        Raises:
+            BudgetError: there is none, and `train.patience` is to watch it.
+        """
         counts = self.corpus.counts.get("validation")
-        return self.evaluation_batches(train, "validation") if counts is not None and counts.tokens else None
+        if counts is None or not counts.tokens:
+            refuse_patience(train, "data.split=0.8,0.1,0.1")
+            return None
+        return self.evaluation_batches(train, "validation")
 
     def describe(self) -> dict[str, Any]:
         """What the provenance of a run says of its data."""
@@ -185,12 +192,25 @@ def split_text(
 
 
 def open_tokenizer(recipe: ResolvedRecipe, saved: dict[str, Any]) -> Tokenizer:
-    """The tokenizer of a run, from what it saved."""
-    tokenizer_class: Any = recipe.tokenizer.entry.declaration.load()
-    if recipe.data.documents == "joined":
-        tokenizer: Tokenizer = tokenizer_class.from_json(saved)
-        return tokenizer
-    return open_with_end(tokenizer_class.from_json, saved)
+    """The tokenizer of a run, from what it saved.
+
+    Raises:
+        RunError: what is saved is not that of such a tokenizer.
+    """
+    tokenizer_class: Any = recipe.tokenizer.entry.load()
+    try:
+        if recipe.data.documents == "joined":
+            tokenizer: Tokenizer = tokenizer_class.from_json(saved)
+            return tokenizer
+        return open_with_end(tokenizer_class.from_json, saved)
+    except SeqkitError:
+        raise
+    except Exception as error:  # whatever a stranger's tokenizer raises
+        raise RunError(
+            f"{rundir.TOKENIZER} is not that of a {recipe.tokenizer.use!r} tokenizer, which the run's recipe "
+            f"names ({type(error).__name__}: {error}).\n"
+            "  Put the file back that the run was trained with, or train it again: seqkit run DIR."
+        ) from error
 
 
 def prepare_text(
@@ -205,7 +225,7 @@ def prepare_text(
     """
     splits = split_text(recipe, open_text(recipe), recipe.data.split)
     if tokenizer is None:
-        declared = recipe.tokenizer.entry.declaration.load()
+        declared = recipe.tokenizer.entry.load()
         trained = trained_tokenizer(splits, declared, recipe.tokenizer.options())
         tokenizer = with_end(trained, lines=recipe.data.documents == "lines") if splits.apart else trained
     return tokenised(splits, tokenizer, on_progress)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Generator
+from functools import wraps
 from typing import Any
 
+import pluggy
+
 from seqkit.errors import PluginError
-from seqkit.registry.registry import Registry
+from seqkit.plugin import hookimpl
+from seqkit.registry import hookspecs
+from seqkit.registry.registry import KINDS, Registry
 
 logger = logging.getLogger(__name__)
 
+DECLARATIONS = {hook for hook, _ in KINDS.values()}
+
 
 class BehaviourHooks:
-    """Calls each implementation of a hook alone.
+    """Calls the implementations of a hook as pluggy does, with wrappers around the others.
 
     Args:
         registry: of the plugins.
@@ -20,20 +28,94 @@ class BehaviourHooks:
     """
 
     def __init__(self, registry: Registry, strict: bool = False) -> None:
-        self._registry, self._strict = registry, strict
+        self._strict = strict
         self._told: set[tuple[str, str]] = set()
+        self._manager = pluggy.PluginManager("seqkit")
+        self._manager.add_hookspecs(hookspecs)
+        # In the order in which they were registered: pluggy's order of calls follows from it.
+        for name, plugin in registry.manager.list_name_plugin():
+            guarded = [
+                self._guarded(implementation, caller.name, registry)
+                for caller in registry.manager.get_hookcallers(plugin) or ()
+                if caller.name not in DECLARATIONS
+                for implementation in caller.get_hookimpls()
+                if implementation.plugin is plugin
+            ]
+            if guarded:
+                self._manager.register(_Guarded(guarded), name)
 
     def call(self, hook: str, **arguments: Any) -> None:
         """Call a hook; the plugin that was registered last comes first, as pluggy has it."""
-        for implementation in reversed(getattr(self._registry.manager.hook, hook).get_hookimpls()):
-            wanted = {name: arguments[name] for name in implementation.argnames}
+        getattr(self._manager.hook, hook)(**arguments)
+
+    def _guarded(self, implementation: pluggy.HookImpl, hook: str, registry: Registry) -> Callable[..., Any]:
+        """The same implementation, but that what it raises is handled here."""
+        plugin, function = registry.report_of(implementation).name, implementation.function
+
+        @wraps(function)
+        def plain(*arguments: Any, **keywords: Any) -> Any:
             try:
-                implementation.function(**wanted)
+                return function(*arguments, **keywords)
             except Exception as error:
-                plugin = self._registry.report_of(implementation).name
-                said = f"the plugin {plugin} failed in {hook}: {type(error).__name__}: {error}"
-                if self._strict:
-                    raise PluginError(said) from error
-                if (plugin, hook) not in self._told:
-                    self._told.add((plugin, hook))
-                    logger.error("%s (told once; training goes on)", said)
+                return self._failed(plugin, hook, error)
+
+        @wraps(function)
+        def wrapper(*arguments: Any, **keywords: Any) -> Generator[None, Any, Any]:
+            try:
+                generator: Any = function(*arguments, **keywords)
+                next(generator)
+            except StopIteration:
+                self._failed(plugin, hook, RuntimeError("a wrapper must yield, and it does not"))
+            except Exception as error:
+                self._failed(plugin, hook, error)
+            else:
+                return (yield from self._resumed(generator, plugin, hook))
+            return (yield)
+
+        is_wrapper = implementation.wrapper or implementation.hookwrapper
+        options: Any = {**implementation.opts, "specname": hook}
+        marked: Callable[..., Any] = hookimpl(wrapper if is_wrapper else plain, **options)
+        return marked
+
+    def _resumed(self, generator: Any, plugin: str, hook: str) -> Generator[None, Any, Any]:
+        """The rest of a wrapper, after its yield: it gets the outcome of the others."""
+        outcome: Any = None
+        inner: BaseException | None = None
+        failure: BaseException
+        try:
+            outcome = yield
+        except BaseException as error:  # of the others: only where they are strict, or at Ctrl-C
+            inner = error
+        try:
+            if inner is None:
+                generator.send(outcome)
+            else:
+                generator.throw(inner)
+        except StopIteration as end:
+            return end.value
+        except Exception as error:
+            failure = error
+        else:
+            generator.close()
+            failure = RuntimeError("a wrapper must yield once, and it does so twice")
+        if failure is not inner:
+            self._failed(plugin, hook, failure)
+        if inner is not None:
+            raise inner
+        return outcome
+
+    def _failed(self, plugin: str, hook: str, error: BaseException) -> None:
+        said = f"the plugin {plugin} failed in {hook}: {type(error).__name__}: {error}"
+        if self._strict:
+            raise PluginError(said) from error
+        if (plugin, hook) not in self._told:
+            self._told.add((plugin, hook))
+            logger.error("%s (told once; training goes on)", said)
+
+
+class _Guarded:
+    """What is registered for a plugin."""
+
+    def __init__(self, functions: list[Callable[..., Any]]) -> None:
+        for index, function in enumerate(functions):
+            setattr(self, f"implementation_{index}", function)

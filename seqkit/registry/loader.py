@@ -90,7 +90,7 @@ class Loader:
 
     def _load_given(self, item: Any) -> None:
         if isinstance(item, tuple(DECLARATION_HOOKS)):
-            hook = DECLARATION_HOOKS[type(item)]
+            hook = next(hook for kind, hook in DECLARATION_HOOKS.items() if isinstance(item, kind))
             target = getattr(item, "target", None)
             path = getattr(target, "__module__", "") if not isinstance(target, str) else target
             self._register(
@@ -157,6 +157,10 @@ class Loader:
         for name in dir(plugin):
             if name.startswith("seqkit_") and callable(getattr(plugin, name)) and name not in implemented:
                 yield f"{name} is not marked with @hookimpl, so it is not called"
+        for name in sorted(implemented & set(DECLARATION_HOOKS.values())):
+            for implementation in getattr(self.manager.hook, name).get_hookimpls():
+                if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
+                    yield f"{name} is a wrapper, so it is not called: a declaration hook returns a list"
 
 
 class _Declared:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -43,6 +44,18 @@ class Entry(Generic[Declared]):
     declaration: Declared
     origin: Origin
 
+    def load(self: Entry[ComponentPlugin]) -> Callable[..., Any]:
+        """The class that a component declares.
+
+        Raises:
+            PluginError: it cannot be imported, or does not exist; the plugin is named.
+        """
+        try:
+            return self.declaration.load()
+        except PluginError as error:
+            plugin = f"{self.origin.distribution} {self.origin.version}".strip()
+            raise PluginError(f"the plugin {plugin} fails: {error}") from error
+
 
 class Registry:
     """What the built-ins and the plugins declare.
@@ -61,6 +74,8 @@ class Registry:
                 logger.warning("the plugin %s: %s", report.name, finding)
         self.manager = loader.manager
         self.reports: list[PluginReport] = loader.reports
+        self._broken: dict[tuple[str, str], tuple[PluginReport, str]] = {}
+        """Declarations that cannot be used, by hook and name: of which plugin, and why."""
         self._entries: dict[str, dict[str, list[Entry[Any]]]] = {
             kind: self._declared(*hook_and_type) for kind, hook_and_type in KINDS.items()
         }
@@ -74,6 +89,7 @@ class Registry:
 
         Raises:
             UnknownNameError: there is none; `where` says where the name was given.
+            PluginError: a plugin declares it, in a way that cannot be used.
             PluginConflictError: two distributions declare it.
         """
         return self._find(kind, name, where)
@@ -98,6 +114,7 @@ class Registry:
         if colon:
             found = [entry for entry in found if entry.origin.distribution == distribution]
         if not found:
+            self._raise_broken(kind, short, distribution, where)
             raise UnknownNameError(kind, name, self.names(kind), where, self._hint(kind, short))
         built_in = [entry for entry in found if entry.origin.distribution == "seqkit"]
         given = any(entry.origin.given for entry in found)
@@ -106,23 +123,47 @@ class Registry:
             raise PluginConflictError(_conflict(kind, short, found, where))
         return (built_in or found)[0]
 
+    def _raise_broken(self, kind: str, name: str, distribution: str, where: str) -> None:
+        """Raise the error of the plugin that declares a name in a way that cannot be used, if one does."""
+        hook, _ = KINDS[kind]
+        report, reason = self._broken.get((hook, name), (None, ""))
+        if report is None or distribution not in ("", report.origin.distribution):
+            return
+        place = f" ({where})" if where else ""
+        plugin = f"the plugin {report.name!r} of {report.origin.distribution} {report.origin.version}".strip()
+        raise PluginError(
+            f"the {kind} {name!r}{place} cannot be used: {plugin} {reason}.\n"
+            f"  Install what is missing, or repair the plugin: {report.origin.path}"
+        )
+
     def _hint(self, kind: str, name: str) -> str:
-        states = {report.origin.distribution: report.status for report in self.reports}
+        states = {report.origin.distribution: report for report in self.reports}
         for distribution, names in FIRST_PARTY.items():
-            if name in names:
-                if distribution in states:
-                    return f"{name!r} comes with the plugin {distribution}, which is {states[distribution]}."
-                return f"{name!r} comes with the plugin {distribution}: pip install {distribution}"
+            if name.lower() in names:
+                comes = f"{name.lower()!r} comes with the plugin {distribution}"
+                if distribution not in states:
+                    return f"{comes}: pip install {distribution}"
+                report = states[distribution]
+                if report.status == "loaded":
+                    break
+                reason = f" ({'; '.join(report.findings)})" if report.status == "failed" else ""
+                return f"{comes}, which is {report.status}{reason}."
+        failed = [report for report in self.reports if report.status == "failed"]
+        if failed:
+            names = ", ".join(report.name for report in failed)
+            reasons = "".join(f"\n  {report.name}: {report.findings[0]}" for report in failed)
+            return f"Plugins that failed to load: {names}; see: seqkit plugins{reasons}"
         if kind == "recipe":
-            return "A recipe of your own is a path that ends in .toml; a text goes with --data."
-        failed = ", ".join(report.name for report in self.reports if report.status == "failed")
-        return f"Plugins that failed to load: {failed}; see: seqkit plugins" if failed else ""
+            return ""
+        return f"One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
 
     def _declared(self, hook: str, kind: type) -> dict[str, list[Entry[Any]]]:
         found: dict[str, list[Entry[Any]]] = defaultdict(list)
         # One implementation at a time: its plugin is known, and a broken one stops none of the others.
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             report = self.report_of(implementation)
+            if implementation.wrapper or implementation.hookwrapper:
+                continue  # which the loader has reported
             try:
                 declarations = list(implementation.function())
             except Exception as error:
@@ -131,6 +172,8 @@ class Registry:
             for declaration in declarations:
                 faults = list(declaration_faults(declaration, kind))
                 _note(report, faults)
+                if faults and isinstance(name := getattr(declaration, "name", None), str):
+                    self._broken[hook, name] = (report, "; it ".join(faults))
                 if not faults:
                     found[declaration.name].append(Entry(declaration, report.origin))
         for entries in found.values():

@@ -237,10 +237,11 @@ class TestFaults:
 
     def test_an_unknown_component(self) -> None:
         recipe = Recipe.load(write(SMALL.replace('"rnn"', '"rnm"')))
-        assert faults(recipe) == [
+        (fault,) = faults(recipe)
+        assert fault == (
             "cell.use: no cell is called 'rnm' (small.toml:9). Did you mean 'rnn'?\n  Known: rnn.\n"
             f"  One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
-        ]
+        )
 
     def test_a_name_in_capitals(self) -> None:
         (fault,) = faults(Recipe.load(write(SMALL)).override(["cell.use=RNN"]))

@@ -4,8 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from seqkit.errors import PluginConflictError, PluginError, UnknownNameError
-from seqkit.plugin import CellConfig, CellPlugin, RecipePlugin, TokenizerConfig, TokenizerPlugin, hookimpl
+import seqkit
+from seqkit.errors import PluginConflictError, PluginError, RecipeError, UnknownNameError
+from seqkit.plugin import (
+    CellConfig,
+    CellPlugin,
+    RecipePlugin,
+    SourceConfig,
+    SourcePlugin,
+    TokenizerConfig,
+    TokenizerPlugin,
+    hookimpl,
+)
 from seqkit.registry import Registry
 from tests.registry.installed import LEAKY, cell_module, install
 
@@ -151,6 +161,10 @@ class TestFindings:
                 "from seqkit.plugin import hookimpl\n@hookimpl\ndef seqkit_cells(): return ['rnn']\n",
                 "declares 'rnn', which is no CellPlugin",
             ),
+            (
+                "from seqkit.plugin import hookimpl\n@hookimpl(wrapper=True)\ndef seqkit_cells(): yield\n",
+                "seqkit_cells is a wrapper, so it is not called: a declaration hook returns a list",
+            ),
             (cell_module("My Cell", "os:path"), "declares the name 'My Cell'; a name is lower-case letters"),
             (
                 cell_module("x", "no_such_module:Thing"),
@@ -226,6 +240,70 @@ class TestFindings:
             Registry().component("cell", "leaky").declaration.load()
 
 
+class TestBroken:
+    """A name that a plugin declares in vain is the plugin's error, with its reason."""
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (
+                cell_module("leaky", "no_such_module:Thing"),
+                "declares 'leaky' with the target 'no_such_module:Thing', and there is no module no_such",
+            ),
+            (
+                cell_module("leaky", "os:path").replace("decay: float = 0.9", "use: int = 3"),
+                "declares 'leaky' with a field 'use', which a recipe keeps for the component's name",
+            ),
+        ],
+    )
+    def test_a_cell_whose_declaration_is_faulty(
+        self, site: Path, module: str, text: str, reason: str
+    ) -> None:
+        install(site, "seqkit-x", {module: text})
+        registry = Registry()
+        said = f"the cell 'leaky' (a.toml:3) cannot be used: the plugin '{module}' of seqkit-x 1.0 {reason}"
+        for name in ("leaky", "seqkit-x:leaky"):
+            with pytest.raises(PluginError) as caught:
+                registry.component("cell", name, "a.toml:3")
+            assert str(caught.value).startswith(said)
+            assert str(caught.value).endswith(f"repair the plugin: {site / module}.py")
+        with pytest.raises(UnknownNameError):
+            registry.component("cell", "seqkit-y:leaky")
+        with pytest.raises(UnknownNameError):
+            registry.component("tokenizer", "leaky")
+        recipe = seqkit.Recipe.load("quickstart", registry).override(["cell.use=leaky", "cell.decay=0.5"])
+        with pytest.raises(
+            RecipeError, match="1 fault in .*\n  cell.use: the cell 'leaky' .* cannot be used"
+        ):
+            recipe.resolve(registry)
+
+    def test_a_cell_whose_module_fails(self, site: Path, module: str) -> None:
+        install(
+            site, "seqkit-x", {module: cell_module("leaky", f"{module}_cell:X"), f"{module}_cell": "1 / 0\n"}
+        )
+        entry = Registry().component("cell", "leaky")
+        with pytest.raises(
+            PluginError, match="^the plugin seqkit-x 1.0 fails: the module of 'leaky', .*ZeroDiv"
+        ):
+            entry.load()
+
+    def test_a_plugin_that_failed_is_named_with_its_reason(self, site: Path, module: str) -> None:
+        install(site, "seqkit-exits", {module: "raise SystemExit(3)\n"})
+        with pytest.raises(UnknownNameError, match=rf"; see: seqkit plugins\n  {module}: SystemExit: 3"):
+            Registry().component("cell", "nosuch")
+
+    def test_a_name_that_nobody_declares_says_where_to_look(self) -> None:
+        with pytest.raises(UnknownNameError) as caught:
+            Registry(["no:*"]).component("cell", "nosuch")
+        hint = f"One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
+        assert str(caught.value).splitlines()[2].strip() == hint
+
+    def test_a_first_party_name_in_capitals(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("seqkit.registry.loader._entry_points", list)
+        with pytest.raises(UnknownNameError, match="'lstm' comes with the plugin seqkit-gated: pip install"):
+            Registry().component("cell", "LSTM")
+
+
 class TestGiven:
     def test_a_file(self, workdir: Path, module: str) -> None:
         text = LEAKY + cell_module(module, "x:X").replace('"x:X"', "Leaky")
@@ -260,6 +338,33 @@ class TestGiven:
         )
         assert registry.component("cell", "mine").declaration.load() is dict
         assert registry.component("tokenizer", "mine").declaration.load() is list
+
+    def test_a_declaration_of_a_class_that_is_derived(self) -> None:
+        class Mine(CellPlugin):
+            pass
+
+        class MyTokenizer(TokenizerPlugin):
+            pass
+
+        class MySource(SourcePlugin):
+            pass
+
+        class MyRecipe(RecipePlugin):
+            pass
+
+        Path("mine.toml").write_text("")
+        registry = Registry(
+            [
+                Mine("mine", CellConfig, dict),
+                MyTokenizer("mine", TokenizerConfig, list),
+                MySource("mine", SourceConfig, set),
+                MyRecipe("mine", Path("mine.toml")),
+            ]
+        )
+        assert registry.component("cell", "mine").declaration.load() is dict
+        assert registry.component("tokenizer", "mine").declaration.load() is list
+        assert registry.component("source", "mine").declaration.load() is set
+        assert registry.recipe("mine").declaration.path == Path("mine.toml")
 
     def test_one_that_takes_a_built_in_name_must_be_chosen(self) -> None:
         registry = Registry([CellPlugin("rnn", CellConfig, dict)])
