@@ -1,7 +1,7 @@
 """Heads: from what a cell gives to a prediction, its loss, and a draw from it."""
 
 from seqkit.heads.base import Head, full_precision
-from seqkit.heads.categorical import CategoricalHead, check_sampling
+from seqkit.heads.categorical import CategoricalHead, check_sampling, penalize_repetition
 from seqkit.heads.named import SERIES_HEADS, make_head
 from seqkit.heads.series import GaussianHead, PointHead, QuantileHead, SeriesHead, StudentTHead
 
@@ -17,4 +17,5 @@ __all__ = [
     "check_sampling",
     "full_precision",
     "make_head",
+    "penalize_repetition",
 ]

@@ -1,7 +1,7 @@
 """What a trained model is for: generating, scoring, and looking into it."""
 
 from seqkit.inference.copies import Copies, count_copies
-from seqkit.inference.generate import generate, stream
+from seqkit.inference.generate import TextStream, generate, stream
 from seqkit.inference.novelty import CopiedSpan, Novelty, measure_novelty
 from seqkit.inference.score import Score, ScoredBlock, score, score_blocks
 from seqkit.inference.states import States, read_states
@@ -13,6 +13,7 @@ __all__ = [
     "Score",
     "ScoredBlock",
     "States",
+    "TextStream",
     "count_copies",
     "generate",
     "measure_novelty",

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from seqkit.cells import State
 from seqkit.errors import SamplingError
-from seqkit.heads import check_sampling
+from seqkit.heads import check_sampling, penalize_repetition
+from seqkit.inference.reading import BLOCK, CHUNK, blocks
 from seqkit.inference.stepping import Stepper
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.tokenizers import Tokenizer
+from seqkit.tokenizers.base import safe_pieces
+
+EndedBy: TypeAlias = Literal["stop", "end", "max_tokens"]
 
 
 def generate(
@@ -23,7 +30,9 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    repetition_penalty: float = 1.0,
     stop: str | Sequence[str] | None = None,
+    keep_stop: bool = False,
     seed: int | None = 0,
 ) -> str:
     """The text that follows a prompt, without the prompt.
@@ -31,18 +40,34 @@ def generate(
     Args:
         model: gives the logits of the next token.
         tokenizer: of the text that the model was trained on.
-        prompt: is read after a start token; it may be empty, and hold unknown characters.
-        max_tokens: how many tokens are drawn at most.
+        prompt: is read after a start token, in pieces; it may be empty, and hold unknown characters.
+        max_tokens: the most tokens that are drawn.
         temperature: divides the logits; 0 takes the likeliest token every time.
         top_k: only the k likeliest tokens can be drawn.
         top_p: only the likeliest tokens that together reach this probability can be drawn.
+        repetition_penalty: makes tokens that were drawn before less likely, see
+            `seqkit.heads.penalize_repetition`; 1.0 is off.
         stop: a string, or several: the text ends before the first of them.
+        keep_stop: the text ends after it.
         seed: of the draws; None draws differently every time.
     Raises:
         SamplingError: an option is out of its range.
     """
-    options = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    return "".join(stream(model, tokenizer, prompt, stop=stop, seed=seed, **options))  # type: ignore[arg-type]
+    return "".join(
+        stream(
+            model,
+            tokenizer,
+            prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            keep_stop=keep_stop,
+            seed=seed,
+        )
+    )
 
 
 def stream(
@@ -54,12 +79,14 @@ def stream(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    repetition_penalty: float = 1.0,
     stop: str | Sequence[str] | None = None,
+    keep_stop: bool = False,
     seed: int | None = 0,
-) -> Iterator[str]:
+) -> TextStream:
     """The same text as `generate`, in pieces as they are made; the pieces joined are equal to it."""
     stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
-    check_sampling(temperature, top_k, top_p)
+    check_sampling(temperature, top_k, top_p, repetition_penalty)
     if max_tokens < 0:
         raise SamplingError(f"max_tokens must be 0 or greater, got {max_tokens}.")
     if seed is not None and not 0 <= seed < 2**63:
@@ -67,8 +94,27 @@ def stream(
     if "" in stops:
         raise SamplingError("a stop string must not be empty.")
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    pieces = _pieces(model, tokenizer, prompt, max_tokens, seed, options)
-    return _until_stop(pieces, stops) if stops else pieces
+    pieces = _pieces(model, tokenizer, prompt, max_tokens, seed, repetition_penalty, options)
+    return TextStream(_until_stop(pieces, stops, keep_stop) if stops else pieces)
+
+
+class TextStream(Iterator[str]):
+    """A text that is generated, piece by piece; it says at its end what ended it.
+
+    Args:
+        pieces: of the text; what they return is what ended it.
+    """
+
+    def __init__(self, pieces: Generator[str, None, EndedBy]) -> None:
+        self.ended_by: EndedBy | None = None
+        """`"stop"`: a stop string. `"end"`: the model ended the document. `"max_tokens"`: it was cut."""
+        self._pieces = self._followed(pieces)
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def _followed(self, pieces: Generator[str, None, EndedBy]) -> Iterator[str]:
+        self.ended_by = yield from pieces
 
 
 def _pieces(
@@ -77,8 +123,9 @@ def _pieces(
     prompt: str,
     max_tokens: int,
     seed: int | None,
+    repetition_penalty: float,
     options: dict[str, float | int | None],
-) -> Iterator[str]:
+) -> Generator[str, None, EndedBy]:
     generator = torch.Generator()
     if seed is None:
         generator.seed()
@@ -88,23 +135,43 @@ def _pieces(
     decoder = tokenizer.decoder()
     modules = [*model.modules()]
     allowed = _allowed(tokenizer, device)
+    drawn = torch.zeros(tokenizer.vocab_size, dtype=torch.bool, device=device)
     stepper: Stepper | None = None
-    ids = torch.tensor([tokenizer.start_id, *tokenizer.encode_prompt(prompt)], device=device)
+    ids: Tensor | None = None
+    ended_by: EndedBy = "max_tokens"
     for _ in range(max_tokens):
         with evaluating(modules), torch.inference_mode():
-            if stepper is None:
-                outputs, state = model(ids[None])
-                stepper, outputs = Stepper(model, state), outputs[:, -1]
+            if stepper is None or ids is None:
+                outputs, state = _read(model, tokenizer, prompt, device)
+                stepper = Stepper(model, state)
             else:
                 outputs = stepper(ids)
+            if repetition_penalty != 1:
+                outputs = penalize_repetition(outputs, drawn, repetition_penalty)
             ids = model.head.sample(outputs + allowed, generator, **options)
+            drawn[ids] = True
             token_id = int(ids)
         if token_id == tokenizer.end_id:
+            ended_by = "end"
             break
         if piece := decoder.push(token_id):
             yield piece
     if piece := decoder.flush():
         yield piece
+    return ended_by
+
+
+def _read(
+    model: SequenceModel, tokenizer: Tokenizer, prompt: str, device: torch.device
+) -> tuple[Tensor, State]:
+    """Read a prompt of any length: the outputs after it, `(1, output_size)`, and the state."""
+    parts: Iterable[str] = safe_pieces(blocks([prompt], BLOCK), tokenizer.safe_cut)
+    every = chain([tokenizer.start_id], chain.from_iterable(map(tokenizer.encode_prompt, parts)))
+    state: State = None
+    while ids := list(islice(every, CHUNK)):
+        hidden, state = model.hidden(torch.tensor([ids], device=device), state)
+        last = hidden[:, -1].clone()  # the head may write over it, and the state may be the same memory
+    return model.head(last), state
 
 
 def _allowed(tokenizer: Tokenizer, device: torch.device) -> Tensor:
@@ -115,21 +182,29 @@ def _allowed(tokenizer: Tokenizer, device: torch.device) -> Tensor:
     return allowed
 
 
-def _until_stop(pieces: Iterator[str], stops: Sequence[str]) -> Iterator[str]:
+def _until_stop(
+    pieces: Generator[str, None, EndedBy], stops: Sequence[str], keep_stop: bool
+) -> Generator[str, None, EndedBy]:
     """The pieces up to the first stop string; what may be the beginning of one is held back."""
     pending = ""
-    for piece in pieces:
-        pending += piece
-        found = [position for stop in stops if (position := pending.find(stop)) >= 0]
+    while True:
+        try:
+            pending += next(pieces)
+        except StopIteration as end:
+            if pending:
+                yield pending
+            ended_by: EndedBy = end.value
+            return ended_by
+        found = [(position, len(stop)) for stop in stops if (position := pending.find(stop)) >= 0]
         if found:
-            pending = pending[: min(found)]
-            break
+            position, length = min(found)
+            if text := pending[: position + length * keep_stop]:
+                yield text
+            return "stop"
         held = max((_overlap(pending, stop) for stop in stops), default=0)
         ready, pending = pending[: len(pending) - held], pending[len(pending) - held :]
         if ready:
             yield ready
-    if pending:
-        yield pending
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -49,20 +49,41 @@ class ScoredBlock(NamedTuple):
     """Of each id."""
 
 
+@overload
+def score(  # type: ignore[overload-overlap]  # a list is an iterable too, and means another thing on purpose
+    model: SequenceModel, tokenizer: Tokenizer, text: list[str] | tuple[str, ...], *, lines: bool = False
+) -> list[Score]: ...
+
+
+@overload
 def score(
     model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
-) -> Score:
+) -> Score: ...
+
+
+def score(
+    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
+) -> Score | list[Score]:
     """Read a text once, from its start to its end with the state carried; every token counts.
 
     Args:
         model: gives the logits of the next token.
         tokenizer: of the text that the model was trained on.
-        text: any text, or pieces of it that need not fit in memory together: four bytes a token are
-            kept. Its first token is read after a start token.
-        lines: each line is a document: its end token counts, and the next one starts anew.
+        text: any text; or a list of texts, each read from the start; or an iterator over pieces of one text
+            that need not fit in memory together: four bytes a token are kept. The first token of a text
+            is read after a start token.
+        lines: each line is a document: its end token counts, and the next one is read from the start.
+    Returns:
+        What the text costs; of a list, what each of its texts costs, in order.
     Raises:
-        SourceError: the text is empty.
+        SourceError: a text is empty.
     """
+    if isinstance(text, list | tuple):
+        return [_score(model, tokenizer, each, lines) for each in text]
+    return _score(model, tokenizer, text, lines)
+
+
+def _score(model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str], lines: bool) -> Score:
     total, surprisal = Total(), array("f")
     for block in score_blocks(model, tokenizer, text, lines=lines):
         total.add(block)

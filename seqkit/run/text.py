@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from seqkit import build, inference
-from seqkit.errors import SourceError
+from seqkit.errors import SamplingError, SourceError
 from seqkit.inference.reading import Documents
 from seqkit.model import SequenceModel
 from seqkit.recipe import ResolvedRecipe
@@ -36,18 +36,37 @@ class TextRun(Run):
         """Whether a text that is read is a set of documents, one a line."""
         return self.recipe.data.documents == "lines"
 
-    def generate(self, prompt: str | None = None, **options: Any) -> str:
-        """The text that follows a prompt.
+    @overload
+    def generate(self, prompt: str | None = None, *, num: None = None, **options: Any) -> str: ...
+
+    @overload
+    def generate(self, prompt: str | None = None, *, num: int, **options: Any) -> list[str]: ...
+
+    def generate(
+        self, prompt: str | None = None, *, num: int | None = None, **options: Any
+    ) -> str | list[str]:
+        """The text that follows a prompt, or several such texts.
 
         Args:
             prompt: by default that of the recipe's `[sample]` table.
-            options: `max_tokens, temperature, top_k, top_p, stop, seed` as in `seqkit.generate`; what
-                is not given is taken from the `[sample]` table.
+            num: how many texts, with the seeds `seed`, `seed + 1`, ...; by default one, not in a list.
+            options: `max_tokens, temperature, top_k, top_p, repetition_penalty, stop, keep_stop, seed` as in
+                `seqkit.generate`; what is not given is taken from the `[sample]` table.
+        Raises:
+            SamplingError: an option is out of its range.
         """
-        return "".join(self.stream(prompt, **options))
+        if num is None:
+            return "".join(self.stream(prompt, **options))
+        if num < 1:
+            raise SamplingError(f"num must be 1 or greater, got {num}.")
+        first = options.pop("seed", self.recipe.sample.seed)
+        seeds = [None if first is None else first + index for index in range(num)]
+        # Made before any of them is drawn: they say at once what is out of range.
+        streams = [self.stream(prompt, seed=seed, **options) for seed in seeds]
+        return ["".join(stream) for stream in streams]
 
-    def stream(self, prompt: str | None = None, **options: Any) -> Iterator[str]:
-        """The same text in pieces, as they are made."""
+    def stream(self, prompt: str | None = None, **options: Any) -> inference.TextStream:
+        """The same text in pieces, as they are made; its `ended_by` says in the end what ended it."""
         chosen = {**self.recipe.sample.model_dump(), **options}
         recipe_prompt = chosen.pop("prompt")
         prompt = recipe_prompt if prompt is None else prompt
@@ -103,11 +122,19 @@ class TextRun(Run):
         """
         return build.open_other(self.recipe, data, self.provenance["data"].get("column"), overrides)
 
-    def score(self, text: str | Iterable[str] | TextSource) -> inference.Score:
-        """What a text, pieces of one, or a source cost under the model; see `seqkit.score`.
+    @overload
+    def score(  # type: ignore[overload-overlap]  # as of `seqkit.score`
+        self, text: list[str] | tuple[str, ...]
+    ) -> list[inference.Score]: ...
 
-        A run whose documents are lines reads each line as a document, and one whose documents are kept
-        apart each document of a source.
+    @overload
+    def score(self, text: str | Iterable[str] | TextSource) -> inference.Score: ...
+
+    def score(self, text: str | Iterable[str] | TextSource) -> inference.Score | list[inference.Score]:
+        """What a text or a source costs under the model, or each text of a list; see `seqkit.score`.
+
+        An iterator gives pieces of one text. A run whose documents are lines reads each line as a document,
+        and one whose documents are kept apart each document of a source.
         """
         return inference.score(self.model, self.tokenizer, self._readable(text), lines=self._lines)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqkit.errors import ContractError, SamplingError, UnknownNameError
-from seqkit.heads import make_head
+from seqkit.heads import check_sampling, make_head, penalize_repetition
 
 
 def test_the_linear_head_gives_logits_and_their_cross_entropy() -> None:
@@ -80,6 +80,26 @@ class TestSampling:
         head = make_head("none", 4, 4)
         logits = torch.tensor([0.0, -math.inf, 0.0, 0.0]).expand(1000, 4)
         assert not (head.sample(logits, torch.Generator().manual_seed(0)) == 1).any()
+
+    def test_what_was_drawn_before_is_less_likely(self) -> None:
+        """By hand: exp(x / (T theta)) of a positive logit that was drawn, as in equation 1 of CTRL."""
+        logits = torch.tensor([2.0, 1.0, 0.5, -1.0])
+        drawn = torch.tensor([True, False, True, True])
+        penalized = penalize_repetition(logits, drawn, 1.25)
+        torch.testing.assert_close(penalized, torch.tensor([1.6, 1.0, 0.4, -1.25]))
+        before, after = logits.softmax(-1), penalized.softmax(-1)
+        assert (after < before).tolist() == [True, False, False, True]
+        assert torch.equal(penalize_repetition(logits, drawn, 1.0), logits)
+        assert torch.equal(penalize_repetition(logits, torch.zeros(4, dtype=torch.bool), 9.0), logits)
+        many = penalize_repetition(logits.expand(2, 3, 4), drawn, 1.25)
+        torch.testing.assert_close(many, penalized.expand(2, 3, 4))
+        impossible = penalize_repetition(torch.tensor([-math.inf]), torch.tensor([True]), 2.0)
+        assert impossible.item() == -math.inf
+
+    @pytest.mark.parametrize("penalty", [0, -1.0, math.inf, math.nan])
+    def test_a_penalty_out_of_range(self, penalty: float) -> None:
+        with pytest.raises(SamplingError, match=r"repetition_penalty must be greater than 0 \(1.0 is off\)"):
+            check_sampling(1.0, None, None, penalty)
 
     @pytest.mark.parametrize(
         ("options", "message"),

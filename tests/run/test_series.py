@@ -10,7 +10,7 @@ import pytest
 
 import seqkit
 from seqkit.controls import judge_synthetic, run_controls, write_control
-from seqkit.errors import OutOfRangeError, RecipeError, SourceError, WrongKindError
+from seqkit.errors import BudgetError, OutOfRangeError, RecipeError, SourceError, WrongKindError
 from seqkit.run import SeriesRun
 from seqkit.run.report import write_report
 from seqkit.run.series import evaluate_together
@@ -204,6 +204,8 @@ class TestReport:
         summary = train_seeds(recipe(series={"split": [0.8, 0.0, 0.2]}), 2, "out")
         assert "loss" not in summary
         assert evaluate_together(load_seeds("out")).seeds == 2
+        with pytest.raises(BudgetError, match="series.split=0.7,0.1,0.2, or leave the patience out"):
+            seqkit.train(recipe(series={"split": [0.8, 0.0, 0.2]}, train={**TINY, "patience": 3}), "patient")
         no_test = seqkit.train(recipe(series={"split": [0.8, 0.2, 0.0]}), "no-test")
         assert no_test.leaks().clean
         assert no_test.evaluate("validation").test_uses is None

@@ -11,7 +11,15 @@ import torch
 
 import seqkit
 from seqkit import SequenceModel
-from seqkit.errors import ContractError, NonFiniteError, RecipeError, RunError, SourceError
+from seqkit.errors import (
+    BudgetError,
+    ContractError,
+    NonFiniteError,
+    RecipeError,
+    RunError,
+    SamplingError,
+    SourceError,
+)
 from seqkit.run import TextRun
 
 
@@ -163,6 +171,19 @@ class TestMistakes:
                 seqkit.train(tiny_recipe.override([f"train.device={device}"]), "out")
         assert not Path("out").exists()
 
+    @pytest.mark.parametrize("own_splits", [False, True])
+    def test_patience_without_a_validation_split(
+        self, tiny_recipe: seqkit.Recipe, text_file: Path, own_splits: bool
+    ) -> None:
+        recipe = tiny_recipe.with_data({"train": str(text_file)}) if own_splits else tiny_recipe
+        with pytest.raises(BudgetError) as caught:
+            seqkit.train(recipe.override(["data.split=1,0,0", "train.patience=3"]), "out")
+        assert str(caught.value) == (
+            "train.patience=3 watches the validation loss, and there is no such split.\n  Give it one, for "
+            "instance data.split=0.8,0.1,0.1, or leave the patience out: train.patience=none."
+        )
+        assert not Path("out").exists()
+
     def test_a_head_that_does_not_fit(self, tiny_recipe: seqkit.Recipe) -> None:
         with pytest.raises(ContractError, match="head 'none'"):
             seqkit.train(tiny_recipe.override(["model.head=none"]), "out")
@@ -218,6 +239,16 @@ class TestLoading:
         with pytest.raises(RunError, match=r"tokenizer.json cannot be read"):
             seqkit.load("out")
 
+    @pytest.mark.parametrize(
+        "other", ["{}", "[1, 2]", '{"words": ["a"]}', '{"characters": 3, "errors": "x"}']
+    )
+    def test_a_tokenizer_of_another_kind_is_told(self, run: seqkit.Run, other: str) -> None:
+        (run.path / "tokenizer.json").write_text(other)
+        with pytest.raises(
+            RunError, match="tokenizer.json is not that of a 'char' tokenizer, which the run's"
+        ):
+            seqkit.load("out")
+
     def test_a_last_row_that_was_cut_off_is_left_out(self, run: seqkit.Run) -> None:
         rows = run.metrics
         with (run.path / "metrics.jsonl").open("a") as file:
@@ -233,6 +264,34 @@ class TestUsing:
         stream = run.stream("a")
         assert isinstance(stream, Iterator)
         assert "".join(stream) == run.generate("a")
+
+    def test_several_texts(self, run: seqkit.Run) -> None:
+        texts = run.generate("the ", num=3, seed=7)
+        assert texts == [run.generate("the ", seed=seed) for seed in (7, 8, 9)]
+        assert len(set(texts)) == 3
+        assert run.generate("the ", num=3, seed=7) == texts
+        assert run.generate(num=1) == [run.generate()]
+        assert len(set(run.generate(num=3, seed=None))) == 3
+        for options, said in (({"num": 0}, "num must be 1"), ({"num": 2, "seed": 2**63 - 1}, "seed must be")):
+            with pytest.raises(SamplingError, match=said):
+                run.generate(**options)
+
+    def test_the_penalty_of_the_recipe_is_used(self, run: seqkit.Run) -> None:
+        assert run.generate(repetition_penalty=30.0, temperature=0) != run.generate(temperature=0)
+        recipe = run.recipe.override(["sample.repetition_penalty=30", "sample.temperature=0"]).resolve()
+        other = TextRun(run.path, recipe, run.tokenizer, run.model)
+        assert other.generate() == run.generate(repetition_penalty=30.0, temperature=0)
+
+    def test_each_text_of_a_list_is_scored(self, run: seqkit.Run) -> None:
+        texts = ["the cat", "a dog ran"]
+        scores = run.score(texts)
+        assert [score.tokens for score in scores] == [7, 9]
+        assert [score.bits_per_char for score in scores] == [run.score(text).bits_per_char for text in texts]
+        assert run.score(tuple(texts))[1].tokens == 9
+        assert run.score([]) == []
+        assert run.score(iter(texts)).tokens == 16  # pieces of one text
+        with pytest.raises(SourceError, match="there is no text to score"):
+            run.score(["a", ""])
 
     def test_evaluate_reads_a_whole_split(self, run: seqkit.Run) -> None:
         metrics = run.evaluate()
