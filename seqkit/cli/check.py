@@ -92,7 +92,7 @@ def _kind_of(name: str, registry: Any) -> str:
 
 
 def _values(pairs: tuple[str, ...]) -> dict[str, Any]:
-    from seqkit.recipe.draft import parse_value
+    from seqkit.recipe.overrides import parse_value
 
     return {key: parse_value(value) for key, value in _pairs(pairs).items()}
 

@@ -83,7 +83,9 @@ def score(
     return _score(model, tokenizer, text, lines)
 
 
-def _score(model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str], lines: bool) -> Score:
+def _score(
+    model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, lines: bool
+) -> Score:
     total, surprisal = Total(), array("f")
     for block in score_blocks(model, tokenizer, text, lines=lines):
         total.add(block)

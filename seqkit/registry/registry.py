@@ -150,9 +150,9 @@ class Registry:
                 return f"{comes}, which is {report.status}{reason}."
         failed = [report for report in self.reports if report.status == "failed"]
         if failed:
-            names = ", ".join(report.name for report in failed)
+            broken = ", ".join(report.name for report in failed)
             reasons = "".join(f"\n  {report.name}: {report.findings[0]}" for report in failed)
-            return f"Plugins that failed to load: {names}; see: seqkit plugins{reasons}"
+            return f"Plugins that failed to load: {broken}; see: seqkit plugins{reasons}"
         if kind == "recipe":
             return ""
         return f"One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"

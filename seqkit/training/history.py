@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from seqkit.training.validation import Best
 
-
 RECENT_STEPS: Final = 50
 """Over these the loss on the screen is the mean."""
 FEWEST_STEPS: Final = 10
