@@ -157,6 +157,8 @@ def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tens
     with torch.no_grad():
         call = call_of(cell, x[:, None], state)
     try:
+        if has_no_numbers(x):
+            raise SplitError("there are no numbers to compute with")
         return _fused().stepper(call)
     except SplitError as error:
         logger.debug("a step is called as it is: %s", error)

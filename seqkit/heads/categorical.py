@@ -43,7 +43,7 @@ class CategoricalHead(Head):
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> Tensor:
-        """Draw ids from logits, on the CPU, so that a seed gives the same text on every device.
+        """Draw ids from logits. They are drawn on the CPU, so that a seed gives the same text on every device.
 
         Args:
             outputs: logits `(..., output_size)`.
@@ -51,6 +51,8 @@ class CategoricalHead(Head):
             temperature: divides the logits; 0 takes the likeliest id.
             top_k: only the k likeliest ids can be drawn.
             top_p: only the likeliest ids that together reach this probability can be drawn.
+        Returns:
+            Ids `(...)`, on the device of the logits.
         Raises:
             SamplingError: an option is out of its range, or a logit is not a number.
         """
@@ -59,7 +61,7 @@ class CategoricalHead(Head):
         if math.isnan(likeliest.sum().item()):
             raise SamplingError("the model's prediction is not a number: its weights have diverged.")
         if temperature == 0:
-            return ids
+            return ids.to(outputs.device)
         # Subtracting the maximum first keeps a tiny temperature from overflowing.
         logits = outputs.detach().to("cpu", torch.float64)
         logits = (logits - logits.amax(-1, keepdim=True)) / temperature
@@ -73,7 +75,7 @@ class CategoricalHead(Head):
             ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= top_p - 1e-12, 0)
             probabilities = torch.zeros_like(probabilities).scatter(-1, order, ranked)
         drawn = torch.multinomial(probabilities.reshape(-1, self.output_size), 1, generator=generator)
-        return drawn.view(outputs.shape[:-1])
+        return drawn.view(outputs.shape[:-1]).to(outputs.device)
 
 
 def penalize_repetition(logits: Tensor, drawn: Tensor, penalty: float) -> Tensor:

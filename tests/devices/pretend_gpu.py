@@ -17,9 +17,9 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
-GPU: Final = torch.device("meta")
+CPU, GPU = torch.device("cpu"), torch.device("meta")
 
-_READS_BOTH: Final = (aten._to_copy.default, aten.copy_.default)
+_READS_BOTH: Final = (aten._to_copy.default, aten.to.device, aten.copy_.default)
 _INDEXES: Final = (aten.index.Tensor, aten.index_put_.default, aten._unsafe_index_put.default)
 _WAITS: Final = (aten.nonzero.default, aten.masked_select.default, aten.equal.default)
 
@@ -40,10 +40,10 @@ class PretendGpu(TorchDispatchMode):
         tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if not any(tensor.is_meta for tensor in tensors):
             return func(*args, **kwargs)
-        if func is aten._local_scalar_dense.default:
+        if func in (aten._local_scalar_dense.default, aten.item.default):
             self.reads += 1
             return {torch.bool: True, torch.int64: 1}.get(args[0].dtype, 0.5)
-        if func is aten._to_copy.default and str(kwargs.get("device")) == "cpu":
+        if func.overloadpacket in (aten._to_copy, aten.to) and CPU in (*args, *kwargs.values()):
             self.reads += 1
             return torch.full(args[0].shape, 1, dtype=kwargs.get("dtype") or args[0].dtype)
         if func in _WAITS:

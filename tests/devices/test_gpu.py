@@ -1,10 +1,12 @@
 """Every verb leaves the CPU: nothing is computed of tensors on two devices."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import seqkit
 from seqkit import Batch, SequenceModel, Trainer
 from seqkit.cells import RNN
 from tests.devices.pretend_gpu import GPU, pretend_gpu
@@ -48,3 +50,42 @@ def test_a_step_of_training_reads_the_device_every_few_steps(
         gpu.reads = 0
         assert trainer.evaluate(batches)["tokens"] == 8 * 32 - 4 * 3
         assert gpu.reads <= len(batches)  # at its end
+
+
+@pytest.fixture
+def text_recipe(text_file: Path) -> seqkit.Recipe:
+    return seqkit.Recipe(
+        name="tiny",
+        source={"use": "text", "path": str(text_file)},
+        cell={"use": "rnn", "hidden_size": 16},
+        model={"dropout": 0.1},
+        train={"steps": 6, "evaluate_every": 3, "batch_size": 4, "seq_len": 20, "optimizer": "rmsprop"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("documents", "encoder", "state"), [("joined", "one_hot", "carry"), ("lines", "embedding", "reset")]
+)
+def test_every_verb_of_a_run_on_text(
+    monkeypatch: pytest.MonkeyPatch, text_recipe: seqkit.Recipe, documents: str, encoder: str, state: str
+) -> None:
+    change = [f"data.documents={documents}", f"model.encoder={encoder}", f"train.state={state}"]
+    with pretend_gpu(monkeypatch):
+        run = seqkit.train(text_recipe.override(change), "out")
+        assert run.provenance["device"] == str(GPU)
+        assert run.evaluate("train")["tokens"] > 500
+        for options in ({}, {"temperature": 0, "repetition_penalty": 1.2}):
+            assert isinstance(run.generate("the ", max_tokens=5, **options), str)
+        assert run.score("the cat\nsat on the mat").tokens
+        assert len(run.states("the cat").values)
+
+
+@pytest.mark.parametrize("head", ["point", "student_t"])
+def test_every_verb_of_a_run_on_series(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    recipe = seqkit.Recipe.load("stocks").override(
+        [f"model.head={head}", "train.steps=4", "train.optimizer=rmsprop", "train.epochs=none"]
+    )
+    with pretend_gpu(monkeypatch):
+        run = seqkit.train(recipe, "out")
+        assert run.evaluate()
+        assert run.forecast()
