@@ -73,7 +73,7 @@ class TestHeader:
         assert refused("Date,Open,High,Foo\n2021-05-14,1,2,3\n").endswith(
             'in [Date, Open, High, Foo]; pass price="Foo", or another of [Foo, Open, High].'
         )
-        assert "in [Date, Note]; and none that holds numbers." in refused("Date,Note\n2021-05-14,x\n")
+        assert "in [Date, Note]; and none that can hold prices." in refused("Date,Note\n2021-05-14,x\n")
 
     @pytest.mark.parametrize(
         ("text", "listed", "choice"),
@@ -105,6 +105,16 @@ class TestHeader:
         )
         text = text.replace("Change %", "Rendite")
         assert 'Choose a column of prices: price="Close".' in refused(text, price="Rendite")
+
+    def test_a_file_of_changes_has_no_column_to_choose(self) -> None:
+        message = refused("Date,Change %,Foo\n2021-05-14,0.5%,-1%\n")
+        assert message.endswith("no price column in [Date, Change %, Foo]; and none that can hold prices.")
+
+    def test_a_volume_is_a_price_only_where_it_is_chosen(self) -> None:
+        text = "Date,Volume\n2021-05-14,5\n"
+        assert refused(text).endswith('no price column in [Date, Volume]; pass price="Volume".')
+        Path("prices.csv").write_text(text)
+        assert read_prices("prices.csv", price="Volume").prices().tolist() == [5]
 
     def test_a_rate_in_percent_is_a_price(self) -> None:
         Path("prices.csv").write_text("Date,Close\n2021-05-14,0.5%\n2021-05-17,1%\n")

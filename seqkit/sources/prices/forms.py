@@ -137,8 +137,7 @@ def _group(
     likely = [names[index] for index in _likely_prices(names, indices, dialect)]
     if options.price is not None:
         price = indices[_called(path, own, options, "price")]
-        is_change = columns.role_of(names[price]) == "change" or columns.is_percent(dialect.sample, price)
-        if is_change and likely and names[price] not in likely:
+        if likely and names[price] not in likely and _is_change(names, price, dialect):
             raise SourceError(
                 f"{path}: column {names[price]!r} holds changes or percentages, not prices.\n"
                 f"  Choose a column of prices: {_choices(likely, options)}."
@@ -147,9 +146,8 @@ def _group(
         found = columns.find_role(own, "adj_close")
         found = columns.find_role(own, "close") if found is None else found
         if found is None:
-            fix = "and none that holds numbers"
-            if own:
-                fix = "pass " + _choices(likely or own, options)
+            likely = likely or [names[index] for index in indices if not _is_change(names, index, dialect)]
+            fix = f"pass {_choices(likely, options)}" if likely else "and none that can hold prices"
             raise SourceError(f"{path}: no price column in {_listed(names)}; {fix}.")
         price = indices[found]
     _check_unique(path, own, names[price])
@@ -166,16 +164,17 @@ def _likely_prices(names: Sequence[str], indices: Sequence[int], dialect: Dialec
     """The columns that can be prices, the likeliest first: unknown names before open, high and low."""
     ranks = {"adj_close": 0, "close": 1, None: 2, "open": 3, "high": 4, "low": 5}
     roles = {index: columns.role_of(names[index]) for index in indices}
-    return sorted(
-        (
-            index
-            for index, role in roles.items()
-            if role in ranks
-            # A rate of interest is a price in percent, if its column is called a price.
-            and (role in ("adj_close", "close") or not columns.is_percent(dialect.sample, index))
-        ),
-        key=lambda index: ranks[roles[index]],
-    )
+    likely = [
+        index
+        for index, role in roles.items()
+        # A rate of interest is a price in percent, if its column is called a price.
+        if role in ranks and (role in ("adj_close", "close") or not _is_change(names, index, dialect))
+    ]
+    return sorted(likely, key=lambda index: ranks[roles[index]])
+
+
+def _is_change(names: Sequence[str], index: int, dialect: Dialect) -> bool:
+    return columns.role_of(names[index]) == "change" or columns.is_percent(dialect.sample, index)
 
 
 def _choices(likely: Sequence[str], options: Options) -> str:
