@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -27,13 +28,52 @@ from seqkit.cli import (
     show,
     states,
 )
+from seqkit.cli.foreign import ForeignFormatter, echo, shown
+from seqkit.cli.hints import hint
 from seqkit.errors import SeqkitError
 
 __all__ = ["cli", "main"]
 
+WORDS = "seqkit.words"
+"""Under which a context keeps what was typed."""
+
 
 class PluginGroup(click.Group):
-    """Finds the commands that installed plugins add, when none of its own has the name."""
+    """Finds the commands that installed plugins add, when none of its own has the name.
+
+    What is typed wrong gets a hint under its error.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what was typed, for a hint."""
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error leaves with its hint."""
+        try:
+            return super().invoke(ctx)
+        except (SeqkitError, click.UsageError) as error:
+            found = hint(error, *self._typed(ctx))
+            if isinstance(error, click.UsageError):
+                # Of an option that has a hint, what click proposes is further off.
+                is_option = bool(found) and isinstance(error, click.NoSuchOption)
+                says = error.message if is_option else error.format_message()
+                message = shown(f"{says}\n  {found}" if found else says, err=True)
+                raise click.UsageError(message, error.ctx) from error
+            if found:
+                error.add_note(f"  {found}")
+            raise
+
+    def _typed(self, ctx: click.Context) -> tuple[str, dict[str, Any], list[str]]:
+        """The name of the command, its parameters as far as they can be read, and all words."""
+        words: list[str] = ctx.meta[WORDS]
+        name = next((word for word in words if not word.startswith("-")), "")
+        command = self.get_command(ctx, name)
+        if command is None:
+            return name, {}, words
+        rest = words[words.index(name) + 1 :]
+        return name, command.make_context(name, rest, parent=ctx, resilient_parsing=True).params, words
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All of them, sorted."""
@@ -108,14 +148,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(stream=sys.stderr)
     for handler in logging.getLogger().handlers:
+        handler.setFormatter(ForeignFormatter("%(message)s"))
         handler.addFilter(TellOnce())
     logging.getLogger("seqkit").setLevel(logging.INFO)
     try:
         cli(prog_name="seqkit")
     except SeqkitError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) went away; Python would complain again when it flushes at exit.

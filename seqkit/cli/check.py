@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.output import json_option, plugin_option, print_json
 
+KINDS = ("cell", "tokenizer", "source")
 NO_CHANGE = {"fingerprint_follows_the_data": "the command line does not change the data"}
 
 
 @click.command("check")
 @click.argument("name")
 @click.argument("config", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--kind", type=click.Choice(["cell", "tokenizer", "source"]), help="Which kind, if NAME is ambiguous."
-)
+@click.option("--kind", type=click.Choice(KINDS), help="Which kind, if NAME is ambiguous.")
 @click.option("--missing", multiple=True, metavar="KEY=VALUE", help="Of a source: data that does not exist.")
 @click.option(
     "--expect-failure",
@@ -65,28 +65,33 @@ def command(
                 alike.setdefault(result.message, []).append(result.check)
         for result in report.results:
             if not result.passed and alike[result.message][0] == result.check:
-                click.echo(f"FAILED {result.check}: {result.says}\n  {result.message}")
+                echo(f"FAILED {result.check}: {result.says}\n  {result.message}")
                 if others := alike[result.message][1:]:
-                    click.echo(f"  The same error in {len(others)} more: {', '.join(others)}")
+                    echo(f"  The same error in {len(others)} more: {', '.join(others)}")
             elif result.expected_failure is not None:
-                click.echo(f"failed as expected: {result.check} ({result.expected_failure})")
+                echo(f"failed as expected: {result.check} ({result.expected_failure})")
         for check in report.not_applicable:
             click.echo(f"does not apply: {check}")
         click.echo(f"{kind} {name}: {report.summary}")
         if engine:
-            click.echo(f"engine {engine}{': ' + reason if reason else ''}")
+            echo(f"engine {engine}{': ' + reason if reason else ''}")
     sys.exit(0 if report.passed else 1)
 
 
 def _kind_of(name: str, registry: Any) -> str:
     short = name.rpartition(":")[2]
-    kinds = [kind for kind in ("cell", "tokenizer", "source") if short in registry.names(kind)]
+    kinds = [kind for kind in KINDS if short in registry.names(kind)]
     if len(kinds) > 1:
         raise click.UsageError(f"{name!r} is a {' and a '.join(kinds)}: say which with --kind.")
     if not kinds:
+        from contextlib import suppress
+
         from seqkit.errors import UnknownNameError
 
-        known = [name for kind in ("cell", "tokenizer", "source") for name in registry.names(kind)]
+        for kind in KINDS:
+            with suppress(UnknownNameError):
+                registry.component(kind, name)  # raises the error of a plugin that declares it in vain
+        known = [name for kind in KINDS for name in registry.names(kind)]
         raise UnknownNameError("cell, tokenizer or source", name, known)
     return kinds[0]
 

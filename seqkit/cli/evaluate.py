@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from seqkit.cli.data import name_data
 from seqkit.cli.input import open_text, overrides_argument
 from seqkit.cli.output import json_option, only_warnings, plugin_option, print_json, print_values
 
@@ -55,6 +56,8 @@ def command(
         )
 
     runs = load_seeds(directory, plugins=plugins)
+    if file is None or not isinstance(runs[0], TextRun):  # of a text, the source that reads it is shown
+        name_data(runs[0].recipe, file, quiet=as_json)
     if isinstance(runs[0], TextRun) and not (leaks or control):
         if len(runs) > 1:
             raise click.UsageError(f"{directory} holds {len(runs)} runs on text; evaluate one of them.")

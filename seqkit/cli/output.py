@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from seqkit.cli.foreign import echo, shown
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on standard output, and nothing else."
 )
@@ -37,6 +39,8 @@ LABELS = {
 }
 
 INTERVAL = "_interval_95"
+STEP_WIDTH = 60
+"""Of a command that others are aligned with."""
 
 
 @contextmanager
@@ -68,20 +72,20 @@ def print_values(values: Mapping[str, Any], unit: str = "token") -> None:
     for name, value in values.items():
         if name.endswith(INTERVAL):
             continue
-        shown = (
+        value_shown = (
             f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
         )
         if ends := values.get(name + INTERVAL):
-            shown += "  (95 %: {:.4f} to {:.4f})".format(*ends)
-        click.echo(f"{labels.get(name, name):<{width}}  {shown}")
+            value_shown += "  (95 %: {:.4f} to {:.4f})".format(*ends)
+        echo(f"{labels.get(name, name):<{width}}  {value_shown}")
 
 
 def print_steps(steps: Iterable[tuple[str, str]]) -> None:
     """What can be done next: commands of seqkit, and what each is for."""
     steps = [(f"{_program()} {command}", what) for command, what in steps]
-    width = max(len(command) for command, _ in steps)
+    width = max((len(command) for command, _ in steps if len(command) <= STEP_WIDTH), default=0)
     for command, what in steps:
-        click.echo(f"  {command:<{width}}   # {what}")
+        echo(f"  {command:<{width}}   # {what}")
 
 
 def _program() -> str:
@@ -96,10 +100,11 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A plain table, wrapped to the terminal; a pipe or a file gets whole lines."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(header):
         table.add_column(name, overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(shown(cell)) for cell in row))  # as Text, for "[...]" is not markup
     Console(width=None if sys.stdout.isatty() else 1000).print(table)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 COLUMNS = ("name", "kind", "distribution", "version", "path", "status")
@@ -30,7 +31,7 @@ def command(plugins: tuple[str, ...], as_json: bool) -> None:
         return
     print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
     for found in findings:
-        click.echo(f"\n{found['plugin']} ({found['distribution']}): {found['finding']}")
+        echo(f"\n{found['plugin']} ({found['distribution']}): {found['finding']}")
 
 
 def _rows(registry: Any) -> list[dict[str, str]]:

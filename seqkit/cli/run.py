@@ -6,10 +6,12 @@ import shlex
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.input import show_source
 from seqkit.cli.output import json_option, plugin_option, print_json, print_steps
 from seqkit.cli.plan import show_plan
@@ -18,7 +20,7 @@ from seqkit.cli.series import run_series
 
 @click.command("run")
 @click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
     "--data",
     multiple=True,
@@ -30,9 +32,9 @@ from seqkit.cli.series import run_series
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    help="Train so many times, and summarise. [default: 1 on text, 5 on series]",
+    help="Number of trainings, each with its seed, and a summary. [default: 1 on text, 5 on series]",
 )
-@click.option("--plan", is_flag=True, help="Time a few steps, tell what all would take, and train nothing.")
+@click.option("--plan", is_flag=True, help="Time a few steps, report what all would take, and train nothing.")
 @plugin_option
 @json_option
 def command(
@@ -45,15 +47,21 @@ def command(
     plugins: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Train RECIPE (a name from `seqkit ls`, or a .toml file).
+    """Train RECIPE (a name from `seqkit ls`, a .toml file, or a run, whose recipe is trained from scratch).
 
-    Overrides change its keys: train.steps=500, cell.hidden_size=256, ~train.minutes.
+    Overrides change its keys: train.steps=500, cell.hidden_size=256, data.split=0.8,0.1,0.1;
+    train.minutes=none leaves a key out.
     """
     from seqkit.recipe import Recipe
     from seqkit.registry import registry_with
 
     registry = registry_with(plugins)
     chosen = Recipe.load(recipe, registry)
+    if Path(recipe).is_dir() and not plan:
+        echo(
+            f"{recipe} is a run: its recipe is trained from scratch, with new weights, as a new run.",
+            err=True,
+        )
     if data:
         chosen = chosen.with_data(data)
     chosen = chosen.override(overrides)
@@ -75,7 +83,7 @@ def command(
         else:
             result = _run_seeds(chosen, seeds, options, as_json)
     except KeyboardInterrupt:
-        sys.exit(130)  # what is kept was told
+        sys.exit(130)  # what is kept was logged
     if as_json:
         print_json(result)
 
@@ -97,12 +105,10 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
         copies = run.copies()
         result["copies"] = asdict(copies)
     if not quiet:
-        click.echo(f"\n{progress.summary}\n\n--- a sample ---\n{result['sample']}\n---\n")
+        echo(f"\n{progress.summary}\n\n--- a sample ---\n{result['sample']}\n---\n")
         if "copies" in result:
             click.echo(f"At temperature 1, {copies}.\n")
-        click.echo(
-            f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:"
-        )
+        echo(f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:")
         print_steps(_next_steps(given, run, options["plugins"]))
     return result
 
@@ -111,7 +117,7 @@ def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> list[tuple[s
     path = run.path
     given = "".join(f" -p {plugin}" for plugin in plugins)
     kept = [change for change in run.recipe.overrides if not change.lstrip("~").startswith("source.")]
-    changes = "".join(f" {shlex.quote(change)}" for change in kept)
+    changes = "".join(f" {shlex.quote(_typed(run.recipe, change))}" for change in kept)
     apart, prompt = run.recipe.data.documents != "joined", '"The " --temperature 0.5'
     has_test = "test" in run.provenance["data"]["splits"]
     return [
@@ -120,6 +126,16 @@ def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> list[tuple[s
         (f"score {path} my.txt{given}", "how surprising a text is"),
         (f"evaluate {path}{'' if has_test else ' --split validation'}{given}", "the loss on a whole split"),
     ]
+
+
+def _typed(recipe: Any, change: str) -> str:
+    """An override as it has to be typed, without quotes where it can do without."""
+    from seqkit.recipe.overrides import without_quotes
+
+    table, _, key = change.removeprefix("~").partition("=")[0].partition(".")
+    config = getattr(recipe, table, None)
+    fields = type(getattr(config, "config", config)).model_fields if config is not None else {}
+    return without_quotes(fields.get(key), change)
 
 
 def _run_seeds(recipe: Any, seeds: int, options: dict[str, Any], quiet: bool) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.input import log_notes, open_text, overrides_argument, read_pieces
 from seqkit.cli.output import json_option, plugin_option, print_json, print_values
 
@@ -24,6 +26,13 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_valu
 @click.option(
     "--tokens", "table", is_flag=True, help="Print a line for each token: the token, a tab, its bits."
 )
+@click.option(
+    "--lines",
+    "by_line",
+    is_flag=True,
+    help="Print a score for each line: bits per character, its number, it.",
+)
+@click.option("--sort", "sorted_lines", is_flag=True, help="With --lines: the most surprising line first.")
 @plugin_option
 @json_option
 def command(
@@ -33,12 +42,15 @@ def command(
     plugins: tuple[str, ...],
     color: bool | None,
     table: bool,
+    by_line: bool,
+    sorted_lines: bool,
     as_json: bool,
 ) -> None:
     """Score the text in FILE, or standard input, with the run in DIR.
 
     The text is read once, from its start to its end, with the state carried; it may be longer than memory.
     FILE may be a folder, a glob, or a table of texts: source.column=title names the column.
+    With --lines, each line is a text of its own, read from the start.
     """
     import seqkit
 
@@ -46,7 +58,14 @@ def command(
         raise click.UsageError("--tokens prints a table; --json has the bits of the tokens as surprisal.")
     if overrides and file == "-":
         raise click.UsageError("source.KEY=VALUE says how a FILE is read; standard input is UTF-8.")
+    if by_line and (table or color):
+        raise click.UsageError("--lines prints a line for each line; leave --tokens and --color out.")
+    if sorted_lines and not by_line:
+        raise click.UsageError("--sort is for the scores of lines: --lines --sort.")
     run = seqkit.load(directory, plugins=plugins)
+    if by_line:
+        _print_lines(run, read_pieces(run, file, overrides), sorted_lines, as_json)
+        return
     text = read_pieces(run, file) if file == "-" else open_text(run, file, overrides)
     if as_json:
         score = vars(run.score(text))
@@ -64,7 +83,40 @@ def _print_tokens(run: Any, text: Any) -> None:
     for block in run.score_blocks(text):
         texts = token_texts(run.tokenizer, block.text, block.ids)
         for text, bits in zip(texts, block.bits, strict=True):
-            click.echo(f"{json.dumps(text, ensure_ascii=False)}\t{bits:.4f}")
+            echo(f"{json.dumps(text, ensure_ascii=False)}\t{bits:.4f}")
+
+
+def _print_lines(run: Any, pieces: Iterable[str], is_sorted: bool, as_json: bool) -> None:
+    """A score for each line that has characters, as it is read, or when all are if they are sorted."""
+    end = "\n" if run.recipe.data.documents == "lines" else ""  # there the end of a line is predicted too
+    scored = (
+        {
+            "line": number,
+            "text": line,
+            "bits_per_char": score.bits_per_char,
+            "tokens": score.tokens,
+            "unknown": score.unknown,
+        }
+        for number, line in enumerate(_lines(pieces), start=1)
+        if line
+        for score in [run.score(line + end)]
+    )
+    rows = sorted(scored, key=lambda row: -row["bits_per_char"]) if is_sorted else scored
+    if as_json:
+        print_json(list(rows))
+        return
+    for row in rows:
+        echo(f"{row['bits_per_char']:.4f}\t{row['line']}\t{row['text']}")
+
+
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
+    """The lines of a text that comes in pieces, without their ends."""
+    pending = ""
+    for piece in pieces:
+        *lines, pending = (pending + piece).split("\n")
+        yield from lines
+    if pending:
+        yield pending
 
 
 def _print_totals(run: Any, text: Any, color: bool | None) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.output import json_option, plugin_option, print_json
 
 
 @click.command("show")
 @click.argument("recipe_or_dir")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @plugin_option
 @json_option
 def command(recipe_or_dir: str, overrides: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> None:
@@ -25,7 +26,7 @@ def command(recipe_or_dir: str, overrides: tuple[str, ...], plugins: tuple[str, 
         if as_json:
             print_json(resolved.tables())
         else:
-            click.echo(resolved.to_toml(), nl=False)
+            echo(resolved.to_toml(), nl=False)
         return
     if overrides:
         raise click.UsageError("a run cannot be overridden: it has been trained.")
@@ -46,7 +47,7 @@ def _show_run(path: Path, as_json: bool) -> None:
         return
     import tomli_w
 
-    click.echo(f"# {path}/{rundir.RECIPE}\n{recipe}")
-    click.echo(f"# {path}/{rundir.PROVENANCE}\n{tomli_w.dumps(provenance)}", nl=False)
+    echo(f"# {path}/{rundir.RECIPE}\n{recipe}")
+    echo(f"# {path}/{rundir.PROVENANCE}\n{tomli_w.dumps(provenance)}", nl=False)
     if best is not None:
         click.echo(f"\n# lowest validation loss\nloss = {best['loss']:.4f}\nstep = {best['step']}")

@@ -12,13 +12,16 @@ from seqkit.recipe.tables import COMPONENTS
 from seqkit.registry import Registry
 
 
-def meant_overrides(text: str, configs: Mapping[str, type[Config]], registry: Registry) -> list[str]:
+def meant_overrides(
+    text: str, configs: Mapping[str, type[Config]], registry: Registry, *, nearest: bool = True
+) -> list[str]:
     """An override that names no table, or none with a value, as it may have been meant.
 
     Args:
         text: `hidden_size=16`, or `~minutes`.
         configs: of the tables, by name.
         registry: of the components that the recipe does not use.
+        nearest: the key may be misspelt.
     """
     removes = text.startswith("~")
     name, equals, value = text.removeprefix("~").partition("=")
@@ -30,7 +33,7 @@ def meant_overrides(text: str, configs: Mapping[str, type[Config]], registry: Re
         of = {kind: " and of ".join(_components_with(name, kind, registry)) for kind in COMPONENTS}
         if any(of.values()):
             return [f"{kind}.{text} (a key of {kind}.use={uses})" for kind, uses in of.items() if uses]
-    if not found:
+    if not found and nearest:
         keys = {key: f"{table}.{key}" for table, config in configs.items() for key in config.model_fields}
         found = [keys[near] for near in difflib.get_close_matches(name, keys, n=1, cutoff=0.75)]
     return [_without(key, configs) if removes else f"{key}={value}" for key in found]

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 import seqkit
-from seqkit.cli import cli
+from seqkit.cli import cli, generate, score
+from seqkit.cli.data import name_data
 from seqkit.errors import OutOfRangeError, SamplingError, SourceError
 from tests.cli.test_cli import invoke
 
@@ -113,6 +114,39 @@ class TestScore:
         assert "standard input is not valid utf-8: byte 0xff at byte offset 8, line 2" in message
         assert "there is no text to score" in refused("score", run_dir, "-", stdin="")
 
+    def test_a_score_for_each_line(self, run_dir: str) -> None:
+        text = "the cat sat\n\nxqzv ☃\nthe dog\nno end"
+        run = seqkit.load(run_dir)
+        expected = [
+            [f"{run.score(line).bits_per_char:.4f}", str(number), line]
+            for number, line in enumerate(text.split("\n"), 1)
+            if line
+        ]
+        rows = [row.split("\t") for row in invoke("score", run_dir, "-", "--lines", stdin=text).splitlines()]
+        assert rows == expected
+        ranked = invoke("score", run_dir, "-", "--lines", "--sort", stdin=text).splitlines()
+        assert [row.split("\t") for row in ranked] == sorted(expected, key=lambda row: -float(row[0]))
+        assert ranked[0].endswith("\t3\txqzv ☃")
+        results = json.loads(invoke("score", run_dir, "-", "--lines", "--json", stdin=text))
+        assert [(row["line"], row["text"]) for row in results] == [(int(row[1]), row[2]) for row in expected]
+        assert results[1]["unknown"] >= 1
+        assert set(results[0]) == {"line", "text", "bits_per_char", "tokens", "unknown"}
+
+    def test_lines_of_any_pieces(self) -> None:
+        pieces = ["a\nb", "c", "\n", "\nd\n", ""]
+        assert list(score._lines(pieces)) == ["a", "bc", "", "d"]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--sort",), "--sort is for the scores of lines: --lines --sort."),
+            (("--lines", "--tokens"), "leave --tokens and --color out"),
+            (("--lines", "--color"), "leave --tokens and --color out"),
+        ],
+    )
+    def test_options_that_do_not_go_together(self, options: tuple[str, ...], message: str) -> None:
+        assert message in refused("score", "out", "my.txt", *options)
+
     def test_lines_that_are_documents_end(self, names_dir: str) -> None:
         name = json.loads(invoke("score", names_dir, "-", "--json", stdin="anana\n"))
         assert name["tokens"] == 6
@@ -120,6 +154,8 @@ class TestScore:
         assert name["bits_per_char"] < 5
         two = json.loads(invoke("score", names_dir, "-", "--json", stdin="anana\nanana\n"))
         np.testing.assert_allclose(two["surprisal"], name["surprisal"] * 2, atol=1e-4)
+        row = invoke("score", names_dir, "-", "--lines", stdin="anana\n").split("\t")
+        assert row == [f"{name['bits_per_char']:.4f}", "1", "anana\n"]
         lines = invoke("score", names_dir, "-", "--tokens", stdin="anana\n").splitlines()
         assert lines[-1].startswith('"\\n"\t')
 
@@ -147,6 +183,33 @@ class TestEvaluate:
         assert metrics["loss_interval_95"] is None
         assert metrics["bits_per_char_interval_95"] is None
         assert "95 %" not in invoke("evaluate", run_dir, "short.txt")
+
+    def test_it_names_what_it_reads(self, run_dir: str, text_file: Path) -> None:
+        for options, named in ((("my.txt",), "my.txt"), ((), str(text_file))):
+            result = CliRunner().invoke(cli, ["evaluate", run_dir, *options])
+            assert result.stderr == f"reading {named}\n"
+            assert CliRunner().invoke(cli, ["evaluate", run_dir, *options, "--json"]).stderr == ""
+        text_file.unlink()
+        result = CliRunner().invoke(cli, ["evaluate", run_dir])
+        assert result.stderr == f"reading {text_file}\n"  # before it fails
+
+    @pytest.mark.parametrize(
+        ("source", "named"),
+        [
+            ({"use": "samples"}, "the source samples, python-docs"),
+            ({"use": "text", "path": ["/a.txt", "/b/*.txt"]}, "/a.txt, /b/*.txt"),
+            (
+                {"use": "text", "path": {"train": "/a.txt", "test": ["/b.txt", "/c.txt"]}},
+                "train: /a.txt; test: /b.txt, /c.txt",
+            ),
+            ({"use": "hf", "path": "json", "data_files": ["/a.jsonl"]}, "json, of it /a.jsonl"),
+        ],
+    )
+    def test_any_source_is_named(
+        self, source: dict[str, Any], named: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        name_data(seqkit.Recipe(source=source, cell={"use": "rnn"}).resolve(), None)
+        assert capsys.readouterr().err == f"reading {named}\n"
 
     def test_a_file_has_no_splits(self, run_dir: str) -> None:
         for split in ("validation", "test"):
@@ -189,6 +252,53 @@ class TestGenerate:
     def test_documents_on_lines_are_printed_one_a_line(self, names_dir: str) -> None:
         texts = [text["text"] for text in json.loads(invoke("generate", names_dir, "--num", "5", "--json"))]
         assert invoke("generate", names_dir, "--num", "5").splitlines() == texts
+
+    def test_the_text_goes_to_a_file_in_utf_8(self, run_dir: str, caplog: pytest.LogCaptureFixture) -> None:
+        options = ("generate", run_dir, "the ☃ ", "--num", "2", "--max-tokens", "20")
+        printed = invoke(*options)
+        assert invoke(*options, "--out", "texts.txt") == ""
+        assert Path("texts.txt").read_bytes() == printed.encode("utf-8")
+        invoke(*options, "--json", "--out", "texts.json")
+        assert Path("texts.json").read_text("utf-8") == invoke(*options, "--json")
+        said = refused("generate", run_dir, "--out", "nowhere/a.txt")
+        assert "nowhere/a.txt cannot be written: No such file or directory." in said
+
+    def test_stop_strings_and_what_ended_a_text(self, run_dir: str) -> None:
+        greedy = ("generate", run_dir, "the cat", "--temperature", "0", "--json")
+        text = json.loads(invoke(*greedy))
+        assert text["ended_by"] == "max_tokens"
+        stop = text["text"][3:5]
+        stopped = json.loads(invoke(*greedy, "--stop", stop))
+        assert (stopped["text"], stopped["ended_by"]) == (text["text"][: text["text"].index(stop)], "stop")
+        assert json.loads(invoke(*greedy, "--stop", stop, "--keep-stop"))["text"] == stopped["text"] + stop
+
+    @pytest.mark.parametrize(
+        ("typed", "read"),
+        [
+            (r"\n", "\n"),
+            (r"a\tb", "a\tb"),
+            (r"\\n", r"\n"),
+            (r"\\", "\\"),
+            (r"\d\r", r"\d\r"),
+            ("\\", "\\"),
+            ("é", "é"),
+        ],
+    )
+    def test_a_stop_string_is_typed_with_escapes(self, typed: str, read: str) -> None:
+        assert generate._unescaped(typed) == read
+
+    def test_a_line_ends_at_an_escaped_line_end(self, run_dir: str) -> None:
+        seqkit_run = seqkit.load(run_dir)
+        expected = seqkit_run.generate("a", stop="\n", max_tokens=500, temperature=1.0)
+        options = ("--max-tokens", "500", "--temperature", "1", "--stop", r"\n")
+        assert invoke("generate", run_dir, "a", *options) == f"a{expected}\n"
+        assert len(expected) < 500
+
+    def test_a_penalty(self, run_dir: str) -> None:
+        greedy = ("generate", run_dir, "the cat", "--temperature", "0", "--json")
+        expected = seqkit.load(run_dir).generate("the cat", temperature=0, repetition_penalty=9.0)
+        assert json.loads(invoke(*greedy, "--repetition-penalty", "9"))["text"] == expected
+        assert json.loads(invoke(*greedy))["text"] != expected
 
     def test_novelty_is_told_in_words_and_as_data(self, run_dir: str, text_file: Path) -> None:
         copied = text_file.read_text()[100:160]

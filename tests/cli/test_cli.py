@@ -53,6 +53,19 @@ class TestRun:
         assert all(change in first for change in QUICK)  # what was trained is trained again
         assert (Path("runs/quickstart") / "loss.png").exists()
 
+    def test_what_comes_next_needs_no_quotes(self, text_file: Path) -> None:
+        given = ["data.split=[0.8,0.1,0.1]", "~train.minutes", "~sample.prompt"]
+        output = invoke("run", "quickstart", "--data", str(text_file), *QUICK, *given)
+        first = output.partition("Next:\n")[2].splitlines()[0]
+        assert " data.split=0.8,0.1,0.1 train.minutes=none '~sample.prompt'   # train on a text" in first
+
+    def test_a_run_is_trained_from_scratch(self, run_dir: str) -> None:
+        result = CliRunner().invoke(cli, ["run", f"./{run_dir}", "train.steps=2"], catch_exceptions=False)
+        said = "./out is a run: its recipe is trained from scratch, with new weights, as a new run.\n"
+        assert said in result.stderr
+        assert "from scratch" not in CliRunner().invoke(cli, ["run", f"./{run_dir}", "--plan"]).stderr
+        assert Path("runs/out").is_dir()
+
     def test_json_is_one_document(self, text_file: Path) -> None:
         done = command("run", "quickstart", "--data", str(text_file), "--out", "here", "--json", *QUICK)
         result = json.loads(done.stdout)
@@ -72,7 +85,7 @@ class TestRun:
 
     def test_help_names_the_options(self) -> None:
         output = invoke("run", "--help")
-        assert all(word in output for word in ("--data", "--out", "--seeds", "--json", "~train.minutes"))
+        assert all(word in output for word in ("--data", "--out", "--seeds", "--json", "train.minutes=none"))
 
 
 class TestVerbs:
@@ -188,6 +201,7 @@ class TestMistakes:
         env = {**os.environ, "PYTHONIOENCODING": "iso-8859-15"}
         done = subprocess.run(words, capture_output=True, check=True, env=env)
         assert done.stdout.startswith(b"caf? ? ")
+        assert done.stderr.count(b"the output is written in iso8859-15, which lacks some characters") == 1
 
     def test_a_divergence_ends_with_code_1(self, text_file: Path) -> None:
         wild = ["train.learning_rate=1e38", "train.clip_norm=inf", "train.optimizer=sgd"]

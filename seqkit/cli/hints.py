@@ -1,0 +1,183 @@
+"""What people type first, and the command that they mean: a line under the error."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from seqkit.errors import RecipeError, RunError, SeqkitError, SourceError, UnknownNameError
+
+COMMANDS = {
+    "train": "run",
+    "fit": "run",
+    "start": "run",
+    "sample": "generate",
+    "complete": "generate",
+    "write": "generate",
+    "eval": "evaluate",
+    "test": "evaluate",
+    "perplexity": "score",
+    "surprisal": "score",
+    "predict": "forecast",
+    "list": "ls",
+    "recipes": "ls",
+    "init": "new",
+    "create": "new",
+    "describe": "show",
+    "info": "show",
+}
+"""What other programs call a command of this one."""
+KEYS = {"lr": "learning_rate", "batch": "batch_size", "hidden": "hidden_size", "num_layers": "layers"}
+"""What other programs call a key of a recipe."""
+RUNS_SHOWN = 5
+
+Parameters: TypeAlias = Mapping[str, Any]
+
+
+def hint(error: Exception, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    """The command that was meant, or what to choose from; an empty string where nobody knows.
+
+    Args:
+        error: what the command raised.
+        command: its name, as it was typed.
+        parameters: its arguments and options, as far as they could be read.
+        words: all that was typed after `seqkit`.
+    """
+    for commands, kind, find in HINTS:
+        applies = (not commands or command in commands) and isinstance(error, kind)
+        if applies and (found := find(error, command, parameters, words)):
+            return found
+    return ""
+
+
+def _other_command(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    if not error.format_message().startswith("No such command"):
+        return ""
+    from seqkit.cli import cli
+
+    known = cli.list_commands(click.get_current_context())
+    near = difflib.get_close_matches(command, [*COMMANDS, *known], n=1)
+    if not near:
+        return f"The commands: {', '.join(known)}."
+    return "Did you mean: " + _typed(COMMANDS.get(near[0], near[0]), *words[words.index(command) + 1 :])
+
+
+def _option_of_recipe(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    """`--steps 500` is an override of the recipe."""
+    if not isinstance(error, click.NoSuchOption):
+        return ""
+    from seqkit.recipe.meant import meant_overrides
+    from seqkit.registry import default_registry
+
+    options = [word.partition("=")[0] for word in words]
+    place = options.index(error.option_name)
+    _, equals, value = words[place].partition("=")
+    if not equals:
+        after = words[place + 1 : place + 2]
+        value = after[0] if after and not after[0].startswith("-") else "VALUE"
+    name = options[place].lstrip("-").replace("-", "_")
+    meant = meant_overrides(
+        f"{KEYS.get(name, name)}={shlex.quote(value)}",
+        _configs(parameters),
+        default_registry(),
+        nearest=not error.possibilities,
+    )
+    return f"A key of the recipe is given without dashes: {' or '.join(meant)}" if meant else ""
+
+
+def _configs(parameters: Parameters) -> dict[str, Any]:
+    """What the tables of the recipe that was typed may hold; of seqkit's own where there is none."""
+    from seqkit.recipe import Component, Recipe
+    from seqkit.recipe.tables import TABLES
+
+    try:
+        recipe = Recipe.load(parameters.get("recipe") or parameters.get("recipe_or_dir") or "").resolve()
+    except SeqkitError:
+        return dict(TABLES)
+    parts = {table: getattr(recipe, table) for table in (*TABLES, "source", "tokenizer", "cell")}
+    return {
+        table: type(part.config if isinstance(part, Component) else part)
+        for table, part in parts.items()
+        if part is not None
+    }
+
+
+def _data_as_recipe(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    """`seqkit run my.txt`, and `seqkit run mine` beside `mine.toml`."""
+    given = str(parameters.get("recipe") or parameters.get("recipe_or_dir") or "")
+    if given and not given.endswith(".toml") and os.path.isfile(given):
+        recipe = "stocks" if ".csv" in Path(given).suffixes else "quickstart"
+        return f"{given} is a file of data: " + _typed("run", recipe, "--data", given)
+    if given and os.path.isfile(Path(given, "recipe.toml")):
+        return f"{given} is a run, and its recipe is trained by: " + _typed(command, f".{os.sep}{given}")
+    if given and os.path.isfile(f"{given}.toml"):
+        return "Did you mean: " + _typed(command, f"{given}.toml")
+    if str(error).startswith("no recipe"):
+        return "A recipe of your own is a path that ends in .toml; a text goes with --data."
+    return ""
+
+
+def _run_directory(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    """A prompt in the place of the run, or a misspelt run."""
+    given = parameters.get("directory")
+    if not given or os.path.isdir(given):
+        return ""
+    runs = runs_by_date()
+    if not runs:
+        return "There are no runs in runs/ yet: seqkit run quickstart makes one."
+    names = {Path(run).name: run for run in reversed(runs)} | {run: run for run in runs}
+    near = difflib.get_close_matches(given.rstrip("/"), names, n=1)
+    is_prompt = command == "generate" and parameters.get("prompt") is None and not _looks_like_a_path(given)
+    if is_prompt and not near:
+        return "The run comes first: " + _typed("generate", runs[0], given)
+    rest = f" and {len(runs) - RUNS_SHOWN} more" if len(runs) > RUNS_SHOWN else ""
+    listed = f"Runs, the latest first: {', '.join(runs[:RUNS_SHOWN])}{rest}."
+    return f"Did you mean {names[near[0]]}? {listed}" if near and "Did you mean" not in str(error) else listed
+
+
+def _text_as_file(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    """`seqkit score RUN "some text"`."""
+    given = parameters.get("file")
+    if not given or os.path.exists(given) or _looks_like_a_path(given):
+        return ""
+    return f"For a text: echo {shlex.quote(given)} | " + _typed(command, parameters["directory"], "-")
+
+
+def _backslashes(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
+    r"""`--data books\my.txt`, where folders are separated by `/`."""
+    if os.sep == "\\":
+        return ""
+    wrong = [word for word in words if "\\" in word]
+    return f"Write / between folders: {_typed(*(w.replace(chr(92), '/') for w in words))}" if wrong else ""
+
+
+HINTS: tuple[tuple[tuple[str, ...], type[Exception], Callable[..., str]], ...] = (
+    ((), click.UsageError, _other_command),
+    (("run", "show"), click.NoSuchOption, _option_of_recipe),
+    (("run", "show"), UnknownNameError, _data_as_recipe),
+    (("run", "show"), RecipeError, _data_as_recipe),
+    ((), RunError, _run_directory),
+    (("score", "states"), SourceError, _text_as_file),
+    ((), SourceError, _backslashes),
+)
+"""Of which commands (none: of all), for which error: what finds the hint."""
+
+
+def runs_by_date() -> list[str]:
+    """The runs in `runs/`, seeds included, the latest first."""
+    found = {path.parent: path.stat().st_mtime for path in Path("runs").glob("**/recipe.toml")}
+    return [str(run) for run in sorted(found, key=lambda run: -found[run])]
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return not any(character.isspace() for character in text) and ("/" in text or "." in text or "*" in text)
+
+
+def _typed(*words: str) -> str:
+    return shlex.join(["seqkit", *words])

@@ -1,0 +1,112 @@
+r"""Text that seqkit did not write: a terminal gets "\x1b", a pipe the character itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import seqkit
+from seqkit.cli.foreign import CONTROLS, ForeignFormatter, shown, warn_of_lost
+
+ATTACK = "a\x1b[2J\x07\x9bm\x7f\rb\n\tc é ☃"
+SHOWN = "a\\x1b[2J\\x07\\x9bm\\x7f\\x0db\n\tc é ☃"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+
+
+def test_a_terminal_gets_no_control_characters(terminal: None) -> None:
+    assert shown(ATTACK) == shown(ATTACK, err=True) == SHOWN
+    record = logging.LogRecord("seqkit", logging.INFO, "", 0, "read %s", (ATTACK,), None)
+    assert ForeignFormatter("%(message)s").format(record) == f"read {SHOWN}"
+
+
+def test_a_pipe_gets_the_text_as_it_is() -> None:
+    assert shown(ATTACK) == ATTACK
+
+
+@given(st.text())
+def test_nothing_else_is_changed(text: str) -> None:
+    escaped = text.translate(CONTROLS)
+    assert not any(ord(character) in CONTROLS for character in escaped)
+    kept = "".join(character for character in text if ord(character) not in CONTROLS)
+    if kept == text:
+        assert escaped == text
+
+
+def test_characters_that_an_encoding_lacks_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_lost("café", "iso-8859-15")
+    warn_of_lost("☃", "utf-8")
+    assert not caplog.messages
+    warn_of_lost("☃", "iso-8859-15")
+    assert (
+        'the output is written in iso-8859-15, which lacks some characters: each of them becomes "?".'
+        in caplog.text
+    )
+    assert "generate --out FILE" in caplog.text
+
+
+def on_a_terminal(*arguments: str) -> tuple[bytes, bytes]:
+    """What the real program writes to a terminal, and what the same gives in a pipe."""
+    words = [sys.executable, "-m", "seqkit", *arguments]
+    piped = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
+    master, slave = pty.openpty()
+    child = subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "dumb"}
+    )
+    os.close(slave)
+    written = b""
+    while True:
+        try:
+            part = os.read(master, 1 << 16)
+        except OSError:  # how Linux ends the stream of a terminal
+            break
+        if not part:
+            break
+        written += part
+    os.close(master)
+    child.wait()
+    return written.replace(b"\r\n", b"\n"), piped
+
+
+@pytest.fixture
+def wild_run(workdir: Path) -> str:
+    """A run whose text has control characters."""
+    Path("wild.txt").write_text(f"{ATTACK}\n" * 400, "utf-8", newline="")
+    recipe = seqkit.Recipe(
+        source={"use": "text", "path": "wild.txt", "newlines": "keep"},
+        cell={"use": "rnn", "hidden_size": 8},
+        train={"batch_size": 8, "seq_len": 20, "steps": 60, "learning_rate": 0.02, "state": "carry"},
+        sample={"max_tokens": 200},
+    )
+    return str(seqkit.train(recipe, "wild").path)
+
+
+def test_the_real_program(wild_run: str) -> None:
+    written, piped = on_a_terminal("generate", wild_run)
+    text = seqkit.load(wild_run).generate()
+    assert "\x1b" in text
+    assert text.encode() in piped
+    assert b"\x1b" not in written
+    assert b"\\x1b" in written
+    written, piped = on_a_terminal("score", wild_run, "wild.txt", "--tokens")
+    assert b"\x9b" not in written.replace("é".encode(), b"")
+    assert json.loads(piped.splitlines()[0].partition(b"\t")[0]) == "a"
+    written, piped = on_a_terminal("run", "quickstart", "train.\x1b[2Jx=3")
+    assert b"\x1b" not in written
+    assert b"train.\\x1b[2Jx: unknown key" in written
+    assert b"train.\x1b[2Jx: unknown key" in piped
+    written, _ = on_a_terminal("run", "quickstart", "--\x1b[2J")
+    assert b"No such option '--\\x1b[2J'" in written
