@@ -104,8 +104,8 @@ def _split_of_its_own(recipe: ResolvedRecipe) -> list[str]:
     """The recipe's fractions; where it has dates, or no test split, the usual ones."""
     assert recipe.series is not None  # it is a recipe for series
     dates = [key for key in ("validation_from", "test_from") if getattr(recipe.series, key)]
-    usual = ["series.split=[0.7,0.1,0.2]"] if dates or not recipe.series.split[2] else []
-    return [*(f"~series.{key}" for key in dates), *usual]
+    usual = ["series.split=0.7,0.1,0.2"] if dates or not recipe.series.split[2] else []
+    return [*(f"series.{key}=none" for key in dates), *usual]
 
 
 def write_control(path: Path, control: Control) -> None:

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from seqkit.cli.data import name_data
+from seqkit.cli.foreign import echo
 from seqkit.cli.input import open_text, overrides_argument
 from seqkit.cli.output import json_option, only_warnings, plugin_option, print_json, print_values
 
@@ -112,7 +113,7 @@ def _check_leaks(run: SeriesRun, as_json: bool) -> None:
             "before the date."
         )
     for leak in () if as_json else found.leaks:
-        click.echo(f"LEAK: {leak}")
+        echo(f"LEAK: {leak}")
     if not found.clean:
         raise SystemExit(1)
 

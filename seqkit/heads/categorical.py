@@ -43,7 +43,7 @@ class CategoricalHead(Head):
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> Tensor:
-        """Draw ids from logits. They are drawn on the CPU, so that a seed gives the same text on every device.
+        """Draw ids from logits, with the CPU's random numbers: a seed gives the same text on every device.
 
         Args:
             outputs: logits `(..., output_size)`.

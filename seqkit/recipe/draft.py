@@ -54,13 +54,13 @@ class Draft:
     default_place: Place
     places: dict[tuple[str, str], Place] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    of_run: bool = False
-    """Whether seqkit wrote the tables, for a run that was trained."""
+    is_resolved: bool = False
+    """Whether the tables are those of a resolved recipe: not each of their keys was given by hand."""
 
     def copy(self) -> Draft:
         """A draft that can be changed on its own."""
         tables = copy.deepcopy(self.tables)
-        return Draft(tables, self.default_place, dict(self.places), list(self.faults), self.of_run)
+        return Draft(tables, self.default_place, dict(self.places), list(self.faults), self.is_resolved)
 
     def place(self, table: str, key: str) -> Place:
         """Where a key was given."""

@@ -55,8 +55,16 @@ class Recipe:
             path = path / "recipe.toml"  # of a run
         loaded = cls(name=path.absolute().parent.name if path.name == "recipe.toml" else path.stem)
         loaded._draft = read_draft(path)
-        loaded._draft.of_run = path.name == "recipe.toml" and (path.parent / "provenance.json").exists()
+        # The file of a run has every default, and what had no effect when it was trained.
+        loaded._draft.is_resolved = path.name == "recipe.toml" and (path.parent / "provenance.json").exists()
         return loaded
+
+    @classmethod
+    def of_resolved(cls, resolved: ResolvedRecipe) -> Recipe:
+        """A recipe to be changed further."""
+        made = cls(name=resolved.name, **resolved.tables())
+        made._draft.is_resolved = True
+        return made
 
     def with_data(self, path: str | Path | Sequence[str | Path] | Mapping[str, Any]) -> Recipe:
         """The recipe with the user's data in place of its source.

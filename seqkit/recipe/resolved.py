@@ -85,4 +85,4 @@ class ResolvedRecipe:
         """A recipe to be changed further."""
         from seqkit.recipe.recipe import Recipe  # which imports this module
 
-        return Recipe(name=self.name, **self.tables())
+        return Recipe.of_resolved(self)

@@ -139,7 +139,7 @@ def _without_effect(draft: Draft, parts: Mapping[str, Any]) -> list[str]:
         place = draft.place(table, key)
         # What `seqkit show` prints, and what a run keeps, has every default, those without effect too.
         is_default = getattr(config, key) == need.of.model_fields[key].get_default(call_default_factory=True)
-        by_hand = place.is_override or not (draft.of_run or is_default)
+        by_hand = place.is_override or not (draft.is_resolved or is_default)
         if by_hand and (said := need.unmet(tables)):
             remedy = "" if place.is_override else f"; {need.key}=none leaves it out"
             faults.append(f"{need.key}: {said}{_where(draft, table, key)}{remedy}")

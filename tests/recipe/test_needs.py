@@ -90,6 +90,11 @@ def test_a_default_that_seqkit_wrote_is_no_fault() -> None:
     Recipe.load("./all.toml").resolve()
     Recipe.load("./all.toml").override(["train.schedule=linear"]).resolve()
     resolved.override(["train.schedule=cosine"]).resolve()
+    momentum = Recipe.load("./all.toml").override(["train.optimizer=sgd", "train.momentum=0.9"])
+    changed = momentum.resolve().override(["train.optimizer=adamw"])  # as a control changes a recipe
+    assert changed.resolve().train.momentum == 0.9
+    assert len(faults(changed.override(["train.momentum=0.5"]))) == 1
+    assert len(faults(momentum.override(["train.optimizer=adamw"]))) == 1
     assert len(faults(Recipe.load("./all.toml").override(["train.momentum=0.0"]))) == 1  # by hand
 
 

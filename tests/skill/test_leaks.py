@@ -50,7 +50,7 @@ def test_nothing_leaks(horizon: int) -> None:
 
 @pytest.mark.parametrize("name", ["stocks", "stocks-panel", "volatility"])
 def test_the_recipes_that_ship_are_clean(name: str) -> None:
-    recipe = Recipe.load(name).override(["series.paths=10"]).resolve()
+    recipe = Recipe.load(name).override(["series.paths=10"] if name == "stocks-panel" else []).resolve()
     series = list(build.open_series(recipe).series())
     model = build.make_model(recipe, None, features=len(build.prepare(recipe, series).features.names))
     torch.nn.init.normal_(model.head.projection.weight)  # a fresh head forecasts 0 whatever it reads
