@@ -30,7 +30,7 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_valu
     "--lines",
     "by_line",
     is_flag=True,
-    help="Print a score for each line: bits per character, its number, it.",
+    help="Print for each line its bits per character, its number and its text, with tabs.",
 )
 @click.option("--sort", "sorted_lines", is_flag=True, help="With --lines: the most surprising line first.")
 @plugin_option

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import seqkit
+from seqkit.cli import check
 from seqkit.errors import PluginConflictError, PluginError, RecipeError, UnknownNameError
 from seqkit.plugin import (
     CellConfig,
@@ -267,6 +268,8 @@ class TestBroken:
                 registry.component("cell", name, "a.toml:3")
             assert str(caught.value).startswith(said)
             assert str(caught.value).endswith(f"repair the plugin: {site / module}.py")
+        with pytest.raises(PluginError, match="the cell 'leaky' cannot be used: the plugin"):
+            check._kind_of("leaky", registry)  # of `seqkit check leaky`
         with pytest.raises(UnknownNameError):
             registry.component("cell", "seqkit-y:leaky")
         with pytest.raises(UnknownNameError):
