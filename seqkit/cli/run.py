@@ -76,19 +76,25 @@ def command(
             show_plan(chosen, plugins, seeds, as_json)
             return
         if resolved.series is not None:
-            run_series(chosen, recipe, seeds, options, as_json)
-            return
-        if seeds in (None, 1):
-            result = _run_once(chosen, recipe, options, as_json)
+            path = run_series(chosen, recipe, seeds, options, as_json)
+        elif seeds in (None, 1):
+            path = _run_once(chosen, recipe, options, as_json)
         else:
-            result = _run_seeds(chosen, seeds, options, as_json)
+            path = _run_seeds(chosen, seeds, options, as_json)
     except KeyboardInterrupt:
         sys.exit(130)  # what is kept was logged
-    if as_json:
-        print_json(result)
+    if _ended_higher(path):
+        sys.exit(1)  # which was logged as well
 
 
-def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> dict[str, Any]:
+def _ended_higher(path: Path) -> bool:
+    """Whether a training in this directory ended with a higher loss than it began with."""
+    from seqkit import rundir
+
+    return any(rundir.read_json(file).get("ended_higher") for file in path.rglob(rundir.PROVENANCE))
+
+
+def _run_once(recipe: Any, given: str, options: dict[str, Any], as_json: bool) -> Path:
     import seqkit
     from seqkit import rundir
     from seqkit.cli.progress import Progress
@@ -104,13 +110,15 @@ def _run_once(recipe: Any, given: str, options: dict[str, Any], quiet: bool) -> 
     if run.recipe.data.documents != "joined":
         copies = run.copies()
         result["copies"] = asdict(copies)
-    if not quiet:
+    if as_json:
+        print_json(result)
+    else:
         echo(f"\n{progress.summary}\n\n--- a sample ---\n{result['sample']}\n---\n")
         if "copies" in result:
             click.echo(f"At temperature 1, {copies}.\n")
         echo(f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:")
         print_steps(_next_steps(given, run, options["plugins"]))
-    return result
+    return Path(run.path)
 
 
 def _next_steps(recipe: str, run: Any, plugins: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -138,7 +146,7 @@ def _typed(recipe: Any, change: str) -> str:
     return without_quotes(fields.get(key), change)
 
 
-def _run_seeds(recipe: Any, seeds: int, options: dict[str, Any], quiet: bool) -> dict[str, Any]:
+def _run_seeds(recipe: Any, seeds: int, options: dict[str, Any], as_json: bool) -> Path:
     from seqkit.cli.progress import Progress
     from seqkit.seeds import train_seeds
 
@@ -149,10 +157,12 @@ def _run_seeds(recipe: Any, seeds: int, options: dict[str, Any], quiet: bool) ->
             **options,
             callbacks=lambda seed: [bars.enter_context(Progress(f"seed {seed}"))],
         )
-    if not quiet:
+    if as_json:
+        print_json(summary)
+    else:
         for name, label in (("loss", "nats per token"), ("bits_per_char", "bits per character")):
             low, high = summary[name]["interval_95"]
             mean = f"{summary[name]['mean']:.4f} {label} (95 %: {low:.4f} to {high:.4f})"
             click.echo(f"validation, {seeds} seeds: {mean}")
         click.echo(f"The runs and their summary.json are in {summary['path']}.")
-    return summary
+    return Path(summary["path"])

@@ -47,7 +47,7 @@ def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:
     return series
 
 
-def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, Any], as_json: bool) -> None:
+def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, Any], as_json: bool) -> Path:
     """Train the seeds of a series recipe, write the report, and print it with the forecast.
 
     Args:
@@ -56,6 +56,8 @@ def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, An
         seeds: how many; five by default.
         options: of `seqkit.train`.
         as_json: print one document.
+    Returns:
+        The directory of the runs.
     """
     from seqkit.cli.skill import print_outlooks, print_report
     from seqkit.run.report import write_report
@@ -69,7 +71,7 @@ def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, An
     if as_json:
         told = {"path": str(path), "report": report.as_dict()}
         print_json({**told, "forecast": [outlook.as_dict() for outlook in outlooks]})
-        return
+        return path
     click.echo()
     print_report(report)
     click.echo()
@@ -85,6 +87,7 @@ def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, An
             (f"evaluate {path} --control{plugins}", "the same recipe on 20 random walks"),
         ]
     )
+    return path
 
 
 def _train(recipe: Any, seeds: int, options: dict[str, Any]) -> tuple[list[SeriesRun], Path]:

@@ -66,6 +66,13 @@ class TestRun:
         assert "from scratch" not in CliRunner().invoke(cli, ["run", f"./{run_dir}", "--plan"]).stderr
         assert Path("runs/out").is_dir()
 
+    def test_a_training_that_ends_higher_than_it_began_exits_with_1(self, text_file: Path) -> None:
+        worse = ["train.optimizer=sgd", "train.learning_rate=100", "train.clip_norm=inf"]
+        done = command("run", "quickstart", "--data", str(text_file), *QUICK, *worse)
+        assert done.returncode == 1
+        assert "the loss of training ended higher than it began" in done.stderr
+        assert "The run is in runs/quickstart" in done.stdout
+
     def test_json_is_one_document(self, text_file: Path) -> None:
         done = command("run", "quickstart", "--data", str(text_file), "--out", "here", "--json", *QUICK)
         result = json.loads(done.stdout)
