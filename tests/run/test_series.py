@@ -171,6 +171,8 @@ class TestReport:
         assert [seeded.path.name for seeded in runs] == ["seed-0", "seed-1"]
         report = write_report(runs, Path("out"))
         assert report.seeds == 2
+        (skill,) = report.horizons  # of the mean forecast, which is never worse than its seeds on average
+        assert skill.errors["naive"].ratio < np.mean(skill.seed_ratios)
         saved = json.loads(Path("out/report.json").read_text())
         assert saved["horizons"][0]["verdict"] == report.horizons[0].verdict
         for name in ("returns", "errors", "calibration", "forecast-S1"):
@@ -213,6 +215,22 @@ class TestReport:
             RecipeError, match="should leave dates for validation or test, else nothing can be"
         ):
             recipe(series={"split": [1.0, 0.0, 0.0]}).resolve()
+
+    def test_control_runs_read_the_verdict_on_the_best_baseline(
+        self, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        judged = []
+
+        def keep(*arguments: object, **options: object) -> object:
+            judged.append(judge_synthetic(*arguments, **options))
+            return judged[-1]
+
+        monkeypatch.setattr("seqkit.controls.judge_synthetic", keep)
+        resolved = recipe(train={**TINY, "epochs": 1}).resolve()
+        control = run_controls(resolved, rows=300, sigma=0.01, walks=3)
+        assert control.ratios == [skill.errors[skill.baseline].ratio for skill in judged]
+        for verdict, count in control.verdicts.items():
+            assert count == sum(skill.errors[skill.baseline].verdict == verdict for skill in judged)
 
     def test_control_runs_mark_the_report(self, run: SeriesRun) -> None:
         told: list[str] = []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from seqkit.cli.skill import error_line, verdict_line
 from seqkit.data.series import TARGETS, Features, PreparedSeries, prepare_series
 from seqkit.errors import NonFiniteError, SourceError
 from seqkit.inference.forecast import Forecast
@@ -144,6 +145,22 @@ class TestReport:
             assert {"naive", "drift", "moving_average", "same_day_a_week_ago"} < set(found["errors"])
             assert set(found["rmse"]) == {"model", *found["errors"]}
 
+    def test_a_baseline_that_is_exact(self) -> None:
+        week = 10 + np.sin(2 * np.pi * np.arange(7) / 7)
+        days = np.datetime64("2020-01-01") + np.arange(420)
+        series = Series("W", days, np.tile(week, 60)[:, None], ("price",))
+        data = prepare_series([series], Features(), TARGETS["return"], fractions=(0.6, 0.1, 0.3), horizon=2)
+        truth = make_truth(data, 0, "test", 2)
+        assert truth.best == ("same_day_a_week_ago",) * 2
+        report = report_on([truth], [[said(truth, 0.9 * truth.actual, 0.01)]])
+        assert [skill.verdict for skill in report.horizons] == ["loses", "loses"]
+        assert json.dumps(report.as_dict(), allow_nan=False)
+        assert error_line(report, report.horizons[0]) == "  That baseline is exact (124 rows, 1 seed)."
+        assert verdict_line(report, report.horizons[0]) == (
+            "Verdict, +1 session: the forecast of W loses to the same day a week ago, which is the better "
+            "forecast."
+        )
+
     def test_the_best_of_each_symbol(self) -> None:
         """One symbol drifts and one does not: together they are compared with the best of each."""
         (flat,) = Synthetic("random_walk", 1500, 0.01).series()
@@ -162,6 +179,7 @@ class TestReport:
         assert together.best.other == pytest.approx(np.concatenate(errors).mean())
         assert "each" not in report.by_symbol["S1"][0].errors
         assert together.verdict == "loses"
+        assert "S1, S2 loses to the best baseline of each symbol" in verdict_line(report, together)
 
     def test_several_symbols_have_a_report_each(self) -> None:
         data = prepared(symbols=2)
