@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from seqkit.errors import RecipeError, RunError, SeqkitError, SourceError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.sources import HubDataset, TextSource
-from seqkit.sources.choosing import Given, Whole
+from seqkit.sources.choosing import Given, Whole, choose_source
 from seqkit.tokenizers import Tokenizer
 from seqkit.tokenizers.documents import open_with_end, with_end
 
@@ -166,7 +166,11 @@ def open_other(
         )
     own = {"use": recipe.source.use, **recipe.source.config.model_dump(exclude_none=True)}
     chosen = Recipe(name=recipe.name, source=own, cell={"use": "rnn"}).with_data(data).override(overrides)
-    source = open_text(chosen.resolve())
+    resolved = chosen.resolve()
+    # The path as it was given, for messages: a recipe makes it absolute, for it is kept.
+    where = {key: value for key, value in choose_source(data).items() if key != "use"}
+    config = resolved.source.config.model_copy(update=where)
+    source = open_text(replace(resolved, source=replace(resolved.source, config=config)))
     if not isinstance(source, HubDataset):
         return source
     if all(change.partition("=")[0] != "source.column" for change in overrides):

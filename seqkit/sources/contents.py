@@ -133,7 +133,7 @@ def _is_western(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     others = sum(not character.isascii() for character in text)
-    return others * 4 <= len(text) and not _strange(text)
+    return others * 2 <= len(text) and not _strange(text)
 
 
 def _strange(text: str) -> int:

@@ -27,6 +27,14 @@ def test_the_ids_are_those_of_the_text(splits: TextSplits) -> None:
     assert corpus.ids("train").dtype == np.uint8
 
 
+def test_notes_on_the_text_are_kept_with_it(workdir: Path) -> None:
+    Path("a.txt").write_bytes(b"one\xff\ntwo\n")
+    for _ in range(2):  # from the text, then from the cache
+        source = TextFiles("a.txt", on_error="replace")
+        corpus = build_corpus(TextSplits(source, None), CharTokenizer("onetw\n"))
+        assert corpus.notes == ("a.txt: 1 invalid utf-8 sequences are read as U+FFFD",)
+
+
 def test_it_is_made_once(splits: TextSplits) -> None:
     tokenizer = CharTokenizer.train(splits.texts("train"))
     first = build_corpus(splits, tokenizer)

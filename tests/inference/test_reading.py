@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqkit.errors import UnknownCharacterError
-from seqkit.inference.reading import blocks, read_blocks
+from seqkit.inference.reading import BLOCK, Documents, blocks, read_blocks
 from seqkit.tokenizers import CharTokenizer, WordTokenizer
 from seqkit.tokenizers.documents import with_end
 
@@ -38,6 +38,26 @@ def test_the_end_token_stands_for_a_line_end() -> None:
     assert block.ids.dtype == tokenizer.dtype
     parts = [read.ids for read in read_blocks(tokenizer, "ab\nc", lines=True)]
     assert np.concatenate(parts).tolist() == [1, 2, end, 3, end]  # the last line ends too
+
+
+def test_an_end_token_follows_each_document() -> None:
+    tokenizer = with_end(CharTokenizer("abc\n"))
+    end = tokenizer.end_id
+    (block,) = read_blocks(tokenizer, Documents([["a\n", "b"], ["c", "☃"]]))
+    assert block.ids.tolist() == [*tokenizer.encode("a\nb").tolist(), end, tokenizer.encode("c")[0], 0, end]
+    assert (block.text, block.unknown) == ("a\nb\nc☃\n", 1)
+    assert block.ids.dtype == tokenizer.dtype
+    assert list(read_blocks(tokenizer, Documents([]))) == []
+
+
+def test_many_documents_are_read_in_bounded_blocks() -> None:
+    tokenizer = with_end(CharTokenizer("ab"))
+    documents = [["a" * 70, "b" * (index % 50)] for index in range(2000)]
+    read = list(read_blocks(tokenizer, Documents(documents)))
+    assert len(read) > 1
+    assert all(len(block.text) <= BLOCK + 200 for block in read)
+    assert "".join(block.text for block in read) == "".join("".join(one) + "\n" for one in documents)
+    assert sum(int(np.count_nonzero(block.ids == tokenizer.end_id)) for block in read) == 2000
 
 
 def test_a_strict_tokenizer_tells_the_place_in_the_whole_text() -> None:

@@ -123,6 +123,41 @@ class TestPaths:
         recipe = Recipe.load(write(SMALL)).override(["source.encoding=latin-1"]).with_data("my.txt")
         assert recipe.resolve().source.options()["encoding"] == "latin-1"
 
+    def test_with_data_chooses_the_source_by_what_the_file_is(self, workdir: Path) -> None:
+        recipe = Recipe.load(write(SMALL)).override(["source.encoding=latin-1"])
+        source = recipe.with_data("rows.jsonl").resolve().source
+        assert source.use == "hf"
+        assert source.options()["path"] == str(workdir / "rows.jsonl")
+        assert source.options()["encoding"] is None, "that of the texts is not that of the table"
+        several = recipe.with_data(["b.txt", Path("a.txt")]).resolve().source
+        assert several.options()["path"] == [str(workdir / "b.txt"), str(workdir / "a.txt")]
+
+    def test_with_data_keeps_how_a_table_is_read_and_not_where_it_was(self, workdir: Path) -> None:
+        table = {"use": "hf", "path": "owner/name", "name": "x", "split": {"all": "dev"}, "column": "body"}
+        recipe = Recipe(source={**table, "empty": "drop"}, cell={"use": "rnn"}).with_data("my.csv")
+        options = recipe.override(["source.delimiter=;"]).resolve().source.options()
+        assert {key: value for key, value in options.items() if value is not None} == {
+            "path": str(workdir / "my.csv"),
+            "column": "body",
+            "empty": "drop",
+            "delimiter": ";",
+            "streaming": False,
+        }
+
+    def test_with_data_that_does_not_go_together_is_a_fault(self) -> None:
+        Path("a.txt").write_text("a")
+        Path("b.jsonl").write_text("{}")
+        assert faults(Recipe.load("quickstart").with_data(["a.txt", "b.jsonl"])) == [
+            "--data: a.txt is a text, and b.jsonl is a table of texts.\n  Give files of one kind."
+        ]
+        (said,) = faults(Recipe.load("stocks").with_data(["a.csv", "b.csv"]))
+        assert said == "--data: a recipe for series reads one price file, and got 2."
+
+    def test_a_table_of_prices_stays_prices_for_series(self, workdir: Path) -> None:
+        for path in ("my.csv", ["my.csv"], Path("my.csv")):
+            source = Recipe.load("stocks").with_data(path).resolve().source
+            assert (source.use, source.options()["path"]) == ("prices", str(workdir / "my.csv"))
+
     def test_a_path_without_an_ending(self) -> None:
         write(SMALL, "recipes/plain")
         assert Recipe.load("recipes/plain").resolve().train.steps == 5
@@ -276,6 +311,13 @@ class TestFaults:
     def test_what_would_fail_after_training_is_told_before(self) -> None:
         for override in ('sample.stop=[""]', "train.seed=99999999999999999999", "sample.temperature=nan"):
             assert len(faults(Recipe.load(write(SMALL)).override([override]))) == 1
+
+    def test_a_separator_is_for_documents_that_are_kept_apart(self) -> None:
+        recipe = Recipe.load(write(SMALL))
+        (said,) = faults(recipe.override(["data.separator=%"]))
+        assert said.startswith("data.separator: is for documents that are kept apart (data.documents=apart)")
+        assert "one line" in faults(recipe.override(["data.documents=apart", 'data.separator="a\\nb"']))[0]
+        assert recipe.override(["data.documents=apart", "data.separator="]).resolve().data.separator == ""
 
     def test_numbers_are_not_guessed_from_other_types(self) -> None:
         for value in ("true", '"12"', "12.0"):
