@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -139,9 +140,16 @@ class Trainer:
         validate = Validation(validation, evaluate_every, patience)
         self.model.train()
         self._notify("run_started")
-        with flushing_denormals():
-            while not self.history.ended_by:
-                self._fit_epoch(data, validate)
+        try:
+            with flushing_denormals():
+                while not self.history.ended_by:
+                    self._fit_epoch(data, validate)
+        except BaseException:
+            with suppress(Exception):  # a callback that has raised may do so again
+                self._read_losses()  # of the last steps, which are in the weights
+            raise
+        finally:
+            vars(self.optimizer).pop("found_inf", None)
         self._notify("run_finished")
         return self.history
 

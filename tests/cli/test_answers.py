@@ -185,10 +185,11 @@ class TestEvaluate:
         assert "95 %" not in invoke("evaluate", run_dir, "short.txt")
 
     def test_it_names_what_it_reads(self, run_dir: str, text_file: Path) -> None:
-        for options, named in ((("my.txt",), "my.txt"), ((), str(text_file))):
-            result = CliRunner().invoke(cli, ["evaluate", run_dir, *options])
-            assert result.stderr == f"reading {named}\n"
-            assert CliRunner().invoke(cli, ["evaluate", run_dir, *options, "--json"]).stderr == ""
+        result = CliRunner().invoke(cli, ["evaluate", run_dir, "my.txt"])
+        assert result.stderr == "my.txt: source text\n"  # and which source reads it
+        result = CliRunner().invoke(cli, ["evaluate", run_dir])
+        assert result.stderr == f"reading {text_file}\n"
+        assert CliRunner().invoke(cli, ["evaluate", run_dir, "--json"]).stderr == ""
         text_file.unlink()
         result = CliRunner().invoke(cli, ["evaluate", run_dir])
         assert result.stderr == f"reading {text_file}\n"  # before it fails

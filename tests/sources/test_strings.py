@@ -65,4 +65,4 @@ def test_a_recipe_holds_the_texts_and_a_run_opens_without_them() -> None:
     assert again.evaluate("test") == run.evaluate("test")
     assert run.provenance["data"]["splits"]["train"]["characters"] > 5000
     with pytest.raises(RecipeError, match="source.texts: "):
-        recipe.override(["source.texts=3"]).resolve()
+        recipe.override(["source.texts=[3]"]).resolve()

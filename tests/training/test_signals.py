@@ -67,6 +67,7 @@ def test_the_step_that_is_kept_is_the_step_that_is_named(
             seqkit.train(tiny_recipe, "cut")
     assert updates == 16
     assert (Path("cut") / "checkpoints" / "step-00000016").is_dir()
+    assert rundir.read_metrics(Path("cut"))[-1]["step"] == 16
     seqkit.train(tiny_recipe.override(["train.steps=16"]), "whole")
     weights = [
         load_file(Path(run) / "checkpoints/step-00000016/model.safetensors") for run in ("cut", "whole")
