@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from seqkit.cli.foreign import shown
+
 SHOWN_FROM = 10_000_000  # characters: less is read at once
 LINE_EVERY_S = 10.0  # where there is no validation split to give a line
 
@@ -23,7 +25,7 @@ class Progress:
     """
 
     def __init__(self, name: str, position: str = "token", *, lines: bool = True) -> None:
-        self._name, self._position, self._lines = name, position, lines
+        self._name, self._position, self._lines = shown(name, err=True), position, lines
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.summary = ""
         self._reading: TaskID | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.output import print_json, print_steps
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def run_series(recipe: Any, given: str, seeds: int | None, options: dict[str, An
     print_outlooks(outlooks)
     plugins = "".join(f" -p {plugin}" for plugin in options["plugins"])
     pictures = ", ".join(picture.name for picture in sorted(path.glob("*.png")))
-    click.echo(f"The runs are in {path}, with report.json and the pictures {pictures}. Next:")
+    echo(f"The runs are in {path}, with report.json and the pictures {pictures}. Next:")
     print_steps(
         [
             (f"run {given} --data FILE.csv{plugins}", "prices of your own, from any broker"),

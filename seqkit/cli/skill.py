@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.cli.output import print_table
 from seqkit.skill.baselines import WITH_DRIFT, label, phrase
 
@@ -62,7 +63,7 @@ def print_line(line: str) -> None:
         line = textwrap.fill(
             line, shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False
         )
-    click.echo(line)
+    echo(line)
 
 
 def verdict_line(report: SkillReport, skill: HorizonSkill) -> str:
@@ -134,7 +135,7 @@ def print_outlooks(outlooks: list[Outlook]) -> None:
     """Forecasts in prices."""
     for outlook in outlooks:
         digits = _decimals(outlook.last_price)
-        click.echo(f"{outlook.symbol}, after {outlook.last_date}, at {outlook.last_price:,.{digits}f}:")
+        echo(f"{outlook.symbol}, after {outlook.last_date}, at {outlook.last_price:,.{digits}f}:")
         ends = outlook.sessions[0].quantiles is not None
         header = ("", "price", "log return", *(("50 %", "90 %") if ends else ()))
         rows = []
@@ -148,9 +149,7 @@ def print_outlooks(outlooks: list[Outlook]) -> None:
             rows.append(row)
         print_table(header, rows)
         if not ends:
-            click.echo(
-                "A point head has no interval: it does not say how sure it is (model.head=student_t does)."
-            )
+            echo("A point head has no interval: it does not say how sure it is (model.head=student_t does).")
         click.echo()
 
 
@@ -231,7 +230,7 @@ def _print_symbols(report: SkillReport) -> None:
         rows,
     )
     if len(report.by_symbol) > SYMBOLS_SHOWN:
-        click.echo(f"... and {len(report.by_symbol) - SYMBOLS_SHOWN} symbols more (--json has them all)")
+        echo(f"... and {len(report.by_symbol) - SYMBOLS_SHOWN} symbols more (--json has them all)")
 
 
 def _name(baseline: str) -> str:

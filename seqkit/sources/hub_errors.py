@@ -129,7 +129,7 @@ def _of_the_configuration(error: Exception, request: Request) -> str | None:
     return (
         f"{request.what} has {said}; there is {', '.join(names)}.\n"
         f"  Say which: name = {names[0]!r} in [source], or source.name={names[0]}"
-        + ("; or leave it out: ~source.name." if len(names) == 1 else ".")
+        + ("; or leave it out: source.name=none." if len(names) == 1 else ".")
     )
 
 

@@ -104,7 +104,7 @@ def make_request(
     if request.kind not in ("hub", "folder") and name is not None:
         raise SourceError(
             f"name = {name!r} chooses a configuration of a dataset, and {path} has none.\n"
-            "  Leave it out (~source.name where a recipe has it); what is read is chosen by column and split."
+            "  Leave it out (source.name=none); what is read is chosen by column and split."
         )
     read = {"sep": delimiter, "encoding": encoding}
     options = {**request.options, **{key: value for key, value in read.items() if value is not None}}

@@ -118,7 +118,7 @@ def open_sample(name: str, symbol: str | Sequence[str] | None = None) -> Source:
     if name == "stocks":
         return open_stocks(symbol)
     if symbol is not None:
-        raise SourceError(f"the sample {name!r} has no symbols; leave source.symbol out (~source.symbol).")
+        raise SourceError(f"the sample {name!r} has no symbols; leave it out: source.symbol=none.")
     return SAMPLES[name]()
 
 

@@ -172,10 +172,10 @@ class TestThisMachine:
         write("a.jsonl", ROWS)
         write("saved", ROWS)
         assert "revision = 'main' is for datasets on the Hub" in message("a.jsonl", revision="main")
-        assert "Leave it out (~source.name where a recipe has it)" in message("a.jsonl", name="x")
+        assert "Leave it out (source.name=none)" in message("a.jsonl", name="x")
         write("d/a.jsonl", ROWS)
         assert "there is default.\n  Say which: name = 'default'" in message("d", name="x")
-        assert "or leave it out: ~source.name" in message("d", name="x")
+        assert "or leave it out: source.name=none" in message("d", name="x")
         assert "is read whole: leave data_files out" in message("saved", data_files="a.arrow")
 
     def test_configurations(self) -> None:
