@@ -1,8 +1,13 @@
+import logging
+
 import pytest
 import torch
+from torch import nn
 
+import seqkit
 from seqkit.cells import RNN
 from seqkit.errors import BudgetError, UnknownNameError
+from seqkit.plugin import CellConfig, CellPlugin
 from seqkit.training import make_optimizer, make_schedule
 from seqkit.training.budget import Budget
 
@@ -20,6 +25,36 @@ def test_optimizers_by_name_decay_matrices_only(name: str, kind: type) -> None:
     assert [p.shape for p in matrices["params"]] == [(4, 4)]
     assert [p.shape for p in vectors["params"]] == [(4,)]
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.5, 0.0)
+
+
+def test_a_marked_parameter_is_not_decayed() -> None:
+    rates, weight = nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.ones(3, 4))
+    rates._no_weight_decay = True  # type: ignore[attr-defined]  # the mark of S4's code, and of others
+    made = make_optimizer("adamw", [rates, weight], learning_rate=0.1, weight_decay=0.5)
+    assert [group["weight_decay"] for group in made.param_groups] == [0.5, 0.0]
+    assert made.param_groups[0]["params"] == [weight]
+    rates.grad, weight.grad = torch.zeros(3, 4), torch.zeros(3, 4)
+    made.step()
+    assert torch.equal(rates, torch.ones(3, 4))
+    assert (weight < 1).all()
+
+
+class Decaying(RNN):
+    """With a table of rates, which no layer multiplies by."""
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size, 4)
+        self.rates = nn.Parameter(torch.ones(2, 4))
+
+
+def test_a_decayed_matrix_of_another_kind_is_named(
+    tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin = CellPlugin("decaying", CellConfig, Decaying)
+    recipe = seqkit.Recipe(**{**tiny_recipe.resolve().tables(), "cell": {"use": "decaying"}})
+    with caplog.at_level(logging.INFO):
+        seqkit.train(recipe.override(["train.steps=1", "train.weight_decay=0.1"]), "a", plugins=[plugin])
+    assert "train.weight_decay also decays cell.rates, which no layer" in caplog.text
 
 
 def test_an_unknown_optimizer_or_schedule() -> None:
