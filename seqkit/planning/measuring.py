@@ -98,7 +98,8 @@ def _make_trainer(
     recipe: ResolvedRecipe, data: build.TextData, device: torch.device, *callbacks: object
 ) -> Trainer:
     model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
-    return Trainer(model, **build.make_training(recipe.train, model), callbacks=callbacks)
+    options = {**build.make_training(recipe.train, model), "read_every": 1}  # each step is timed
+    return Trainer(model, **options, callbacks=callbacks)
 
 
 def _peak_growth(work: Callable[[], None], device: torch.device) -> tuple[float | None, float | None]:
