@@ -12,6 +12,7 @@ from seqkit.errors import RunError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
 from seqkit.run import Run, load, train
+from seqkit.training.intervals import t_95
 
 SUMMARY = "summary.json"
 
@@ -85,8 +86,6 @@ def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any]
 
 def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:
     """The mean of independent values, and its 95 % interval by Student's t."""
-    from scipy.stats import t
-
     mean = statistics.fmean(values)
-    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    half = t_95(len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
     return {"mean": mean, "interval_95": [mean - half, mean + half], "values": list(values)}

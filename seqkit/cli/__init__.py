@@ -166,7 +166,7 @@ def main() -> None:
         message = _exhausted(error)
         if message is None:
             raise
-        click.echo(f"Error: {message}", err=True)
+        echo(f"Error: {message}", err=True)
         sys.exit(1)
 
 

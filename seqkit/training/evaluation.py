@@ -57,9 +57,10 @@ def evaluate(
                 sums.append((mean, tokens))
             else:
                 losses, counted = position_losses(model, outputs, batch)
+                losses = losses.cpu()
                 slices.add(losses, counted)
                 tokens = int(counted.sum())
-                sums.append((losses.cpu().sum(dtype=torch.float64), 1))
+                sums.append((losses.sum(dtype=torch.float64), 1))
             count += tokens
     if not count:
         raise BudgetError("there is nothing to evaluate: the data is empty.")

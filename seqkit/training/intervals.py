@@ -62,7 +62,7 @@ class LossSlices:
         # How far each block's sum is from what the mean expects of its positions.
         excess = np.bincount(block_of, sums - mean * sizes, blocks)
         error = math.sqrt(blocks / (blocks - 1) * float((excess**2).sum())) / positions
-        half = _t_95(blocks - 1) * error
+        half = t_95(blocks - 1) * error
         return [mean - half, mean + half]
 
     def _in_order(self, parts: list[NDArray[np.float64]] | list[NDArray[np.int64]]) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ class LossSlices:
         return np.concatenate([row.ravel() for row in rows]) if rows else np.zeros(0)
 
 
-def _t_95(freedom: int) -> float:
+def t_95(freedom: int) -> float:
     """The two-sided 95 % point of Student's t distribution."""
     from scipy.special import stdtrit
 

@@ -1,6 +1,5 @@
 """Every verb leaves the CPU: nothing is computed of tensors on two devices."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,26 +51,16 @@ def test_a_step_of_training_reads_the_device_every_few_steps(
         assert gpu.reads <= len(batches)  # at its end
 
 
-@pytest.fixture
-def text_recipe(text_file: Path) -> seqkit.Recipe:
-    return seqkit.Recipe(
-        name="tiny",
-        source={"use": "text", "path": str(text_file)},
-        cell={"use": "rnn", "hidden_size": 16},
-        model={"dropout": 0.1},
-        train={"steps": 6, "evaluate_every": 3, "batch_size": 4, "seq_len": 20, "optimizer": "rmsprop"},
-    )
-
-
 @pytest.mark.parametrize(
     ("documents", "encoder", "state"), [("joined", "one_hot", "carry"), ("lines", "embedding", "reset")]
 )
 def test_every_verb_of_a_run_on_text(
-    monkeypatch: pytest.MonkeyPatch, text_recipe: seqkit.Recipe, documents: str, encoder: str, state: str
+    monkeypatch: pytest.MonkeyPatch, tiny_recipe: seqkit.Recipe, documents: str, encoder: str, state: str
 ) -> None:
     change = [f"data.documents={documents}", f"model.encoder={encoder}", f"train.state={state}"]
+    change += ["model.dropout=0.1", "train.steps=6", "train.evaluate_every=3", "train.optimizer=rmsprop"]
     with pretend_gpu(monkeypatch):
-        run = seqkit.train(text_recipe.override(change), "out")
+        run = seqkit.train(tiny_recipe.override(change), "out")
         assert run.provenance["device"] == str(GPU)
         assert run.evaluate("train")["tokens"] > 500
         for options in ({}, {"temperature": 0, "repetition_penalty": 1.2}):
