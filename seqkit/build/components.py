@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from seqkit.cells import Cell, Stacked
+from seqkit.cores import leave_busy_cores
 from seqkit.engine.lines import step_line
 from seqkit.errors import BudgetError, ContractError, SeqkitError
 from seqkit.model import SequenceModel, device_of
@@ -180,7 +181,8 @@ def refuse_patience(train: TrainConfig, split: str) -> None:
 def process_for(train: TrainConfig) -> Iterator[torch.device]:
     """Torch's random streams and thread count are the run's inside, and afterwards as they were.
 
-    Gives the device that the run computes on.
+    Gives the device that the run computes on. Where the recipe chooses no number of threads, there are as
+    many as there are free cores.
 
     The process keeps the memory that it frees, from here on.
     """
@@ -191,6 +193,8 @@ def process_for(train: TrainConfig) -> Iterator[torch.device]:
         torch.manual_seed(train.seed)
         if train.threads:
             torch.set_num_threads(train.threads)
+        else:
+            leave_busy_cores()
         try:
             yield device
         finally:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import seqkit
+import seqkit.cores  # it looks what other programs do from here on
 from seqkit.cli import (
     bench,
     check,

@@ -47,6 +47,33 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
     )
 
 
+@command.command("busy")
+@click.option("--seconds", default=5.0, show_default=True, help="Of steps in each process.")
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(min=1))
+@json_option
+def busy(seconds: float, repeats: int, as_json: bool) -> None:
+    """A training step beside none, one and two processes that keep a core busy."""
+    from seqkit.bench.busy import measure
+
+    rows = measure(seconds=seconds, repeats=repeats)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["cell", "busy", "torch's threads", "as many as free cores", "threads", "ratio (from, to)"],
+        [
+            [
+                row["cell"],
+                str(row["busy"]),
+                *(f"{ms:,.1f} ms" for ms in row["ms"].values()),
+                ", ".join(map(str, row["threads"]["free cores"])),
+                f"{row['ratio']:.2f} ({row['ratio_min']:.2f}, {row['ratio_max']:.2f})",
+            ]
+            for row in rows
+        ],
+    )
+
+
 @command.command("tokenizer")
 @click.option("--megabytes", default=16, show_default=True, type=click.IntRange(min=1))
 @click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=1))

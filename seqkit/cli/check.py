@@ -9,6 +9,7 @@ import click
 
 from seqkit.cli.foreign import echo
 from seqkit.cli.output import json_option, plugin_option, print_json
+from seqkit.cores import leave_busy_cores
 
 KINDS = ("cell", "tokenizer", "source")
 NO_CHANGE = {"fingerprint_follows_the_data": "the command line does not change the data"}
@@ -48,6 +49,7 @@ def command(
     from seqkit.registry import registry_with
     from seqkit.testing import engine_for, run_checks
 
+    leave_busy_cores()
     kind = kind or _kind_of(name, registry_with(plugins))
     case = _case(kind, name, _values(config), _values(missing), _pairs(expected), plugins)
     report = run_checks(case)

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from seqkit.cli.data import name_data
 from seqkit.cli.foreign import echo
 from seqkit.cli.input import open_text, overrides_argument
+from seqkit.cli.opening import open_seeds
 from seqkit.cli.output import json_option, only_warnings, plugin_option, print_json, print_values
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ def command(
     series, or of the directory above its seeds: the honest report, compared with baselines.
     """
     from seqkit.run import TextRun
-    from seqkit.seeds import load_seeds
 
     names_split = click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT
     if leaks and control:
@@ -56,7 +56,7 @@ def command(
             "--leaks and --control are about the run's own data; leave FILE and --split out."
         )
 
-    runs = load_seeds(directory, plugins=plugins)
+    runs = open_seeds(directory, plugins)
     if file is None or not isinstance(runs[0], TextRun):  # of a text, the source that reads it is shown
         name_data(runs[0].recipe, file, quiet=as_json)
     if isinstance(runs[0], TextRun) and not (leaks or control):

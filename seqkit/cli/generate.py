@@ -14,6 +14,7 @@ import click
 
 from seqkit.cli.foreign import echo, warn_of_lost
 from seqkit.cli.input import read_pieces
+from seqkit.cli.opening import open_run
 from seqkit.cli.output import json_option, plugin_option
 
 SPANS_SHOWN = 5
@@ -65,12 +66,10 @@ def command(
     The prompt may come from a file, or for `-` from standard input; a line end at its very end is left out.
     What is not given is taken from the [sample] table of the run's recipe.
     """
-    import seqkit
-
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("give a prompt or --prompt-file, not both.")
     options = {name: value for name, value in given.items() if value not in (None, (), [])}
-    run = seqkit.load(directory, plugins=plugins)
+    run = open_run(directory, plugins)
     if prompt_file is not None or prompt == "-":
         prompt = "".join(read_pieces(run, prompt_file or "-")).removesuffix("\n")
     elif prompt is None:

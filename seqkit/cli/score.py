@@ -10,6 +10,7 @@ import click
 
 from seqkit.cli.foreign import echo
 from seqkit.cli.input import log_notes, open_text, overrides_argument, read_pieces
+from seqkit.cli.opening import open_run
 from seqkit.cli.output import json_option, plugin_option, print_json, print_values
 
 
@@ -52,8 +53,6 @@ def command(
     FILE may be a folder, a glob, or a table of texts: source.column=title names the column.
     With --lines, each line is a text of its own, read from the start.
     """
-    import seqkit
-
     if table and as_json:
         raise click.UsageError("--tokens prints a table; --json has the bits of the tokens as surprisal.")
     if overrides and file == "-":
@@ -62,7 +61,7 @@ def command(
         raise click.UsageError("--lines prints a line for each line; leave --tokens and --color out.")
     if sorted_lines and not by_line:
         raise click.UsageError("--sort is for the scores of lines: --lines --sort.")
-    run = seqkit.load(directory, plugins=plugins)
+    run = open_run(directory, plugins)
     if by_line:
         _print_lines(run, read_pieces(run, file, overrides), sorted_lines, as_json)
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqkit.cli.foreign import echo
+from seqkit.cli.opening import open_seeds
 from seqkit.cli.output import print_json, print_steps
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def load_series_runs(directory: str, plugins: Sequence[str]) -> list[SeriesRun]:
     Raises:
         WrongKindError: they are runs on text.
     """
-    from seqkit.seeds import load_seeds
-
-    return require_series(load_seeds(directory, plugins=plugins), directory)
+    return require_series(open_seeds(directory, plugins), directory)
 
 
 def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seqkit.cli.input import read_pieces
+from seqkit.cli.opening import open_run
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 RANKED = 10
@@ -36,9 +37,7 @@ def command(
 
     It lists the units that change most, and writes the text as a picture, coloured by one of them.
     """
-    import seqkit
-
-    run = seqkit.load(directory, plugins=plugins)
+    run = open_run(directory, plugins)
     pieces = read_pieces(run, file)
     if out is not None and out.endswith(".png"):
         pieces = _with_room(pieces)

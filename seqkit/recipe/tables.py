@@ -181,7 +181,7 @@ class TrainConfig(Config):
     """At steps 10, 100, 1,000 and every 10,000 after that, compare the gradients of a few time steps with the
     plain loop's; a difference ends training."""
     threads: int = Field(default=0, ge=0)
-    """Of the CPU; 0 leaves torch's own choice."""
+    """Of the CPU; 0: as many as there are free cores when training begins."""
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="before")
