@@ -9,8 +9,8 @@ from __future__ import annotations
 import glob
 import importlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seqkit.run import Run
     from seqkit.sources import Piece, Series, SeriesSource, Source, TextSource
     from seqkit.sources.base import cut_document
+    from seqkit.tasks import Sizes, Task, TaskData
     from seqkit.tokenizers import Tokenizer
 
 __all__ = [
@@ -38,11 +39,15 @@ __all__ = [
     "Run",
     "Series",
     "SeriesSource",
+    "Sizes",
     "Source",
     "SourceConfig",
     "SourceError",
     "SourcePlugin",
     "State",
+    "Task",
+    "TaskData",
+    "TaskPlugin",
     "TextSource",
     "Tokenizer",
     "TokenizerConfig",
@@ -94,6 +99,28 @@ class SourceConfig(Config):
     """Of a source: every field is a keyword of its constructor."""
 
 
+def load_target(name: str, target: str | Callable[..., Any]) -> Callable[..., Any]:
+    """What a declaration by that name refers to; its module is imported if it was not.
+
+    Raises:
+        PluginError: the module cannot be imported, or has no such attribute.
+    """
+    if not isinstance(target, str):
+        return target
+    place, _, attribute = target.partition(":")
+    try:
+        module = importlib.import_module(place)
+    except Exception as error:  # whatever a stranger's module raises
+        raise PluginError(
+            f"the module of {name!r}, {place}, cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not hasattr(module, attribute):
+        hint = did_you_mean(attribute, dir(module))
+        raise PluginError(f"the target of {name!r} does not exist: {place} has no {attribute}.{hint}")
+    loaded: Callable[..., Any] = getattr(module, attribute)
+    return loaded
+
+
 @dataclass(frozen=True)
 class ComponentPlugin:
     """Declares a component."""
@@ -110,20 +137,7 @@ class ComponentPlugin:
         Raises:
             PluginError: the module cannot be imported, or has no such attribute.
         """
-        if not isinstance(self.target, str):
-            return self.target
-        name, _, attribute = self.target.partition(":")
-        try:
-            module = importlib.import_module(name)
-        except Exception as error:  # whatever a stranger's module raises
-            raise PluginError(
-                f"the module of {self.name!r}, {name}, cannot be imported: {type(error).__name__}: {error}"
-            ) from error
-        if not hasattr(module, attribute):
-            hint = did_you_mean(attribute, dir(module))
-            raise PluginError(f"the target of {self.name!r} does not exist: {name} has no {attribute}.{hint}")
-        loaded: Callable[..., Any] = getattr(module, attribute)
-        return loaded
+        return load_target(self.name, self.target)
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,44 @@ class TokenizerPlugin(ComponentPlugin):
 @dataclass(frozen=True)
 class SourcePlugin(ComponentPlugin):
     """Declares a source, opened by `target(**config)`."""
+
+    gives: str | type | Callable[[Any], str | type] | None = None
+    """What it opens, where the target is not the class itself: a base class such as
+    `"seqkit.sources:TextSource"`, or a function of the config that returns one."""
+    reading: tuple[str, ...] = ()
+    """The keys that say how the data is read and not where it is: other data in its place keeps them."""
+
+
+@dataclass(frozen=True)
+class TaskPlugin:
+    """Declares a kind of task: what a model is trained to do with the sources of one base class.
+
+    A recipe is of the kind whose base class its source has. Classes are given lazily, as
+    `"module:attribute"`, or themselves where they are in memory already.
+    """
+
+    name: str
+    """The kind, as in `recipe.kind`."""
+    source: str | type
+    """The base class of its sources."""
+    target: str | Callable[..., Any]
+    """A `Task`."""
+    encoders: tuple[str, ...]
+    """That a recipe of this kind may have; the first one where it names none."""
+    heads: tuple[str, ...]
+    """The same of heads."""
+    tables: Mapping[str, type[Config]] = field(default_factory=dict)
+    """That a recipe of this kind may have, besides those that each has."""
+    components: Mapping[str, str] = field(default_factory=dict)
+    """The same of components, and the name of the one where a recipe names none."""
+    run: str | Callable[..., Any] = "seqkit.run:Run"
+    """The class of its runs."""
+    report: str | Callable[..., Any] = "seqkit.cli.report:Report"
+    """What the command line prints of its runs."""
+    choose_source: str | Callable[..., Any] | None = None
+    """Called with the data that a user gives (`--data`), it returns the `[source]` table that reads it."""
+    seeds: int = 1
+    """How many trainings `seqkit run` makes where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +245,9 @@ _CONTRACTS = {
     "SeriesSource": "seqkit.sources",
     "Source": "seqkit.sources",
     "State": "seqkit.cells",
+    "Sizes": "seqkit.tasks",
+    "Task": "seqkit.tasks",
+    "TaskData": "seqkit.tasks",
     "TextSource": "seqkit.sources",
     "Tokenizer": "seqkit.tokenizers",
 }

@@ -7,10 +7,11 @@ import torch
 from click.testing import CliRunner
 
 import seqkit
-from seqkit import build, cores
+from seqkit import cores
 from seqkit.cli import cli
 from seqkit.cores import Reading, free_beside, granted
 from seqkit.recipe import TrainConfig
+from seqkit.run.setup import process_for
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 
@@ -99,7 +100,7 @@ class TestProcess:
         torch.set_num_threads(2)  # the fixture of each test sets one again
 
     def threads(self, **train: int) -> int:
-        with build.process_for(TrainConfig(**train)):
+        with process_for(TrainConfig(**train)):
             return torch.get_num_threads()
 
     def test_a_run_leaves_busy_cores(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import seqkit
 from seqkit.errors import RecipeError, RunError
-from seqkit.seeds import mean_and_interval, train_seeds
+from seqkit.run.seeds import mean_and_interval, train_seeds
 
 
 def test_every_seed_is_a_complete_run(tiny_recipe: seqkit.Recipe) -> None:

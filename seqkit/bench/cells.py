@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seqkit import build, rundir
 from seqkit.bench.budget import with_budget
 from seqkit.errors import PluginError
 from seqkit.plots import plot_cells
 from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
-from seqkit.seeds import train_seeds
+from seqkit.run import rundir
+from seqkit.run.seeds import train_seeds
+from seqkit.tasks import Sizes
+from seqkit.tasks.components import outline_model
+from seqkit.tasks.text import prepare_text
 
 TOLERANCE = 0.02
 """The cells' numbers of parameters differ from the target by no more than this share."""
@@ -51,7 +54,7 @@ def compare(
         PluginError: a cell cannot be given that many parameters.
     """
     registry = registry_with(plugins)
-    vocab_size = build.prepare_text(recipe.resolve(registry)).tokenizer.vocab_size
+    vocab_size = prepare_text(recipe.resolve(registry)).tokenizer.vocab_size
     sized = [_sized(recipe, cell, vocab_size, parameters, registry) for cell in cells]
     with rundir.claim(out, "cells") as path:
         rows = []
@@ -99,7 +102,7 @@ def _sized(
         return recipe.override([f"cell.use={cell}", f"cell.{field}={size}"])
 
     def count(size: int) -> int:
-        model = build.outline_model(with_size(size).resolve(registry), vocab_size)
+        model = outline_model(with_size(size).resolve(registry), Sizes(vocab_size))
         return sum(parameter.numel() for parameter in model.parameters())
 
     low, high = 1, 2

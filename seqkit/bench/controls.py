@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from seqkit.controls import judge_synthetic, run_controls
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
+from seqkit.run.controls import judge_synthetic, run_controls
 from seqkit.sources.synthetic import Synthetic
 
 SIGMA, PHI = 0.01, 0.5

@@ -71,7 +71,10 @@ def _prepare_and_train(path: str, tokenizer: str, cache: str) -> tuple[float, fl
 
     import torch
 
-    from seqkit import Recipe, build
+    from seqkit import Recipe
+    from seqkit.run.setup import make_training
+    from seqkit.tasks.components import make_model
+    from seqkit.tasks.text import TextTask, prepare_text
     from seqkit.training import Trainer
 
     os.environ["SEQKIT_CACHE"] = cache
@@ -85,10 +88,10 @@ def _prepare_and_train(path: str, tokenizer: str, cache: str) -> tuple[float, fl
     def work() -> None:
         nonlocal seconds
         began = time.perf_counter()
-        data = build.prepare_text(recipe)
+        data = prepare_text(recipe)
         seconds = time.perf_counter() - began
-        model = build.make_model(recipe, data.tokenizer.vocab_size)
-        trainer = Trainer(model, **build.make_training(recipe.train, model))
+        model = make_model(recipe, TextTask().sizes(data.tokenizer))
+        trainer = Trainer(model, **make_training(recipe.train, model))
         trainer.fit(data.training_batches(recipe.train), steps=STEPS)
 
     growth = peak_growth(work)

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seqkit import rundir
 from seqkit.bench.budget import with_budget
 from seqkit.plots import plot_recipes
 from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
-from seqkit.seeds import train_seeds
+from seqkit.run import rundir
+from seqkit.run.seeds import train_seeds
 
 PICTURE = "recipes.png"
 RESULT = "recipes.json"

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from seqkit import build
 from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
+from seqkit.run.setup import make_training, process_for
+from seqkit.tasks.components import make_model
+from seqkit.tasks.text import TextTask, prepare_text
 from seqkit.training import Trainer
 
 ENGINES = ("loop", "fused", "compiled")
@@ -50,13 +52,13 @@ def measure(
 def _row(recipe: Recipe, registry: Registry, steps: int, repeats: int) -> dict[str, Any]:
     resolved = {engine: recipe.override([f"model.engine={engine}"]).resolve(registry) for engine in ENGINES}
     train = resolved["loop"].train
-    with build.process_for(train):
-        text = build.prepare_text(resolved["loop"])
+    with process_for(train):
+        text = prepare_text(resolved["loop"])
         batches = list(islice(text.training_batches(train), steps))
         trainers = {}
         for engine in ENGINES:
-            model = text.make_model(resolved[engine])
-            trainers[engine] = Trainer(model, **build.make_training(train, model))
+            model = make_model(resolved[engine], TextTask().sizes(text.tokenizer))
+            trainers[engine] = Trainer(model, **make_training(train, model))
         times: dict[str, list[float]] = {engine: [] for engine in ENGINES}
         for _ in range(repeats + 1):
             for engine, trainer in trainers.items():

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqkit import build, rundir
 from seqkit.bench.ngram import NGram
 from seqkit.data.batches import text_metrics
 from seqkit.errors import SourceError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
-from seqkit.run import Run, train
-from seqkit.seeds import mean_and_interval
+from seqkit.run import Run, rundir, train
+from seqkit.run.seeds import mean_and_interval
+from seqkit.tasks.text import TextData, prepare_text
 
 ORDERS = {"trigram": 3, "5-gram": 5}
 """White space is a token of the tokenizer `word`, so it is the 5-gram that sees two words before."""
@@ -47,7 +47,7 @@ def measure(
         SourceError: there is nothing but a training split.
     """
     registry = registry_with(plugins)
-    text = build.prepare_text(recipe.resolve(registry))
+    text = prepare_text(recipe.resolve(registry))
     splits = [name for name, counts in text.corpus.counts.items() if name != "train" and counts.tokens]
     if not splits:
         raise SourceError("there is no validation or test split to compare on.\n  See [data] split.")
@@ -77,7 +77,7 @@ def measure(
     return result
 
 
-def _count(text: build.TextData, order: int) -> NGram:
+def _count(text: TextData, order: int) -> NGram:
     """The n-gram model of the training split."""
     tokenizer = text.tokenizer
     return NGram(
@@ -89,9 +89,7 @@ def _count(text: build.TextData, order: int) -> NGram:
     )
 
 
-def _compared(
-    text: build.TextData, split: str, ngrams: Mapping[str, NGram], runs: Sequence[Run]
-) -> dict[str, Any]:
+def _compared(text: TextData, split: str, ngrams: Mapping[str, NGram], runs: Sequence[Run]) -> dict[str, Any]:
     """What each model makes of a split, token by token."""
     ids, counts = text.corpus.ids(split), text.corpus.counts[split]
 

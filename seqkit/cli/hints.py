@@ -94,17 +94,16 @@ def _option_of_recipe(error: Any, command: str, parameters: Parameters, words: S
 def _configs(parameters: Parameters) -> dict[str, Any]:
     """What the tables of the recipe that was typed may hold; of seqkit's own where there is none."""
     from seqkit.recipe import Component, Recipe
-    from seqkit.recipe.tables import TABLES
+    from seqkit.recipe.kinds import tables_of
+    from seqkit.registry import default_registry
 
     try:
         recipe = Recipe.load(parameters.get("recipe") or parameters.get("recipe_or_dir") or "").resolve()
     except SeqkitError:
-        return dict(TABLES)
-    parts = {table: getattr(recipe, table) for table in (*TABLES, "source", "tokenizer", "cell")}
+        return tables_of(default_registry())
     return {
         table: type(part.config if isinstance(part, Component) else part)
-        for table, part in parts.items()
-        if part is not None
+        for table, part in recipe.parts().items()
     }
 
 

@@ -26,7 +26,7 @@ def open_run(directory: str, plugins: Sequence[str]) -> Any:
 
 def open_seeds(directory: str, plugins: Sequence[str]) -> Sequence[Run]:
     """The seeds in a directory, or the one run that it is; threads as for one run."""
-    from seqkit.seeds import load_seeds
+    from seqkit.run import load_seeds
 
     runs = load_seeds(directory, plugins=plugins)
     leave_busy_cores()

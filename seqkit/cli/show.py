@@ -36,7 +36,7 @@ def command(recipe_or_dir: str, overrides: tuple[str, ...], plugins: tuple[str, 
 def _show_run(path: Path, as_json: bool) -> None:
     import tomllib
 
-    from seqkit import rundir
+    from seqkit.run import rundir
 
     rundir.require_run(path)
     provenance = rundir.read_json(path / rundir.PROVENANCE)

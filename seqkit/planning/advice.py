@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from seqkit.build import EVALUATION_LANES, TextData
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.planning.figures import Finding, Plan, duration
 from seqkit.planning.sizes import PARAMETERS_PER_TOKEN, TOKENS_PER_PARAMETER, propose_sizes, size_field
 from seqkit.recipe import ResolvedRecipe
+from seqkit.tasks.text import EVALUATION_LANES, TextData
 
 MEMORY_SHARE = 0.8
 """Of the memory that could be had: a training that takes more is near its end."""

@@ -11,15 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqkit import build, resources
-from seqkit.callbacks import tell
+from seqkit import resources
 from seqkit.data import Lanes
-from seqkit.errors import RecipeError
 from seqkit.planning.advice import advise
 from seqkit.planning.figures import Memory, Plan, Vocabulary
 from seqkit.planning.timing import Stopwatch, expect, run_a_few_steps, time_evaluation, time_first_steps
 from seqkit.recipe import Recipe, ResolvedRecipe
 from seqkit.registry import registry_with
+from seqkit.run.callbacks import tell
+from seqkit.run.setup import make_training, process_for, resolved
+from seqkit.tasks.components import make_model
+from seqkit.tasks.text import TextData, TextTask, require_text
 from seqkit.training import Trainer
 
 RARE_BELOW = 5
@@ -46,18 +48,16 @@ def plan(
         RecipeError: the recipe is one for series.
         SeqkitError: whatever `seqkit.train` would raise before its first step, or in its first steps.
     """
-    recipe = build.resolved(recipe, registry_with(plugins))
-    if recipe.series is not None:
-        raise RecipeError(
-            f"recipe {recipe.name}",
-            ["a plan is made for text; a recipe for series trains in seconds: run it, with --seeds 1"],
-        )
-    with build.process_for(recipe.train) as device:
-        data = build.prepare_text(recipe, on_progress=tell(callbacks))
+    recipe = resolved(recipe, registry_with(plugins))
+    require_text(
+        recipe, "a plan is made for text; a recipe for series trains in seconds: run it, with --seeds 1"
+    )
+    with process_for(recipe.train) as device:
+        data = TextTask().prepare(recipe, on_progress=tell(callbacks))
         return advise(_measure(recipe, data, device), recipe, data)
 
 
-def _measure(recipe: ResolvedRecipe, data: build.TextData, device: torch.device) -> Plan:
+def _measure(recipe: ResolvedRecipe, data: TextData, device: torch.device) -> Plan:
     """The plan without advice."""
     batches = data.training_batches(recipe.train)
     validation = data.validation_batches(recipe.train)
@@ -95,10 +95,10 @@ def _measure(recipe: ResolvedRecipe, data: build.TextData, device: torch.device)
 
 
 def _make_trainer(
-    recipe: ResolvedRecipe, data: build.TextData, device: torch.device, *callbacks: object
+    recipe: ResolvedRecipe, data: TextData, device: torch.device, *callbacks: object
 ) -> Trainer:
-    model = build.make_model(recipe, data.tokenizer.vocab_size).to(device)
-    options = {**build.make_training(recipe.train, model), "read_every": 1}  # each step is timed
+    model = make_model(recipe, TextTask().sizes(data.tokenizer)).to(device)
+    options = {**make_training(recipe.train, model), "read_every": 1}  # each step is timed
     return Trainer(model, **options, callbacks=callbacks)
 
 
@@ -132,7 +132,7 @@ def _memory(trainer: Trainer, growth: float | None, available: float | None) -> 
     )
 
 
-def _vocabulary(data: build.TextData) -> Vocabulary:
+def _vocabulary(data: TextData) -> Vocabulary:
     tokenizer = data.tokenizer
     counts = count_ids(data.corpus.ids("train"), tokenizer.vocab_size)
     rare = counts < RARE_BELOW

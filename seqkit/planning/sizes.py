@@ -9,9 +9,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from seqkit.build import outline_model
 from seqkit.planning.figures import Plan
 from seqkit.recipe import ResolvedRecipe
+from seqkit.tasks import Sizes
+from seqkit.tasks.components import outline_model
 
 LADDER = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 """The sizes of a cell that are proposed."""
@@ -85,7 +86,7 @@ def _parameters(plan: Plan, recipe: ResolvedRecipe, field: str, size: int) -> in
     config = recipe.cell.config.model_copy(update={field: size})
     sized = replace(recipe, cell=replace(recipe.cell, config=config))
     try:
-        cell = outline_model(sized, plan.vocabulary.size).cell
+        cell = outline_model(sized, Sizes(plan.vocabulary.size)).cell
     except Exception:  # whatever a stranger's constructor raises for a size that its cell cannot have
         return None
     return sum(parameter.numel() for parameter in cell.parameters())

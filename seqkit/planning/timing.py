@@ -11,6 +11,7 @@ from typing import Any
 from seqkit.data import Lanes, Windows
 from seqkit.planning.figures import Expected, Speed
 from seqkit.recipe import TrainConfig
+from seqkit.tasks.base import Batches
 from seqkit.training import Trainer
 from seqkit.training.budget import limit_name
 
@@ -64,13 +65,13 @@ def time_first_steps(trainer: Trainer, batches: Windows | Lanes) -> float:
     return time.perf_counter() - began
 
 
-def run_a_few_steps(trainer: Trainer, batches: Windows | Lanes, validation: Windows | Lanes | None) -> None:
+def run_a_few_steps(trainer: Trainer, batches: Windows | Lanes, validation: Batches | None) -> None:
     """Train until the stopwatch ends it, then evaluate and keep the best weights, as a run does."""
     few = None if validation is None else list(islice(validation, 2))
     trainer.fit(batches, steps=NO_LIMIT, validation=few, evaluate_every=NO_LIMIT)
 
 
-def time_evaluation(trainer: Trainer, validation: Windows | Lanes | None) -> float | None:
+def time_evaluation(trainer: Trainer, validation: Batches | None) -> float | None:
     """Seconds for the whole split, from a part of it; None where there is none."""
     if validation is None:
         return None
@@ -83,7 +84,7 @@ def time_evaluation(trainer: Trainer, validation: Windows | Lanes | None) -> flo
     return seconds * total / count
 
 
-def _evaluate(trainer: Trainer, validation: Windows | Lanes, count: int) -> float:
+def _evaluate(trainer: Trainer, validation: Batches, count: int) -> float:
     began = time.perf_counter()
     trainer.evaluate(islice(validation, count))
     return time.perf_counter() - began

@@ -2,7 +2,8 @@
 
 from seqkit.recipe.recipe import Recipe
 from seqkit.recipe.resolved import Component, ResolvedRecipe
-from seqkit.recipe.tables import DataConfig, ModelConfig, SampleConfig, SeriesConfig, TrainConfig
+from seqkit.recipe.tables import ModelConfig, TrainConfig
+from seqkit.registry.tables import DataConfig, SampleConfig, SeriesConfig
 
 __all__ = [
     "Component",

@@ -19,21 +19,15 @@ from seqkit.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from seqkit.plugin import Config, PathFrom
+from seqkit.plugin import Config, PathFrom, TaskPlugin, load_target
+from seqkit.recipe.kinds import components_of, tables_of
 from seqkit.recipe.meant import meant_overrides
 from seqkit.recipe.overrides import NONE, UNSET, parse_value, value_for
-from seqkit.recipe.tables import COMPONENTS, TABLES
-from seqkit.registry import Registry
+from seqkit.registry import Entry, Registry
 
 logger = logging.getLogger(__name__)
 
 TABLE_LINE = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
-HOW_IT_IS_READ = {
-    "text": ("encoding", "newlines", "on_error"),
-    "hf": ("column", "streaming", "empty", "delimiter", "encoding"),
-    "prices": ("symbol", "panel", "price", "date_format", "date", "symbol_column", "decimal", "delimiter"),
-}
-"""By source, the keys that are about reading and not about where the data is: other data keeps them."""
 KEY_LINE = re.compile(r"\s*([\w-]+)\s*(?:\.[\w.-]+\s*)?=")
 
 
@@ -66,29 +60,47 @@ class Draft:
         """Where a key was given."""
         return self.places.get((table, key), self.default_place)
 
-    def replace_source(self, given: Any) -> None:
-        """Put the user's text, table or prices in place of the recipe's source; how it reads them stays."""
-        from seqkit.sources.choosing import choose_source
-
+    def replace_source(self, given: Any, registry: Registry) -> None:
+        """Put the user's data in place of the recipe's source; how that reads it stays."""
         self.tables.pop("description", None)  # it is about the recipe's own data
+        entry = self.task(registry)
+        if entry is None:
+            return  # the source that is there is a fault of its own
+        task = entry.declaration
+        if task.choose_source is None:
+            self.faults.append(f"--data: a recipe for {task.name} names its data in [source]")
+            return
         try:
-            chosen = self._prices(given) if "series" in self.tables else choose_source(given)
+            chosen = load_target(task.name, task.choose_source)(given)
         except SourceError as error:
             self.faults.append(f"--data: {error}")
             return
         before = self.tables.get("source", {})
         if not isinstance(before, dict) or before.get("use") != chosen["use"]:
             before = {}
-        kept = {key: value for key, value in before.items() if key in HOW_IT_IS_READ[chosen["use"]]}
-        self.tables["source"] = {**kept, **chosen}
+        reader: Any = registry.component("source", chosen["use"]).declaration
+        reading = reader.reading
+        self.tables["source"] = {**{key: before[key] for key in reading if key in before}, **chosen}
         for key in ("path", "data_files"):
             self.places["source", key] = Place("--data", Path.cwd())
 
-    def _prices(self, given: Any) -> dict[str, Any]:
-        paths = [given] if isinstance(given, str | Path) else list(given)
-        if len(paths) != 1:
-            raise SourceError(f"a recipe for series reads one price file, and got {len(paths)}.")
-        return {"use": "prices", "path": paths[0]}
+    def task(self, registry: Registry) -> Entry[TaskPlugin] | None:
+        """What the recipe trains a model to do, by its source or else by its tables; None where unknown.
+
+        A recipe without a source and without a table of another task is for text.
+        """
+        tasks = {entry.declaration.name: entry for entry in registry.tasks()}
+        if "source" not in self.tables:
+            own = (entry for entry in tasks.values() if set(entry.declaration.tables) & set(self.tables))
+            return next(own, tasks["text"])
+        entry = self._component("source", registry)
+        if entry is None:
+            return None
+        values = {key: value for key, value in self.tables["source"].items() if key != "use"}
+        try:
+            return registry.task_of(entry, entry.declaration.config.model_construct(**values))
+        except PluginError:
+            return None
 
     def override(self, text: str, registry: Registry) -> None:
         """Apply `table.key=value`, `table.key=none` or `~table.key`; a malformed one becomes a fault."""
@@ -130,7 +142,7 @@ class Draft:
         if table not in self.tables:
             self.places[table, ""] = place
         values = self.tables.setdefault(table, {})
-        if table in COMPONENTS and keys == ["use"]:
+        if table in components_of(registry) and keys == ["use"]:
             values = self.tables[table] = _start_afresh(table, values, str(parsed), registry)
         for key in keys[:-1]:
             inner = values.get(key)
@@ -152,18 +164,25 @@ class Draft:
 
     def config(self, table: str, registry: Registry) -> type[Config] | None:
         """What a table may hold; None where that is not known, for its component is not."""
-        if table not in COMPONENTS:
-            return TABLES.get(table)
-        values = self.tables.get(table)
+        if table not in components_of(registry):
+            return tables_of(registry).get(table)
+        entry = self._component(table, registry)
+        return None if entry is None else entry.declaration.config
+
+    def _component(self, kind: str, registry: Registry) -> Entry[Any] | None:
+        """The component that a table names; None where there is none."""
+        values = self.tables.get(kind)
         use = values.get("use") if isinstance(values, dict) else None
         try:
-            return registry.component(table, str(use)).declaration.config
+            return registry.component(kind, str(use))
         except (UnknownNameError, PluginError):
             return None  # the name is a fault of its own, reported when the recipe is validated
 
     def configs(self, registry: Registry) -> dict[str, type[Config]]:
         """The same of all tables where it is known, by name."""
-        every = {table: self.config(table, registry) for table in (*TABLES, *COMPONENTS)}
+        every = {
+            table: self.config(table, registry) for table in (*tables_of(registry), *components_of(registry))
+        }
         return {table: config for table, config in every.items() if config is not None}
 
     def _malformed(self, text: str, registry: Registry) -> str:

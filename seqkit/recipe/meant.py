@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from seqkit.errors import did_you_mean
 from seqkit.plugin import Config
+from seqkit.recipe.kinds import components_of
 from seqkit.recipe.overrides import UNSET, value_for
-from seqkit.recipe.tables import COMPONENTS
 from seqkit.registry import Registry
 
 
@@ -30,7 +30,9 @@ def meant_overrides(
         return []
     found = [f"{table}.{name}" for table in _tables_with(name, configs)]
     if not found and not removes:
-        of = {kind: " and of ".join(_components_with(name, kind, registry)) for kind in COMPONENTS}
+        of = {
+            kind: " and of ".join(_components_with(name, kind, registry)) for kind in components_of(registry)
+        }
         if any(of.values()):
             return [f"{kind}.{text} (a key of {kind}.use={uses})" for kind, uses in of.items() if uses]
     if not found and nearest:
@@ -44,7 +46,7 @@ def meant_key(key: str, table: str, configs: Mapping[str, type[Config]], registr
     elsewhere = [f"{other}.{key}" for other in _tables_with(key, configs)]
     if elsewhere:
         return f" Did you mean {' or '.join(elsewhere)}?"
-    if table in COMPONENTS and (names := _components_with(key, table, registry)):
+    if table in components_of(registry) and (names := _components_with(key, table, registry)):
         return f" It is a key of {table}.use={' and of '.join(names)}."
     known = configs[table].model_fields if table in configs else {}
     return did_you_mean(key, known) or f" Known: {', '.join(known) or 'none'}."

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqkit.plugin import Config
-from seqkit.recipe.tables import SERIES_HEADS, DataConfig, ModelConfig, SeriesConfig, TrainConfig
+from seqkit.recipe.tables import ModelConfig, TrainConfig
 from seqkit.registry.builtin import PricesConfig, SyntheticConfig
+from seqkit.registry.tables import DataConfig, SeriesConfig
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Need:
         found = []
         for key, values in self.any_of.items():
             table, _, name = key.partition(".")
-            if tables[table] is None or getattr(tables[table], name) in values:
+            if tables.get(table) is None or getattr(tables[table], name) in values:
                 return ""
             found.append(getattr(tables[table], name))
         wanted = ", or ".join(_words(key, values) for key, values in self.any_of.items())
@@ -45,7 +46,7 @@ def _words(key: str, values: tuple[object, ...] | range) -> str:
 
 
 MANY = range(2, 1 << 31)
-HEADS_OF_TEXT_AND_SERIES = ("linear", *SERIES_HEADS)
+WITH_WEIGHTS = ("linear", "point", "gaussian", "student_t", "quantile")
 NEEDS = (
     Need("model.embedding_size", ModelConfig, {"model.encoder": ("embedding",)}),
     Need("model.encoder_dropout", ModelConfig, {"model.encoder": ("embedding", "raw")}),
@@ -55,7 +56,7 @@ NEEDS = (
         {
             "model.encoder": ("embedding", "raw"),
             "model.layers": MANY,
-            "model.head": HEADS_OF_TEXT_AND_SERIES,
+            "model.head": WITH_WEIGHTS,
         },
     ),
     Need("train.momentum", TrainConfig, {"train.optimizer": ("sgd", "rmsprop")}),

@@ -107,7 +107,7 @@ class Recipe:
         draft = self._draft.copy()
         for change in self._changes:
             if isinstance(change, _Data):
-                draft.replace_source(change.path)
+                draft.replace_source(change.path, registry)
             else:
                 draft.override(change, registry)
         return validate_draft(draft, registry, self.name, self.overrides)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import tomli_w
 
-from seqkit.plugin import Config
-from seqkit.recipe.tables import TEXT_ONLY, DataConfig, ModelConfig, SampleConfig, SeriesConfig, TrainConfig
+from seqkit.plugin import Config, TaskPlugin
+from seqkit.recipe.tables import ModelConfig, TrainConfig
 from seqkit.registry import Entry
+from seqkit.registry.tables import DataConfig, SampleConfig, SeriesConfig
 
 if TYPE_CHECKING:
     from seqkit.recipe.recipe import Recipe
@@ -37,32 +38,69 @@ class ResolvedRecipe:
     name: str
     description: str
     overrides: tuple[str, ...]
+    task: Entry[TaskPlugin]
+    """What the model is trained to do; it follows from the source."""
     source: Component
-    tokenizer: Component
-    data: DataConfig
-    series: SeriesConfig | None
-    """None for a recipe for text; else `tokenizer`, `data` and `sample` are not used."""
     cell: Component
     model: ModelConfig
     train: TrainConfig
-    sample: SampleConfig
+    own: Mapping[str, Component | Config]
+    """The components and tables of recipes of this kind, by name."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the task: `"text"`, `"series"`, or that of a plugin."""
+        return self.task.declaration.name
+
+    @property
+    def tokenizer(self) -> Component:
+        """Of a recipe for text."""
+        return cast(Component, self._own("tokenizer"))
+
+    @property
+    def data(self) -> DataConfig:
+        """Of a recipe for text."""
+        return cast(DataConfig, self._own("data"))
+
+    @property
+    def sample(self) -> SampleConfig:
+        """Of a recipe for text."""
+        return cast(SampleConfig, self._own("sample"))
+
+    @property
+    def series(self) -> SeriesConfig:
+        """Of a recipe for series."""
+        return cast(SeriesConfig, self._own("series"))
+
+    def _own(self, name: str) -> Component | Config:
+        if name not in self.own:
+            raise AttributeError(f"a recipe for {self.kind} has no [{name}]")
+        return self.own[name]
+
+    def parts(self) -> dict[str, Component | Config]:
+        """All tables and components, by name, in the order of the file."""
+        components = {name: part for name, part in self.own.items() if isinstance(part, Component)}
+        return {
+            "source": self.source,
+            **components,
+            "cell": self.cell,
+            **self.own,  # those above keep their place
+            "model": self.model,
+            "train": self.train,
+        }
 
     def components(self) -> dict[str, Component]:
         """Those that are used, by kind."""
-        used = {"source": self.source, "tokenizer": self.tokenizer, "cell": self.cell}
-        return {kind: part for kind, part in used.items() if self.series is None or kind not in TEXT_ONLY}
+        return {kind: part for kind, part in self.parts().items() if isinstance(part, Component)}
 
     def tables(self) -> dict[str, Any]:
         """As TOML has it: plain values; a key without a value is left out."""
         tables: dict[str, Any] = {"description": self.description} if self.description else {}
-        for name in ("source", "tokenizer", "data", "series", "cell", "model", "train", "sample"):
-            table = getattr(self, name)
-            if table is None or (self.series is not None and name in TEXT_ONLY):
-                continue
-            if isinstance(table, Component):
-                tables[name] = {"use": table.use, **table.config.model_dump(exclude_none=True)}
+        for name, part in self.parts().items():
+            if isinstance(part, Component):
+                tables[name] = {"use": part.use, **part.config.model_dump(exclude_none=True)}
             else:
-                tables[name] = table.model_dump(exclude_none=True)
+                tables[name] = part.model_dump(exclude_none=True)
         return tables
 
     def to_toml(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seqkit.plugin import Config
-from seqkit.recipe.tables import COMPONENTS, TABLES
+from seqkit.recipe.kinds import components_of, tables_of
 from seqkit.registry import Registry
 
 
@@ -13,7 +13,7 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
     """A schema (2020-12): each component table is one of those that are installed, told apart by `use`."""
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {"description": {"type": "string"}}
-    for kind in COMPONENTS:
+    for kind in components_of(registry):
         choices = []
         for declared, entry in registry.entries():
             if declared == kind:
@@ -24,7 +24,7 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
                 schema["required"] = ["use", *schema.get("required", [])]
                 choices.append(schema)
         properties[kind] = {"oneOf": choices}
-    for table, config in TABLES.items():
+    for table, config in tables_of(registry).items():
         properties[table] = _hoisted(config, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

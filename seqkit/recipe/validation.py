@@ -11,13 +11,14 @@ import tomli_w
 from pydantic import ValidationError
 
 from seqkit.errors import PluginError, RecipeError, UnknownNameError, did_you_mean
-from seqkit.plugin import Config
+from seqkit.plugin import Config, TaskPlugin
 from seqkit.recipe.draft import Draft
+from seqkit.recipe.kinds import components_of, tables_of
 from seqkit.recipe.meant import meant_key
 from seqkit.recipe.needs import NEEDS
 from seqkit.recipe.resolved import Component, ResolvedRecipe
-from seqkit.recipe.tables import COMPONENTS, SERIES_HEADS, TABLES, TEXT_HEADS, TEXT_ONLY, ModelConfig
-from seqkit.registry import Registry
+from seqkit.recipe.tables import COMPONENTS, TABLES, ModelConfig
+from seqkit.registry import Entry, Registry
 
 AConfig = TypeVar("AConfig", bound=Config)
 
@@ -75,7 +76,7 @@ def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple
         RecipeError: with all of its faults.
     """
     faults = list(draft.faults)
-    known = ["description", *COMPONENTS, *TABLES]
+    known = ["description", *components_of(registry), *tables_of(registry)]
     for table in draft.tables:
         if table not in known:
             faults.append(f"[{table}]: unknown table{_where(draft, table)}.{did_you_mean(table, known)}")
@@ -84,46 +85,71 @@ def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple
         faults.append(
             f"description: should be a string, got {description!r}{_where(draft, '', 'description')}"
         )
-    is_series = "series" in draft.tables
-    _complete(draft, is_series, faults)
-    parts = {kind: _component(draft, registry, kind, faults) for kind in COMPONENTS}
-    parts |= {
-        table: _table(draft, registry, table, config, draft.tables.get(table, {}), faults)
-        for table, config in TABLES.items()
-    }
-    if not is_series:
-        parts["series"] = None
-    if isinstance(parts["model"], ModelConfig):
-        faults += _misfits(parts["model"], is_series)
+    source = _component(draft, registry, "source", faults)
+    task = draft.task(registry) if source is None else _task_of(source, draft, registry, faults)
+    of_the_kind = dict(tables_of(registry) if task is None else task.declaration.tables)
+    components = components_of(registry) if task is None else (*COMPONENTS, *task.declaration.components)
+    if task is not None:
+        _complete(draft, task.declaration, faults)
+        faults += _foreign(draft, task.declaration, registry)
+    parts: dict[str, Any] = {"source": source}
+    for kind in components:
+        if kind != "source" and (task is not None or kind in draft.tables or kind in COMPONENTS):
+            parts[kind] = _component(draft, registry, kind, faults)
+    for table, config in {**of_the_kind, **TABLES}.items():
+        parts[table] = _table(draft, registry, table, config, draft.tables.get(table, {}), faults)
+    if task is not None and isinstance(parts["model"], ModelConfig):
+        faults += _misfits(parts["model"], task.declaration)
     faults += _without_effect(draft, parts)
-    if faults:
+    if faults or task is None:
         raise RecipeError(f"recipe {draft.default_place.says or name}", faults)
-    return ResolvedRecipe(name=name, description=description, overrides=overrides, **parts)
+    common = {kind: parts.pop(kind) for kind in (*COMPONENTS, *TABLES)}
+    return ResolvedRecipe(
+        name=name, description=description, overrides=overrides, task=task, own=parts, **common
+    )
 
 
-def _complete(draft: Draft, is_series: bool, faults: list[str]) -> None:
-    """Fill in what follows from the kind of the recipe, and see what does not belong to it."""
-    if is_series:
-        faults += [
-            f"[{table}]: belongs to recipes for text, and this one has a [series] table{_where(draft, table)}"
-            for table in TEXT_ONLY
-            if table in draft.tables
-        ]
-        model = draft.tables.setdefault("model", {})
-        if isinstance(model, dict):
-            model.setdefault("encoder", "raw")
-            model.setdefault("head", "student_t")
-    draft.tables.setdefault("tokenizer", {"use": "char"})
+def _task_of(
+    source: Component, draft: Draft, registry: Registry, faults: list[str]
+) -> Entry[TaskPlugin] | None:
+    try:
+        return registry.task_of(source.entry, source.config)
+    except PluginError as error:
+        faults.append(f"source.use: {error}{_where(draft, 'source', 'use')}")
+        return None
 
 
-def _misfits(model: ModelConfig, is_series: bool) -> list[str]:
-    """What of `[model]` does not go with the kind of the recipe."""
-    kind, heads = ("series", SERIES_HEADS) if is_series else ("text", TEXT_HEADS)
+def _complete(draft: Draft, task: TaskPlugin, faults: list[str]) -> None:
+    """Fill in what follows from the kind of the recipe."""
+    model = draft.tables.setdefault("model", {})
+    if isinstance(model, dict):
+        model.setdefault("encoder", task.encoders[0])
+        model.setdefault("head", task.heads[0])
+    for kind, use in task.components.items():
+        draft.tables.setdefault(kind, {"use": use})
+
+
+def _foreign(draft: Draft, task: TaskPlugin, registry: Registry) -> list[str]:
+    """The tables that recipes of other kinds have."""
     faults = []
-    if model.head not in heads:
-        faults.append(f"model.head: {model.head!r} is not for {kind}; there: {', '.join(heads)}")
-    if is_series and model.encoder != "raw":
-        faults.append(f"model.encoder: {model.encoder!r} is for text; series are read 'raw'")
+    for other in (entry.declaration for entry in registry.tasks()):
+        for table in {**other.tables, **other.components}:
+            if table in draft.tables and table not in {**task.tables, **task.components}:
+                use = draft.tables["source"]["use"]
+                faults.append(
+                    f"[{table}]: is for recipes on {other.name}, and the source {use!r} gives {task.name}"
+                    f"{_where(draft, table)}"
+                )
+    return faults
+
+
+def _misfits(model: ModelConfig, task: TaskPlugin) -> list[str]:
+    """What of `[model]` does not go with the kind of the recipe."""
+    faults = []
+    for key, choices in (("head", task.heads), ("encoder", task.encoders)):
+        given = getattr(model, key)
+        if given not in choices:
+            faults.append(f"model.{key}: {given!r} is not for {task.name}; choose from: {', '.join(choices)}")
     return faults
 
 

@@ -21,12 +21,15 @@ from seqkit.plugin import (
     RecipePlugin,
     SourceConfig,
     SourcePlugin,
+    TaskPlugin,
     TokenizerConfig,
     TokenizerPlugin,
     hookimpl,
 )
+from seqkit.registry.tables import DataConfig, SampleConfig, SeriesConfig
 from seqkit.sources.prices.options import config_fields
 
+TEXT, SERIES = "seqkit.sources:TextSource", "seqkit.sources:SeriesSource"
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -192,12 +195,39 @@ def seqkit_tokenizers() -> list[TokenizerPlugin]:
 def seqkit_sources() -> list[SourcePlugin]:
     """Text files, texts in memory, prices, simulated prices, samples and Hugging Face datasets."""
     return [
-        SourcePlugin("text", TextConfig, "seqkit.sources:TextFiles"),
+        SourcePlugin(
+            "text", TextConfig, "seqkit.sources:TextFiles", reading=("encoding", "newlines", "on_error")
+        ),
         SourcePlugin("strings", StringsConfig, "seqkit.sources:Strings"),
-        SourcePlugin("prices", PricesConfig, "seqkit.sources.prices:open_prices"),
+        SourcePlugin(
+            "prices",
+            PricesConfig,
+            "seqkit.sources.prices:open_prices",
+            gives=SERIES,
+            reading=(
+                "symbol",
+                "panel",
+                "price",
+                "date_format",
+                "date",
+                "symbol_column",
+                "decimal",
+                "delimiter",
+            ),
+        ),
         SourcePlugin("synthetic", SyntheticConfig, "seqkit.sources.synthetic:Synthetic"),
-        SourcePlugin("samples", SamplesConfig, "seqkit.sources.samples:open_sample"),
-        SourcePlugin("hf", HubConfig, "seqkit.sources.hub:HubDataset"),
+        SourcePlugin(
+            "samples",
+            SamplesConfig,
+            "seqkit.sources.samples:open_sample",
+            gives=lambda config: SERIES if config.name == "stocks" else TEXT,
+        ),
+        SourcePlugin(
+            "hf",
+            HubConfig,
+            "seqkit.sources.hub:HubDataset",
+            reading=("column", "streaming", "empty", "delimiter", "encoding"),
+        ),
     ]
 
 
@@ -205,3 +235,34 @@ def seqkit_sources() -> list[SourcePlugin]:
 def seqkit_recipes() -> list[RecipePlugin]:
     """The recipes that ship."""
     return [RecipePlugin(path.stem, path) for path in sorted(RECIPES.glob("*.toml"))]
+
+
+@hookimpl
+def seqkit_tasks() -> list[TaskPlugin]:
+    """Text and series."""
+    return [
+        TaskPlugin(
+            "text",
+            source=TEXT,
+            target="seqkit.tasks.text:TextTask",
+            encoders=("one_hot", "embedding"),
+            heads=("linear", "none"),
+            tables={"data": DataConfig, "sample": SampleConfig},
+            components={"tokenizer": "char"},
+            run="seqkit.run.text:TextRun",
+            report="seqkit.cli.text:TextReport",
+            choose_source="seqkit.sources.choosing:choose_source",
+        ),
+        TaskPlugin(
+            "series",
+            source=SERIES,
+            target="seqkit.tasks.series:SeriesTask",
+            encoders=("raw",),
+            heads=("student_t", "gaussian", "point", "quantile"),
+            tables={"series": SeriesConfig},
+            run="seqkit.run.series:SeriesRun",
+            report="seqkit.cli.series:SeriesReport",
+            choose_source="seqkit.sources.choosing:choose_prices",
+            seeds=5,
+        ),
+    ]

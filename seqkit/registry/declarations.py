@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from seqkit.plugin import ComponentPlugin, Config, RecipePlugin
+from seqkit.plugin import ComponentPlugin, Config, RecipePlugin, TaskPlugin
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -24,14 +24,26 @@ def declaration_faults(declaration: Any, kind: type[Any]) -> Iterator[str]:
     if isinstance(declaration, RecipePlugin):
         if not declaration.path.is_file():
             yield f"declares the recipe {name!r}, but there is no file {declaration.path}"
+    elif isinstance(declaration, TaskPlugin):
+        yield from _task_faults(declaration)
     elif isinstance(declaration, ComponentPlugin):
-        yield from _config_faults(declaration)
-        yield from _target_faults(declaration)
+        yield from _config_faults(name, declaration.config)
+        yield from _target_faults(name, declaration.target)
 
 
-def _config_faults(declaration: ComponentPlugin) -> Iterator[str]:
+def _task_faults(declaration: TaskPlugin) -> Iterator[str]:
     name = declaration.name
-    config: Any = declaration.config  # a stranger gave it: nothing is taken for granted
+    for target in (declaration.source, declaration.target, declaration.run, declaration.report):
+        yield from _target_faults(name, target)
+    for config in declaration.tables.values():
+        yield from _config_faults(name, config)
+    for choices in ("encoders", "heads"):
+        if not getattr(declaration, choices):
+            yield f"declares the task {name!r} without {choices}"
+
+
+def _config_faults(name: str, config: Any) -> Iterator[str]:
+    # A stranger gave it: nothing is taken for granted.
     if not (isinstance(config, type) and issubclass(config, Config)):
         yield f"declares {name!r} with the config {config!r}, which is no subclass of Config"
         return
@@ -41,9 +53,7 @@ def _config_faults(declaration: ComponentPlugin) -> Iterator[str]:
         yield f"declares {name!r} with a field 'use', which a recipe keeps for the component's name"
 
 
-def _target_faults(declaration: ComponentPlugin) -> Iterator[str]:
-    name = declaration.name
-    target: Any = declaration.target
+def _target_faults(name: str, target: Any) -> Iterator[str]:
     if not isinstance(target, str):
         if not callable(target):
             yield f"declares {name!r} with the target {target!r}, which is no class"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from seqkit.plugin import CellPlugin, RecipePlugin, SourcePlugin, TokenizerPlugin
+from seqkit.plugin import CellPlugin, RecipePlugin, SourcePlugin, TaskPlugin, TokenizerPlugin
 
 if TYPE_CHECKING:
     import click
@@ -33,6 +33,12 @@ def seqkit_tokenizers() -> Sequence[TokenizerPlugin]:
 @hookspec
 def seqkit_sources() -> Sequence[SourcePlugin]:
     """Declare sources."""
+    return ()
+
+
+@hookspec
+def seqkit_tasks() -> Sequence[TaskPlugin]:
+    """Declare kinds of tasks."""
     return ()
 
 

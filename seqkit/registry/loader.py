@@ -22,7 +22,7 @@ import pluggy
 
 import seqkit
 from seqkit.errors import PluginError, did_you_mean
-from seqkit.plugin import CellPlugin, RecipePlugin, SourcePlugin, TokenizerPlugin, hookimpl
+from seqkit.plugin import CellPlugin, RecipePlugin, SourcePlugin, TaskPlugin, TokenizerPlugin, hookimpl
 from seqkit.registry import builtin, hookspecs
 from seqkit.registry.origin import Origin, PluginReport
 
@@ -34,6 +34,7 @@ DECLARATION_HOOKS = {
     CellPlugin: "seqkit_cells",
     TokenizerPlugin: "seqkit_tokenizers",
     SourcePlugin: "seqkit_sources",
+    TaskPlugin: "seqkit_tasks",
     RecipePlugin: "seqkit_recipes",
 }
 
@@ -203,7 +204,6 @@ def _load_file(path: Path) -> tuple[ModuleType, Origin]:
     digest = hashlib.sha256(data).hexdigest()
     # The digest in the name: two files of one name, or two versions of one file, do not meet.
     name = f"seqkit_file_{path.stem}_{digest[:12]}"
-    text = data.decode("utf-8", "replace")
     text = data.decode("utf-8", "replace")
     origin = Origin(path.name, digest[:12], str(path.absolute()), text, digest, given=True)
     if name in sys.modules:

@@ -13,19 +13,28 @@ from typing import Any, Generic, TypeVar
 import pluggy
 
 from seqkit.errors import PluginConflictError, PluginError, UnknownNameError
-from seqkit.plugin import CellPlugin, ComponentPlugin, RecipePlugin, SourcePlugin, TokenizerPlugin
+from seqkit.plugin import (
+    CellPlugin,
+    ComponentPlugin,
+    RecipePlugin,
+    SourcePlugin,
+    TaskPlugin,
+    TokenizerPlugin,
+    load_target,
+)
 from seqkit.registry.declarations import declaration_faults
 from seqkit.registry.loader import Loader
 from seqkit.registry.origin import Origin, PluginReport
 
 logger = logging.getLogger(__name__)
 
-Declared = TypeVar("Declared", bound="ComponentPlugin | RecipePlugin")
+Declared = TypeVar("Declared", bound="ComponentPlugin | RecipePlugin | TaskPlugin")
 
 KINDS: dict[str, tuple[str, type]] = {
     "cell": ("seqkit_cells", CellPlugin),
     "tokenizer": ("seqkit_tokenizers", TokenizerPlugin),
     "source": ("seqkit_sources", SourcePlugin),
+    "task": ("seqkit_tasks", TaskPlugin),
     "recipe": ("seqkit_recipes", RecipePlugin),
 }
 
@@ -44,14 +53,14 @@ class Entry(Generic[Declared]):
     declaration: Declared
     origin: Origin
 
-    def load(self: Entry[ComponentPlugin]) -> Callable[..., Any]:
+    def load(self: Entry[Any]) -> Callable[..., Any]:
         """The class that a component declares.
 
         Raises:
             PluginError: it cannot be imported, or does not exist; the plugin is named.
         """
         try:
-            return self.declaration.load()
+            return load_target(self.declaration.name, self.declaration.target)
         except PluginError as error:
             plugin = f"{self.origin.distribution} {self.origin.version}".strip()
             raise PluginError(f"the plugin {plugin} fails: {error}") from error
@@ -97,6 +106,39 @@ class Registry:
     def recipe(self, name: str) -> Entry[RecipePlugin]:
         """The recipe by that name, or by `distribution:name`; raises as `component` does."""
         return self._find("recipe", name, "")
+
+    def tasks(self) -> list[Entry[TaskPlugin]]:
+        """Every kind of task."""
+        return [self._find("task", name, "") for name in self.names("task")]
+
+    def task_of(self, source: Entry[Any], config: Any) -> Entry[TaskPlugin]:
+        """The kind of task whose base class a source has.
+
+        Args:
+            source: its declaration.
+            config: its own.
+        Raises:
+            PluginError: there is none, or the declaration does not say what the source gives.
+        """
+        declared: SourcePlugin = source.declaration
+        given = declared.gives
+        if callable(given) and not isinstance(given, type):
+            given = given(config)
+        made: Any = source.load() if given is None else load_target(declared.name, given)
+        if not isinstance(made, type):
+            raise PluginError(
+                f"{declared.name!r} is opened by a function, and its declaration does not say what that "
+                'returns.\n  Add it: SourcePlugin(..., gives="seqkit.sources:TextSource").'
+            )
+        found = {}
+        for entry in self.tasks():
+            base: Any = load_target(entry.declaration.name, entry.declaration.source)
+            if issubclass(made, base):
+                found[made.__mro__.index(base)] = entry
+        if not found:
+            kinds = ", ".join(entry.declaration.name for entry in self.tasks())
+            raise PluginError(f"{made.__name__} is not a source of any kind of task ({kinds}).")
+        return found[min(found)]
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Everything that is declared, with its kind."""

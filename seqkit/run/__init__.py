@@ -1,8 +1,9 @@
 """Runs: where recipe, data, model and trainer meet."""
 
 from seqkit.run.base import Run
+from seqkit.run.seeds import load_seeds, train_seeds
 from seqkit.run.series import SeriesRun
 from seqkit.run.text import TextRun
 from seqkit.run.training import load, train
 
-__all__ = ["Run", "SeriesRun", "TextRun", "load", "train"]
+__all__ = ["Run", "SeriesRun", "TextRun", "load", "load_seeds", "train", "train_seeds"]

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from seqkit import rundir
-from seqkit.errors import WrongKindError
+from seqkit.errors import SourceError, WrongKindError
 from seqkit.model import SequenceModel
 from seqkit.recipe import ResolvedRecipe
-
-TEXT_ANSWERS = (
-    "tokenizer",
-    "generate",
-    "stream",
-    "copies",
-    "novelty",
-    "training_text",
-    "open_text",
-    "score",
-    "score_blocks",
-    "states",
-)
-SERIES_ANSWERS = ("forecast", "scaler", "leaks")
+from seqkit.run import rundir
+from seqkit.tasks import task_of
+from seqkit.training.evaluation import evaluate
 
 
-class Run(ABC):
+class Run:
     """A trained model and all that belongs to it: what `seqkit.train` and `seqkit.load` return.
 
-    It is a `TextRun` or a `SeriesRun`, as the recipe's source gives text or series.
+    It is a `TextRun` or a `SeriesRun`, as the recipe's source gives text or series, or what the plugin of
+    another kind of task declares.
+
+    Args:
+        path: of the directory.
+        recipe: that it was trained by.
+        kept: what the task keeps besides the model, such as a tokenizer or a scaler.
+        model: with its weights.
     """
 
-    def __init__(self, path: Path, recipe: ResolvedRecipe, model: SequenceModel) -> None:
+    verbs: ClassVar[str] = "It evaluates: run.evaluate()."
+    """What a run of this kind does, for whoever asks for something else."""
+
+    def __init__(self, path: Path, recipe: ResolvedRecipe, kept: Any, model: SequenceModel) -> None:
         self.path = path
         self.recipe = recipe
+        self.kept = kept
         self.model = model
 
     def __repr__(self) -> str:
@@ -42,17 +40,9 @@ class Run(ABC):
         return f"{type(self).__name__}({str(self.path)!r}, {parts})"
 
     def __getattr__(self, name: str) -> Any:
-        if name in TEXT_ANSWERS:
-            raise WrongKindError(
-                f"a run on series has no {name!r}: there is no text in it.\n"
-                "  It forecasts: run.forecast(), or seqkit forecast DIR."
-            )
-        if name in SERIES_ANSWERS:
-            raise WrongKindError(
-                f"a run on text has no {name!r}: there are no dates in it.\n"
-                "  It writes and scores text: run.generate(), run.score(TEXT)."
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name.startswith("_") or "recipe" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise WrongKindError(f"a run on {self.recipe.kind} has no {name!r}.\n  {self.verbs}")
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -65,6 +55,18 @@ class Run(ABC):
         described: dict[str, Any] = rundir.read_json(self.path / rundir.PROVENANCE)
         return described
 
-    @abstractmethod
-    def evaluate(self, split: str = "test", data: Any = None) -> Any:
-        """What the model is worth on a whole split."""
+    def evaluate(self, split: str = "test") -> Any:
+        """What the model is worth on a whole split: `split`, and what `seqkit.training.evaluate` returns.
+
+        Raises:
+            SourceError: there is no such split.
+        """
+        train = self.recipe.train
+        data = task_of(self.recipe).prepare(self.recipe)
+        batches = data.evaluation_batches(train, split)
+        if batches is None:
+            raise SourceError(f"there is no {split} split.")
+        return {
+            "split": split,
+            **evaluate(self.model, batches, state=train.state, precision=train.precision),
+        }

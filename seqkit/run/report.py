@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from seqkit import build, plots, rundir
+from seqkit import plots
 from seqkit.inference.outlook import Outlook
+from seqkit.run import rundir
 from seqkit.run.series import SeriesRun, forecast_read, judge_read
 from seqkit.skill import Judged, SkillReport, Truth
 from seqkit.skill.baselines import phrase
 from seqkit.skill.judging import Pooled, pool
 from seqkit.skill.verdict import by_date
+from seqkit.tasks.series import SeriesData
 
 ROWS_SHOWN = 120
 """Of the prices before the forecast."""
@@ -22,7 +24,7 @@ FAN_ROWS = 10
 
 
 def write_report(
-    runs: Sequence[SeriesRun], folder: Path, split: str = "test", read: build.SeriesData | None = None
+    runs: Sequence[SeriesRun], folder: Path, split: str = "test", read: SeriesData | None = None
 ) -> SkillReport:
     """Judge seeds of a run, and write `report.json` and the pictures into a folder.
 

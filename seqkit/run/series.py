@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from seqkit import build, rundir
 from seqkit.data.series import Scaler
 from seqkit.data.series.dates import SplitName
 from seqkit.errors import OutOfRangeError, SourceError
 from seqkit.inference.forecast import Forecast, forecast_blocks
 from seqkit.inference.outlook import FAN_LEVELS, Outlook, make_outlook
-from seqkit.model import SequenceModel
-from seqkit.recipe import ResolvedRecipe, SeriesConfig
+from seqkit.recipe import SeriesConfig
+from seqkit.run import rundir
 from seqkit.run.base import Run
 from seqkit.skill import (
     Judged,
@@ -30,6 +29,7 @@ from seqkit.skill import (
 )
 from seqkit.skill.scores import LEVELS
 from seqkit.skill.uses import count_use
+from seqkit.tasks.series import SeriesData, open_series, prepare, prepare_series_data, price_file
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +37,17 @@ logger = logging.getLogger(__name__)
 class SeriesRun(Run):
     """A run on series: it forecasts, and is compared with baselines."""
 
-    def __init__(self, path: Path, recipe: ResolvedRecipe, scaler: Scaler, model: SequenceModel) -> None:
-        super().__init__(path, recipe, model)
-        self.scaler = scaler
+    kept: Scaler
+    verbs = "It forecasts: run.forecast(), or seqkit forecast DIR."
+
+    @property
+    def scaler(self) -> Scaler:
+        """Of the training rows, with the dates of the splits."""
+        return self.kept
 
     @property
     def settings(self) -> SeriesConfig:
         """The recipe's `[series]` table."""
-        assert self.recipe.series is not None  # it is what made this a run on series
         return self.recipe.series
 
     def forecast(
@@ -75,20 +78,18 @@ class SeriesRun(Run):
 
         The recipe's source is prepared anew for that, scaler and all, as before training.
         """
-        series = list(build.open_series(self.recipe).series())
-        return check_leaks(
-            series, partial(build.prepare, self.recipe), self.model, horizon=self.settings.horizon
-        )
+        series = list(open_series(self.recipe).series())
+        return check_leaks(series, partial(prepare, self.recipe), self.model, horizon=self.settings.horizon)
 
-    def read(self, data: str | Path | None = None) -> build.SeriesData:
+    def read(self, data: str | Path | None = None) -> SeriesData:
         """The recipe's source, or a price file, with the scaler and the dates of this run."""
-        source = None if data is None else build.price_file(self.recipe, data, self.scaler)
-        found = build.prepare_series_data(self.recipe, source, self.scaler)
+        source = None if data is None else price_file(self.recipe, data, self.scaler)
+        found = prepare_series_data(self.recipe, source, self.scaler)
         if data is None and found.source_fingerprint != self.provenance["data"]["source"]:
             logger.warning("the data has changed since the run was trained; the dates of the splits are kept")
         return found
 
-    def forecast_from(self, data: build.SeriesData, symbol: int, truth: Truth) -> Iterator[Forecast]:
+    def forecast_from(self, data: SeriesData, symbol: int, truth: Truth) -> Iterator[Forecast]:
         """What the model forecasts from the origins of a symbol's split, block by block."""
         return forecast_blocks(
             self.model,
@@ -126,7 +127,7 @@ def evaluate_together(
 
 
 def judge_read(
-    runs: Sequence[SeriesRun], read: build.SeriesData, split: str, *, count: bool = True
+    runs: Sequence[SeriesRun], read: SeriesData, split: str, *, count: bool = True
 ) -> tuple[SkillReport, list[Truth], list[Judged]]:
     """The report on what `SeriesRun.read` gave, and the rows that it was made of."""
     if split not in ("validation", "test"):
@@ -179,7 +180,7 @@ def forecast_together(
 
 def forecast_read(
     runs: Sequence[SeriesRun],
-    read: build.SeriesData,
+    read: SeriesData,
     horizon: int | None = None,
     *,
     paths: int = 1000,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, overload
 
-from seqkit import build, inference
+from seqkit import inference
 from seqkit.errors import SamplingError, SourceError
 from seqkit.inference.reading import Documents
-from seqkit.model import SequenceModel
-from seqkit.recipe import ResolvedRecipe
 from seqkit.run.base import Run
 from seqkit.sources import TextSource
 from seqkit.sources.choosing import Given
+from seqkit.tasks.text import open_other, open_text, prepare_text, split_text, tokenised
 from seqkit.tokenizers import Tokenizer
 from seqkit.training.evaluation import evaluate
 from seqkit.training.intervals import FEWEST_POSITIONS, LossSlices
@@ -25,11 +23,13 @@ logger = logging.getLogger(__name__)
 class TextRun(Run):
     """A run on text: it generates and scores."""
 
-    def __init__(
-        self, path: Path, recipe: ResolvedRecipe, tokenizer: Tokenizer, model: SequenceModel
-    ) -> None:
-        super().__init__(path, recipe, model)
-        self.tokenizer = tokenizer
+    kept: Tokenizer
+    verbs = "It writes and scores text: run.generate(), run.score(TEXT)."
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """That the model reads and writes with."""
+        return self.kept
 
     @property
     def _lines(self) -> bool:
@@ -83,7 +83,7 @@ class TextRun(Run):
         Raises:
             SourceError: the run was not trained on documents that are kept apart.
         """
-        splits = build.split_text(self.recipe, build.open_text(self.recipe), self.recipe.data.split)
+        splits = split_text(self.recipe, open_text(self.recipe), self.recipe.data.split)
         if not splits.apart:
             raise SourceError(
                 "the run was trained on one joined text: its documents have no end, and cannot be counted.\n"
@@ -107,7 +107,7 @@ class TextRun(Run):
 
     def training_text(self) -> Iterator[str]:
         """The text of the training split, piece by piece, as the recipe's source gives it today."""
-        splits = build.split_text(self.recipe, build.open_text(self.recipe), self.recipe.data.split)
+        splits = split_text(self.recipe, open_text(self.recipe), self.recipe.data.split)
         self._warn_of_changed_data(splits.source.fingerprint, "train")
         return splits.texts("train")
 
@@ -120,7 +120,7 @@ class TextRun(Run):
         Raises:
             SourceError: it cannot be read.
         """
-        return build.open_other(self.recipe, data, self.provenance["data"].get("column"), overrides)
+        return open_other(self.recipe, data, self.provenance["data"].get("column"), overrides)
 
     @overload
     def score(  # type: ignore[overload-overlap]  # as of `seqkit.score`
@@ -147,7 +147,7 @@ class TextRun(Run):
         if not isinstance(text, TextSource):
             return text
         if self.recipe.data.documents == "apart":
-            return Documents(build.split_text(self.recipe, text, None).documents("all"))
+            return Documents(split_text(self.recipe, text, None).documents("all"))
         return (piece.text for piece in text.pieces())
 
     def states(self, text: str | Iterable[str] | TextSource, *, layer: int = -1) -> inference.States:
@@ -179,22 +179,23 @@ class TextRun(Run):
             SourceError: there is no such split.
         """
         if data is None:
-            text = build.prepare_text(self.recipe, self.tokenizer)
+            read = prepare_text(self.recipe, self.tokenizer)
         else:
             split = "all"
             source = data if isinstance(data, TextSource) else self.open_text(data)
-            text = build.tokenised(build.split_text(self.recipe, source, None), self.tokenizer)
-        counts = text.corpus.counts.get(split)
+            read = tokenised(split_text(self.recipe, source, None), self.tokenizer)
+        counts = read.corpus.counts.get(split)
         if counts is None:
-            there = list(text.corpus.counts)
+            there = list(read.corpus.counts)
             raise SourceError(
                 f"there is no {split} split; there is {', '.join(there)}: try --split {there[-1]}.\n"
                 "  [data] split says how the text is cut; a missing split is never invented."
             )
         if data is None:
-            self._warn_of_changed_data(text.splits.source.fingerprint, split)
+            self._warn_of_changed_data(read.splits.source.fingerprint, split)
         train = self.recipe.train
-        batches = text.evaluation_batches(train, split)
+        batches = read.evaluation_batches(train, split)
+        assert batches is not None  # it was counted
         slices = LossSlices(in_lanes=train.state == "carry")
         metrics = evaluate(self.model, batches, state=train.state, precision=train.precision, slices=slices)
         ends = slices.interval_95()

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqkit import build, provenance, rundir
-from seqkit.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
 from seqkit.data import Lanes
-from seqkit.data.series import Scaler
-from seqkit.model import SequenceModel
 from seqkit.plots import plot_loss
+from seqkit.plugin import load_target
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
+from seqkit.run import provenance, rundir
 from seqkit.run.base import Run
-from seqkit.run.series import SeriesRun
-from seqkit.run.text import TextRun
+from seqkit.run.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
+from seqkit.run.setup import choose_device, make_training, process_for, resolved
+from seqkit.tasks import Task, TaskData, task_of
+from seqkit.tasks.components import make_model
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.signals import whole
 
 logger = logging.getLogger(__name__)
-
-LOSS_UNITS = {
-    "point": "squared error, in standard deviations",
-    "gaussian": "nats per row",
-    "student_t": "nats per row",
-    "quantile": "CRPS, in standard deviations",
-}
-"""Of the loss on series, by the head; of text it is nats per token."""
 
 
 def train(
@@ -61,23 +53,24 @@ def train(
             leave the weights of that moment, and the best ones, in the run.
     """
     registry = registry_with(plugins)
-    recipe = build.resolved(recipe, registry)
-    with build.process_for(recipe.train) as device:
-        data = _prepare(recipe, callbacks)
+    recipe = resolved(recipe, registry)
+    task = task_of(recipe)
+    with process_for(recipe.train) as device:
+        data = task.prepare(recipe, on_progress=tell(callbacks))
         batches = data.training_batches(recipe.train)
         validation = data.validation_batches(recipe.train)
         _warn_of_short_splits(recipe.train, batches, validation)
-        model = data.make_model(recipe).to(device)
+        model = make_model(recipe, task.sizes(data.kept)).to(device)
         with rundir.claim(out, recipe.name) as path:
-            run = _new_run(path, recipe, data, model)
+            run = _run_class(recipe)(path, recipe, data.kept, model)
             logger.info("the run is in %s", path)
-            described = _write_first_files(run, registry, data)
+            described = _write_first_files(run, registry, task, data)
             hooks = BehaviourHooks(registry, strict_plugins)
             keeper = KeepWeights(run, hooks)
             log = MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches)
             trainer = Trainer(
                 model,
-                **build.make_training(recipe.train, model),
+                **make_training(recipe.train, model),
                 callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
             )
             try:
@@ -142,32 +135,18 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     rundir.require_run(path)
     overrides = provenance.require_plugins(path, registry)
     recipe = Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
-    run: TextRun | SeriesRun
-    if recipe.series is None:
-        tokenizer = build.open_tokenizer(recipe, rundir.read_json(path / rundir.TOKENIZER))
-        run = TextRun(path, recipe, tokenizer, build.make_model(recipe, tokenizer.vocab_size))
-    else:
-        scaler = Scaler.from_json(rundir.read_json(path / rundir.SERIES))
-        run = SeriesRun(path, recipe, scaler, build.make_model(recipe, None, len(scaler.features)))
+    task = task_of(recipe)
+    kept = task.restore(recipe, rundir.read_json(path / task.file))
+    run = _run_class(recipe)(path, recipe, kept, make_model(recipe, task.sizes(kept)))
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
-    checkpoint.load_weights(run.model, best, build.choose_device(device))
+    checkpoint.load_weights(run.model, best, choose_device(device))
     run.model.eval()
     return run
 
 
-def _prepare(recipe: ResolvedRecipe, callbacks: Sequence[object]) -> build.TextData | build.SeriesData:
-    """The data of a recipe, of the kind that it has."""
-    if recipe.series is None:
-        return build.prepare_text(recipe, on_progress=tell(callbacks))
-    return build.prepare_series_data(recipe)
-
-
-def _new_run(
-    path: Path, recipe: ResolvedRecipe, data: build.TextData | build.SeriesData, model: SequenceModel
-) -> Run:
-    if isinstance(data, build.TextData):
-        return TextRun(path, recipe, data.tokenizer, model)
-    return SeriesRun(path, recipe, data.prepared.scaler, model)
+def _run_class(recipe: ResolvedRecipe) -> Callable[..., Run]:
+    declared = recipe.task.declaration
+    return load_target(declared.name, declared.run)
 
 
 def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:
@@ -182,15 +161,13 @@ def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> 
         logger.warning("there is no validation split: the last weights are kept, not the best")
 
 
-def _write_first_files(
-    run: Run, registry: Registry, data: build.TextData | build.SeriesData
-) -> dict[str, Any]:
+def _write_first_files(run: Run, registry: Registry, task: Task, data: TaskData) -> dict[str, Any]:
     """All that a run directory holds before the first step; the provenance is returned."""
     described = provenance.describe(run.recipe, registry, data, run.model)
     run.recipe.save(run.path / rundir.RECIPE)
     rundir.write_json(run.path / rundir.PROVENANCE, described)
     provenance.keep_plugin_texts(run.path, registry)
-    data.save(run.path)
+    rundir.write_json(run.path / task.file, data.saved())
     return described
 
 
@@ -216,5 +193,5 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
         "training_s": history.training_s,
     }
     rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
-    unit = LOSS_UNITS.get(run.recipe.model.head, "nats per token")
+    unit = task_of(run.recipe).loss_unit(run.recipe.model.head)
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)

@@ -36,6 +36,18 @@ def choose_source(given: Given) -> dict[str, Any]:
     return {"use": "text" if kind == "text" else "hf", "path": path}
 
 
+def choose_prices(given: Given) -> dict[str, Any]:
+    """The same for a price file.
+
+    Raises:
+        SourceError: there are several.
+    """
+    paths = [given] if isinstance(given, str | Path) else list(given)
+    if len(paths) != 1:
+        raise SourceError(f"a recipe for series reads one price file, and got {len(paths)}.")
+    return {"use": "prices", "path": paths[0]}
+
+
 class Whole(TextSource):
     """All splits of a source as one, in order."""
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-from seqkit import build
 from seqkit.cells import Cell
 from seqkit.engine import check_cell
 from seqkit.errors import ContractError, RecipeError
@@ -18,6 +17,7 @@ from seqkit.plugin import ComponentPlugin
 from seqkit.recipe.validation import ConfigFaultsError, validate_config
 from seqkit.registry import registry_with
 from seqkit.sources import SeriesSource, Source, TextSource
+from seqkit.tasks.components import constructed
 from seqkit.testing.kit import CheckFailedError
 from seqkit.tokenizers import Tokenizer
 
@@ -150,7 +150,7 @@ class CellCase(_ComponentCase):
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             size = self.input_size if input_size is None else input_size
-            cell = build.constructed(self.name, lambda: self.target(size, **self.config))
+            cell = constructed(self.name, lambda: self.target(size, **self.config))
         if not isinstance(cell, Cell):
             raise ContractError(f"{self.name} is not a Cell: {type(cell).__name__}.")
         check_cell(cell)

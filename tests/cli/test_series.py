@@ -142,9 +142,9 @@ def test_leaks_and_control(stocks: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert result.exit_code == 2
     assert invoke("evaluate", str(stocks), "--leaks").startswith("No leak: with all rows from 2009-")
     assert json.loads(invoke("evaluate", str(stocks), "--leaks", "--json"))["clean"]
-    monkeypatch.setattr("seqkit.controls.WALKS", 2)
+    monkeypatch.setattr("seqkit.run.controls.WALKS", 2)
     monkeypatch.setattr(
-        "seqkit.controls.run_controls.__kwdefaults__", {"walks": 2, "plugins": (), "on_walk": print}
+        "seqkit.run.controls.run_controls.__kwdefaults__", {"walks": 2, "plugins": (), "on_walk": print}
     )
     output = invoke("evaluate", str(stocks), "--control")
     assert "On 2 random walks, where there is nothing to find, the recipe beats" in output

@@ -220,7 +220,7 @@ class TestOverrides:
         (fault,) = faults(Recipe.load(write(SMALL)).override(["batch_size=3"]))
         assert fault.endswith("Did you mean train.batch_size=3?")
         (fault,) = faults(Recipe.load(write(SMALL)).override(["seed=3"]))
-        assert fault.endswith("Did you mean data.seed=3 or train.seed=3 or sample.seed=3?")
+        assert fault.endswith("Did you mean train.seed=3 or data.seed=3 or sample.seed=3?")
         (fault,) = faults(Recipe.load(write(SMALL)).override(["~minutes"]))
         assert fault.endswith("Did you mean train.minutes=none?")
         (fault,) = faults(Recipe.load(write(SMALL)).override(["~prompt"]))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import seqkit
-from seqkit import rundir
 from seqkit.errors import RunError
+from seqkit.run import rundir
 
 
 def strays(path: Path) -> list[str]:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import seqkit
-from seqkit.controls import judge_synthetic, run_controls, write_control
 from seqkit.errors import BudgetError, OutOfRangeError, RecipeError, SourceError, WrongKindError
 from seqkit.run import SeriesRun
+from seqkit.run.controls import judge_synthetic, run_controls, write_control
 from seqkit.run.report import write_report
+from seqkit.run.seeds import load_seeds, train_seeds
 from seqkit.run.series import evaluate_together
-from seqkit.seeds import load_seeds, train_seeds
 
 TINY = {"seq_len": 32, "batch_size": 4, "epochs": 3, "state": "carry"}
 
@@ -225,7 +225,7 @@ class TestReport:
             judged.append(judge_synthetic(*arguments, **options))
             return judged[-1]
 
-        monkeypatch.setattr("seqkit.controls.judge_synthetic", keep)
+        monkeypatch.setattr("seqkit.run.controls.judge_synthetic", keep)
         resolved = recipe(train={**TINY, "epochs": 1}).resolve()
         control = run_controls(resolved, rows=300, sigma=0.01, walks=3)
         assert control.ratios == [skill.errors[skill.baseline].ratio for skill in judged]

@@ -332,7 +332,7 @@ class TestUsing:
         monkeypatch.setattr(SequenceModel, "forward", counting)
         metrics = [run.evaluate(data="part.txt")]
         assert len(shapes) <= 2
-        monkeypatch.setattr("seqkit.build.text.EVALUATION_POSITIONS", 0)  # the shape of training
+        monkeypatch.setattr("seqkit.tasks.text.EVALUATION_POSITIONS", 0)  # the shape of training
         metrics.append(run.evaluate(data="part.txt"))
         assert len(shapes) >= 2 + (length > 1000) * 50
         assert metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from seqkit import build
 from seqkit.data.series import TARGETS, Features, PreparedSeries, prepare_series
 from seqkit.data.series import preparing as preparing_module
 from seqkit.data.series.dates import Cuts
@@ -18,6 +17,10 @@ from seqkit.recipe import Recipe
 from seqkit.skill import LeakCheck, check_leaks
 from seqkit.sources import Series
 from seqkit.sources.synthetic import Synthetic
+from seqkit.tasks import Sizes
+from seqkit.tasks.components import make_model
+from seqkit.tasks.series import open_series
+from seqkit.tasks.series import prepare as prepare_recipe
 
 FEATURES = Features(lags=[1], volatilities=[5])
 SERIES = list(Synthetic("ar1", 400, symbols=2).series())
@@ -35,7 +38,7 @@ def check(prepare=prepare, horizon: int = 1) -> LeakCheck:
         cell={"use": "rnn", "hidden_size": 4},
         model={"head": "gaussian"},
     ).resolve()
-    model = build.make_model(recipe, None, features=len(FEATURES.names))
+    model = make_model(recipe, Sizes(features=len(FEATURES.names)))
     torch.nn.init.normal_(model.head.projection.weight)
     return check_leaks(SERIES, prepare, model, horizon=horizon)
 
@@ -51,10 +54,10 @@ def test_nothing_leaks(horizon: int) -> None:
 @pytest.mark.parametrize("name", ["stocks", "stocks-panel", "volatility"])
 def test_the_recipes_that_ship_are_clean(name: str) -> None:
     recipe = Recipe.load(name).override(["series.paths=10"] if name == "stocks-panel" else []).resolve()
-    series = list(build.open_series(recipe).series())
-    model = build.make_model(recipe, None, features=len(build.prepare(recipe, series).features.names))
+    series = list(open_series(recipe).series())
+    model = make_model(recipe, Sizes(features=len(prepare_recipe(recipe, series).features.names)))
     torch.nn.init.normal_(model.head.projection.weight)  # a fresh head forecasts 0 whatever it reads
-    found = check_leaks(series, partial(build.prepare, recipe), model, horizon=recipe.series.horizon)
+    found = check_leaks(series, partial(prepare_recipe, recipe), model, horizon=recipe.series.horizon)
     assert found.clean, found.leaks
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import seqkit
-from seqkit import rundir
+from seqkit.run import rundir
 from seqkit.training import checkpoint
 from seqkit.training.signals import whole
 

@@ -10,10 +10,10 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from seqkit import Batch, Cell, SequenceModel, Trainer
-from seqkit.callbacks import MetricsLog
 from seqkit.cells import RNN
 from seqkit.data import Lanes, TokenStream, Windows
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
+from seqkit.run.callbacks import MetricsLog
 from seqkit.training import history
 
 V = 5

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 import seqkit
-from seqkit import rundir
-from seqkit.build import SeriesData, TextData
 from seqkit.errors import MissingPluginError, PluginConflictError, UnknownNameError
 from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import ResolvedRecipe
 from seqkit.registry import Registry
+from seqkit.run import rundir
+from seqkit.tasks import TaskData
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ PLUGIN_TEXTS = "plugins"
 
 
 def describe(
-    recipe: ResolvedRecipe, registry: Registry, data: TextData | SeriesData, model: SequenceModel
+    recipe: ResolvedRecipe, registry: Registry, data: TaskData, model: SequenceModel
 ) -> dict[str, Any]:
     """The contents of `provenance.json`, as plain JSON values."""
     return {

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seqkit import rundir
 from seqkit.recipe import ResolvedRecipe
-from seqkit.run import SeriesRun, train
+from seqkit.run import rundir
+from seqkit.run.series import SeriesRun
+from seqkit.run.training import train
 
 WALKS = 20
 SUSPICIOUS = 4
@@ -102,7 +103,6 @@ def judge_synthetic(
 
 def _split_of_its_own(recipe: ResolvedRecipe) -> list[str]:
     """The recipe's fractions; where it has dates, or no test split, the usual ones."""
-    assert recipe.series is not None  # it is a recipe for series
     dates = [key for key in ("validation_from", "test_from") if getattr(recipe.series, key)]
     usual = ["series.split=0.7,0.1,0.2"] if dates or not recipe.series.split[2] else []
     return [*(f"series.{key}=none" for key in dates), *usual]

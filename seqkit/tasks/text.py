@@ -1,24 +1,22 @@
-"""A text recipe's data: split, tokenised, and in batches."""
+"""Text: documents, of which a position predicts the next token."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
-from seqkit import rundir
-from seqkit.build.components import make_model, open_source, refuse_patience
 from seqkit.data import Corpus, DocumentSplits, Lanes, Splits, TextSplits, TokenStream, Windows, build_corpus
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.data.cache import trained_tokenizer
 from seqkit.data.writing import OnProgress
 from seqkit.errors import RecipeError, RunError, SeqkitError, SourceError
-from seqkit.model import SequenceModel
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.sources import HubDataset, TextSource
 from seqkit.sources.choosing import Given, Whole, choose_source
+from seqkit.tasks.base import Sizes, Task, TaskData, task_of
+from seqkit.tasks.components import open_source
 from seqkit.tokenizers import Tokenizer
 from seqkit.tokenizers.documents import open_with_end, with_end
 
@@ -32,17 +30,67 @@ LARGE_VOCABULARY: Final = 512
 """Above it, fewer positions are read at once: each has an output for every token."""
 
 
+class TextTask(Task):
+    """The next token of a text."""
+
+    file = "tokenizer.json"
+
+    def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> TextData:
+        """The recipe's source, split and tokenised; what its vocabulary lacks is logged."""
+        data = prepare_text(recipe, on_progress=on_progress)
+        for split, counts in data.corpus.counts.items():
+            if counts.unknown_characters:  # they weigh on the bits per character
+                logger.warning(
+                    "%d characters of the %s split are not in the vocabulary; each costs %.1f bits more",
+                    counts.unknown_characters,
+                    split,
+                    UNKNOWN_CHARACTER_BITS,
+                )
+        return data
+
+    def sizes(self, kept: Tokenizer) -> Sizes:
+        """Its vocabulary."""
+        return Sizes(vocab_size=kept.vocab_size)
+
+    def restore(self, recipe: ResolvedRecipe, saved: Any) -> Tokenizer:
+        """The tokenizer of a run, from what it saved.
+
+        Raises:
+            RunError: what is saved is not that of such a tokenizer.
+        """
+        tokenizer_class: Any = recipe.tokenizer.entry.load()
+        try:
+            if recipe.data.documents == "joined":
+                tokenizer: Tokenizer = tokenizer_class.from_json(saved)
+                return tokenizer
+            return open_with_end(tokenizer_class.from_json, saved)
+        except SeqkitError:
+            raise
+        except Exception as error:  # whatever a stranger's tokenizer raises
+            raise RunError(
+                f"{self.file} is not that of a {recipe.tokenizer.use!r} tokenizer, which the run's recipe "
+                f"names ({type(error).__name__}: {error}).\n"
+                "  Put the file back that the run was trained with, or train it again: seqkit run DIR."
+            ) from error
+
+    def loss_unit(self, head: str) -> str:
+        """Nats, whatever the head."""
+        return "nats per token"
+
+
 @dataclass(frozen=True)
-class TextData:
+class TextData(TaskData):
     """A text, split and tokenised."""
 
     splits: Splits
     tokenizer: Tokenizer
     corpus: Corpus
+    split_override = "data.split=0.8,0.1,0.1"
 
-    def make_model(self, recipe: ResolvedRecipe) -> SequenceModel:
-        """The model that the recipe describes, for this vocabulary."""
-        return make_model(recipe, self.tokenizer.vocab_size)
+    @property
+    def kept(self) -> Tokenizer:
+        """The tokenizer."""
+        return self.tokenizer
 
     def training_batches(self, train: TrainConfig) -> Windows | Lanes:
         """The training split, in the order that the state policy asks for.
@@ -66,12 +114,15 @@ class TextData:
             )
         return Lanes(self._stream("train"), lanes=train.batch_size, seq_len=train.seq_len)
 
-    def evaluation_batches(self, train: TrainConfig, split: str) -> Windows | Lanes:
-        """A whole split, read as the state policy says, every position counted once.
+    def evaluation_batches(self, train: TrainConfig, split: str) -> Windows | Lanes | None:
+        """A whole split, read as the state policy says, every position counted once; None where it has none.
 
         The shape of a batch is its own, for a small batch of training would take very long. The numbers are
         those of any shape: windows from a zero state keep their length, and lanes their number.
         """
+        counts = self.corpus.counts.get(split)
+        if counts is None or not counts.tokens:
+            return None
         stream, seq_len = self._stream(split), train.seq_len
         outputs = max(self.tokenizer.vocab_size, LARGE_VOCABULARY)
         at_once = EVALUATION_POSITIONS * LARGE_VOCABULARY // outputs
@@ -83,18 +134,6 @@ class TextData:
         if 4 * lanes * seq_len < at_once:
             seq_len = max(seq_len, min(at_once, len(stream)) // lanes)
         return Lanes(stream, lanes=lanes, seq_len=seq_len)
-
-    def validation_batches(self, train: TrainConfig) -> Windows | Lanes | None:
-        """The validation split; None where there is none.
-
-        Raises:
-            BudgetError: there is none, and `train.patience` is to watch it.
-        """
-        counts = self.corpus.counts.get("validation")
-        if counts is None or not counts.tokens:
-            refuse_patience(train, "data.split=0.8,0.1,0.1")
-            return None
-        return self.evaluation_batches(train, "validation")
 
     def describe(self) -> dict[str, Any]:
         """What the provenance of a run says of its data."""
@@ -108,17 +147,9 @@ class TextData:
             "missing_splits": list(self.splits.missing),
         }
 
-    def save(self, path: Path) -> None:
-        """Write what the run needs of it later; log what its vocabulary lacks."""
-        rundir.write_json(path / rundir.TOKENIZER, self.tokenizer.to_json())
-        for split, counts in self.corpus.counts.items():
-            if counts.unknown_characters:  # they weigh on the bits per character
-                logger.warning(
-                    "%d characters of the %s split are not in the vocabulary; each costs %.1f bits more",
-                    counts.unknown_characters,
-                    split,
-                    UNKNOWN_CHARACTER_BITS,
-                )
+    def saved(self) -> Any:
+        """The tokenizer."""
+        return self.tokenizer.to_json()
 
     def _stream(self, split: str) -> TokenStream:
         return TokenStream(
@@ -127,6 +158,17 @@ class TextData:
             end_id=self.tokenizer.end_id if self.splits.apart else None,
             counts=self.corpus.counts[split],
         )
+
+
+def require_text(recipe: ResolvedRecipe, otherwise: str) -> None:
+    """Raise RecipeError where a recipe is not for text.
+
+    Args:
+        recipe: of any kind.
+        otherwise: what the message says then.
+    """
+    if not isinstance(task_of(recipe), TextTask):
+        raise RecipeError(f"recipe {recipe.name}", [otherwise])
 
 
 def open_text(recipe: ResolvedRecipe) -> TextSource:
@@ -193,28 +235,6 @@ def split_text(
         separator=data.separator,
         seed=data.seed,
     )
-
-
-def open_tokenizer(recipe: ResolvedRecipe, saved: dict[str, Any]) -> Tokenizer:
-    """The tokenizer of a run, from what it saved.
-
-    Raises:
-        RunError: what is saved is not that of such a tokenizer.
-    """
-    tokenizer_class: Any = recipe.tokenizer.entry.load()
-    try:
-        if recipe.data.documents == "joined":
-            tokenizer: Tokenizer = tokenizer_class.from_json(saved)
-            return tokenizer
-        return open_with_end(tokenizer_class.from_json, saved)
-    except SeqkitError:
-        raise
-    except Exception as error:  # whatever a stranger's tokenizer raises
-        raise RunError(
-            f"{rundir.TOKENIZER} is not that of a {recipe.tokenizer.use!r} tokenizer, which the run's recipe "
-            f"names ({type(error).__name__}: {error}).\n"
-            "  Put the file back that the run was trained with, or train it again: seqkit run DIR."
-        ) from error
 
 
 def prepare_text(

@@ -1,4 +1,4 @@
-"""A series recipe's data: rows, splits by date, scaled, and in batches."""
+"""Series: rows with dates, of which a position predicts the distribution of the next rows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqkit import rundir
-from seqkit.build.components import make_model, open_source, refuse_patience
 from seqkit.data import Batch, Lanes, Windows
 from seqkit.data.series import (
     TARGETS,
@@ -19,25 +17,61 @@ from seqkit.data.series import (
     prepare_series,
 )
 from seqkit.data.series.dates import SPLITS
+from seqkit.data.writing import OnProgress
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
-from seqkit.model import SequenceModel
 from seqkit.recipe import ResolvedRecipe, SeriesConfig, TrainConfig
 from seqkit.sources import Series, SeriesSource
+from seqkit.tasks.base import Sizes, Task, TaskData
+from seqkit.tasks.components import open_source
 
 logger = logging.getLogger(__name__)
 
 
+LOSS_UNITS = {
+    "point": "squared error, in standard deviations",
+    "gaussian": "nats per row",
+    "student_t": "nats per row",
+    "quantile": "CRPS, in standard deviations",
+}
+"""By head."""
+
+
+class SeriesTask(Task):
+    """The next rows of a series."""
+
+    file = "series.json"
+    compares_by_loss = False
+
+    def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> SeriesData:
+        """The rows of the recipe's source, split by date and scaled."""
+        return prepare_series_data(recipe)
+
+    def sizes(self, kept: Scaler) -> Sizes:
+        """Its features."""
+        return Sizes(features=len(kept.features))
+
+    def restore(self, recipe: ResolvedRecipe, saved: Any) -> Scaler:
+        """The scaler of a run, with the dates of its splits."""
+        return Scaler.from_json(saved)
+
+    def loss_unit(self, head: str) -> str:
+        """That of the head."""
+        return LOSS_UNITS[head]
+
+
 @dataclass(frozen=True)
-class SeriesData:
+class SeriesData(TaskData):
     """Series, split by date and scaled on the training rows."""
 
     prepared: PreparedSeries
     source_fingerprint: str
+    split_override = "series.split=0.7,0.1,0.2"
 
-    def make_model(self, recipe: ResolvedRecipe) -> SequenceModel:
-        """The model that the recipe describes, for these features."""
-        return make_model(recipe, None, features=len(self.prepared.features.names))
+    @property
+    def kept(self) -> Scaler:
+        """The scaler."""
+        return self.prepared.scaler
 
     def training_batches(self, train: TrainConfig) -> Windows | Lanes:
         """The training rows of all symbols, in the order that the state policy asks for."""
@@ -48,16 +82,12 @@ class SeriesData:
             )
         return Lanes(stream, lanes=train.batch_size, seq_len=train.seq_len)
 
-    def validation_batches(self, train: TrainConfig) -> list[Batch] | None:
-        """The validation rows, read with all that came before them; None where there are none.
-
-        Raises:
-            BudgetError: there are none, and `train.patience` is to watch them.
-        """
-        if not any(self.prepared.counts("validation").values()):
-            refuse_patience(train, "series.split=0.7,0.1,0.2")
-            return None
-        return [self.prepared.reading("validation")]
+    def evaluation_batches(self, train: TrainConfig, split: str) -> list[Batch] | None:
+        """The rows of a split, read with all that came before them; None where there are none."""
+        for name in SPLITS:
+            if name == split and any(self.prepared.counts(name).values()):
+                return [self.prepared.reading(name)]
+        return None
 
     def describe(self) -> dict[str, Any]:
         """What the provenance of a run says of its data."""
@@ -68,9 +98,9 @@ class SeriesData:
             "scaler_fit": self.scaler_fit(),
         }
 
-    def save(self, path: Path) -> None:
-        """Write what the run needs of it later."""
-        rundir.write_json(path / rundir.SERIES, self.prepared.scaler.to_json())
+    def saved(self) -> Any:
+        """The scaler, and the dates of the splits."""
+        return self.prepared.scaler.to_json()
 
     def periods(self) -> dict[str, dict[str, Any]]:
         """The first and the last date that each split predicts, and how many rows."""
@@ -189,7 +219,6 @@ def prepare_series_data(
 
 def prepare(recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | None = None) -> PreparedSeries:
     """The same from series that are in memory."""
-    assert recipe.series is not None  # a series recipe has that table
     return prepare_series(
         series,
         make_features(recipe.series),

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqkit import rundir
 from seqkit.errors import RunError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
-from seqkit.run import Run, load, train
+from seqkit.run import rundir
+from seqkit.run.base import Run
+from seqkit.run.training import load, train
+from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
 
 SUMMARY = "summary.json"
@@ -40,7 +42,8 @@ def train_seeds(
     """
     if seeds < 2:
         raise RunError(f"an interval needs two seeds at least, got {seeds}.")
-    recipe.resolve(registry_with(plugins))  # its faults are told before a directory is made
+    # Its faults are reported before a directory is made.
+    compares_by_loss = task_of(recipe.resolve(registry_with(plugins))).compares_by_loss
     with rundir.claim(out, recipe.name) as path:
         best = []
         for seed in range(seeds):
@@ -52,8 +55,8 @@ def train_seeds(
                 callbacks=callbacks(seed),
             )
             row = rundir.lowest_validation(run.metrics)
-            if row is None and run.recipe.series is not None:
-                continue  # seeds of series are judged together, see evaluate_together
+            if row is None and not compares_by_loss:
+                continue  # its report judges them together
             if row is None:
                 raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
             best.append(row)

@@ -7,18 +7,16 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from seqkit import rundir
-from seqkit.data import Lanes, Windows
 from seqkit.data.writing import OnProgress
 from seqkit.registry import BehaviourHooks
+from seqkit.run import rundir
+from seqkit.run.base import Run
 from seqkit.training import Trainer, checkpoint
-
-if TYPE_CHECKING:
-    from seqkit.run import Run
+from seqkit.training.evaluation import Data, with_units
 
 
 class MetricsLog:
@@ -30,7 +28,7 @@ class MetricsLog:
         data: the training data, for its units.
     """
 
-    def __init__(self, path: Path, every: int, data: Windows | Lanes) -> None:
+    def __init__(self, path: Path, every: int, data: Data) -> None:
         self._path, self._every, self._data = path, every, data
         self._last: dict[str, Any] = {}
 
@@ -61,7 +59,7 @@ class MetricsLog:
         summary = trainer.meter.since(before)
         row = {"step": self._last["step"], "epoch": self._last["epoch"], "split": "train", **summary}
         row |= {key: self._last[key] for key in ("learning_rate", "gradient_norm")}
-        self._write({**row, **self._data.metrics(summary["loss"])})
+        self._write(with_units(self._data, row))
 
     def _write(self, row: dict[str, Any]) -> None:
         row["elapsed_s"] = round(time.perf_counter() - self._began, 3)

@@ -1,0 +1,168 @@
+"""What `seqkit run` and `seqkit evaluate` print of the runs of one kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seqkit.cli.data import name_data
+from seqkit.cli.foreign import echo
+from seqkit.cli.output import print_json, print_steps, print_values
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `seqkit evaluate` was asked to do.
+
+    Args:
+        directory: of the run, or above its seeds.
+        file: read in place of the recipe's own data.
+        overrides: that say how the file is read.
+        split: of the recipe's data.
+        names_split: whether the split was given.
+        leaks, control: whether to look for leaks, or to train on random walks, instead.
+        plugins: that were given.
+        as_json: print one document.
+    """
+
+    directory: str
+    file: str | None
+    overrides: Sequence[str]
+    split: str
+    names_split: bool
+    leaks: bool
+    control: bool
+    plugins: Sequence[str]
+    as_json: bool
+
+
+class Report:
+    """That of a kind without one of its own: the loss. Others say more; a `TaskPlugin` names them."""
+
+    position = "position"
+    """What a step predicts, for the bar."""
+
+    def show_source(self, data: Sequence[str], recipe: Any) -> None:
+        """Print which source reads the data that was given."""
+
+    def train(self, recipe: Any, given: str, seeds: int, options: dict[str, Any], as_json: bool) -> Path:
+        """Train a recipe, and print what it is worth.
+
+        Args:
+            recipe: with its overrides.
+            given: what the user calls it.
+            seeds: how many trainings.
+            options: of `seqkit.train`.
+            as_json: print one document.
+        Returns:
+            The directory of the run, or above the runs.
+        """
+        if seeds > 1:
+            return self._train_seeds(recipe, seeds, options, as_json)
+        import seqkit
+        from seqkit.cli.progress import Progress
+        from seqkit.run import rundir
+
+        with Progress(recipe.name, self.position) as progress:
+            run = seqkit.train(recipe, **options, callbacks=[progress])
+        result = self.result(run)
+        if as_json:
+            print_json(result)
+            return run.path
+        echo(f"\n{progress.summary}\n")
+        self.show_result(result)
+        echo(f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:")
+        print_steps(self.next_steps(given, run, options["plugins"]))
+        return run.path
+
+    def result(self, run: Any) -> dict[str, Any]:
+        """What is printed of one run, as plain JSON values."""
+        from seqkit.run import rundir
+
+        best = rundir.lowest_validation(run.metrics)
+        return {"path": str(run.path), "best": best, "provenance": run.provenance}
+
+    def show_result(self, result: dict[str, Any]) -> None:
+        """Print what is special about the result."""
+
+    def next_steps(self, given: str, run: Any, plugins: Sequence[str]) -> list[tuple[str, str]]:
+        """Commands to go on with, and what each is for."""
+        has_test = "test" in run.provenance["data"].get("splits", ())
+        split = "" if has_test else " --split validation"
+        return [(f"evaluate {run.path}{split}{plugin_words(plugins)}", "the loss on a whole split")]
+
+    def _train_seeds(self, recipe: Any, seeds: int, options: dict[str, Any], as_json: bool) -> Path:
+        summary = train_seeds(recipe, seeds, options, self.position)
+        if as_json:
+            print_json(summary)
+        else:
+            for name, label in (
+                ("loss", f"nats per {self.position}"),
+                ("bits_per_char", "bits per character"),
+            ):
+                if name in summary:
+                    low, high = summary[name]["interval_95"]
+                    mean = f"{summary[name]['mean']:.4f} {label} (95 %: {low:.4f} to {high:.4f})"
+                    click.echo(f"validation, {seeds} seeds: {mean}")
+            click.echo(f"The runs and their summary.json are in {summary['path']}.")
+        return Path(summary["path"])
+
+    def evaluate(self, runs: Sequence[Any], asked: Asked) -> None:
+        """Evaluate a run, or the seeds of a recipe, and print it."""
+        if asked.leaks:
+            runs[0].leaks()  # which a run on series has alone; another says what it can do
+        if asked.control:
+            runs[0].control()
+        if len(runs) > 1:
+            raise click.UsageError(
+                f"{asked.directory} holds {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them."
+            )
+        self.evaluate_one(runs[0], asked)
+
+    def evaluate_one(self, run: Any, asked: Asked) -> None:
+        """Print the loss on a split."""
+        if asked.file is not None:
+            raise click.UsageError(
+                f"a run on {run.recipe.kind} is evaluated on its own data; leave FILE out."
+            )
+        name_data(run.recipe, None, quiet=asked.as_json)
+        metrics = run.evaluate(asked.split)
+        if asked.as_json:
+            print_json(metrics)
+        else:
+            print_values(metrics, self.position)
+
+
+def report_of(recipe: Any) -> Report:
+    """That of a resolved recipe's kind."""
+    from seqkit.plugin import load_target
+
+    task = recipe.task.declaration
+    report: Report = load_target(task.name, task.report)()
+    return report
+
+
+def train_seeds(
+    recipe: Any, seeds: int, options: dict[str, Any], position: str, *, lines: bool = True
+) -> dict[str, Any]:
+    """Train the seeds of a recipe, each with a bar; gives their summary."""
+    from seqkit.cli.progress import Progress
+    from seqkit.run import train_seeds
+
+    with ExitStack() as bars:
+        return train_seeds(
+            recipe,
+            seeds,
+            **options,
+            callbacks=lambda seed: [bars.enter_context(Progress(f"seed {seed}", position, lines=lines))],
+        )
+
+
+def plugin_words(plugins: Sequence[str]) -> str:
+    """The options that give these plugins again."""
+    return "".join(f" -p {plugin}" for plugin in plugins)

@@ -1,0 +1,100 @@
+"""From the components that a recipe names to objects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from seqkit.cells import Cell, Stacked
+from seqkit.engine.lines import step_line
+from seqkit.errors import ContractError, SeqkitError
+from seqkit.model import SequenceModel
+from seqkit.recipe import Component, ResolvedRecipe
+from seqkit.sources import Source
+from seqkit.tasks.base import Sizes
+
+
+def open_source(component: Component) -> Source:
+    """The source that a recipe names.
+
+    Raises:
+        ContractError: what is declared under that name is none.
+    """
+    source = made(component)
+    if not isinstance(source, Source):
+        raise ContractError(f"the source {component.use!r} is no Source: {type(source).__name__}.")
+    return source
+
+
+def made(component: Component, *arguments: Any) -> Any:
+    """The object that a component makes of its config.
+
+    Raises:
+        ContractError: its constructor does not take a field of its config, or fails.
+    """
+    target = component.entry.load()
+    try:
+        inspect.signature(target).bind(*arguments, **component.options())
+    except TypeError as error:
+        raise ContractError(f"{component.use!r} does not take its own config: {error}.") from error
+    return constructed(component.use, partial(target, *arguments, **component.options()))
+
+
+def constructed(name: str, construct: Callable[[], Any]) -> Any:
+    """What a stranger's constructor makes.
+
+    Raises:
+        ContractError: it fails; the line is named.
+    """
+    try:
+        return construct()
+    except (SeqkitError, MemoryError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever it raises
+        hint = ""
+        if "before Module.__init__() call" in str(error):
+            hint = "\n  Call super().__init__() first in its __init__."
+        said = str(error).split("\n", 1)[0]
+        place = step_line(error)
+        raise ContractError(
+            f"the constructor of {name!r} fails: {type(error).__name__}: {said}{place}{hint}"
+        ) from error
+
+
+def outline_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
+    """The model that the recipe describes, to count its parameters; without numbers where that can be."""
+    try:
+        with torch.device("meta"):
+            return make_model(recipe, sizes)
+    except ContractError:  # a constructor may read numbers, for instance to scale a matrix by its spectrum
+        with torch.random.fork_rng([]):
+            return make_model(recipe, sizes)
+
+
+def make_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
+    """The model that the recipe describes, with fresh weights.
+
+    Args:
+        recipe: tables `[cell]` and `[model]`.
+        sizes: of its data.
+    """
+    model = recipe.model
+    encoded = {"one_hot": sizes.vocab_size or 0, "embedding": model.embedding_size, "raw": sizes.features}
+    cells: list[Cell] = []
+    for _ in range(model.layers):
+        input_size = cells[-1].output_size if cells else encoded[model.encoder]
+        cells.append(made(recipe.cell, input_size))
+    return SequenceModel(
+        cells[0] if len(cells) == 1 else Stacked(cells),
+        encoder=model.encoder,
+        head=model.head,
+        vocab_size=sizes.vocab_size,
+        dropout=model.dropout,
+        encoder_dropout=model.encoder_dropout,
+        engine=model.engine,
+        recompute_every=model.recompute_every,
+    )
