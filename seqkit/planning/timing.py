@@ -43,7 +43,7 @@ class Stopwatch:
         self._began = now
         timed = self._times[WARM_UP_STEPS:]
         if len(timed) >= TIMED_STEPS and sum(timed) >= TIMED_S:
-            trainer.history.ended_by = "the plan"
+            trainer.status.ended_by = "the plan"
 
     def speed(self, first_steps_s: float, evaluation_s: float | None) -> Speed:
         """What the steps after the warm-up took, and how much longer the first ones of all."""

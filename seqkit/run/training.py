@@ -79,7 +79,7 @@ def train(
                 if not trainer.budget.step:
                     raise  # nothing was trained: the directory goes
                 with whole():
-                    trainer.history.ended_by = _reason(stop)
+                    trainer.status.ended_by = _reason(stop)
                     keeper.run_finished(trainer)
                     log.run_finished(trainer)
                     _finish(run, trainer, described)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from seqkit.errors import BudgetError
+from seqkit.training.state import TrainingState
 
 
 class Budget:
-    """Counts what was spent.
+    """What may be spent, and how much of it was.
 
     Args:
         steps: optimizer steps.
         epochs: passes over the data.
-        minutes: of wall-clock time, evaluation included.
+        minutes: spent, evaluation included.
         steps_per_epoch: None where the data cannot tell its length.
-        clock: gives seconds.
+        state: of the training, which is what was spent.
 
     Raises:
         BudgetError: none of the three is given, or one is not positive.
@@ -29,7 +27,7 @@ class Budget:
         epochs: float | None = None,
         minutes: float | None = None,
         steps_per_epoch: int | None = None,
-        clock: Callable[[], float] = time.perf_counter,
+        state: TrainingState | None = None,
     ) -> None:
         given = {"steps": steps, "epochs": epochs, "minutes": minutes}
         self._limits = {name: limit for name, limit in given.items() if limit is not None}
@@ -39,15 +37,22 @@ class Budget:
             if limit <= 0:
                 raise BudgetError(f"a budget must be greater than 0, got {name}={limit}.")
         self._steps_per_epoch = steps_per_epoch
-        self._clock = clock
-        self._began = clock()
-        self.step = 0
-        self.epoch = 0
+        self._state = TrainingState() if state is None else state
+
+    @property
+    def step(self) -> int:
+        """Updates of the weights."""
+        return self._state.step
+
+    @property
+    def epoch(self) -> int:
+        """Passes over the data."""
+        return self._state.epoch
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since it began."""
-        return self._clock() - self._began
+        """Seconds spent."""
+        return self._state.meter.look()
 
     @property
     def progress(self) -> float:

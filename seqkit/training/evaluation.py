@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
@@ -15,6 +16,7 @@ from seqkit.errors import BudgetError, ContractError
 from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.training.intervals import LossSlices
 from seqkit.training.losses import batch_loss, position_losses
+from seqkit.training.meter import mean_loss
 
 Data: TypeAlias = Iterable[Batch | tuple[Tensor, Tensor]]
 """Batches that can be read again from the start: `Windows`, `Lanes`, a DataLoader, a list."""
@@ -45,7 +47,7 @@ def evaluate(
         BudgetError: the data is empty.
     """
     device = device_of(model)
-    sums: list[tuple[Tensor, int]] = []  # read at the end: to ask a GPU is to wait for it
+    sums: list[Tensor] = []  # read at the end: to ask a GPU is to wait for it
     count = 0
     with evaluating(model.modules()), torch.no_grad(), _random_stream_kept(device):
         carried: State = None
@@ -53,19 +55,19 @@ def evaluate(
             batch = to_device(item, device)
             outputs, carried = run_model(model, batch, carried, state, precision)
             if slices is None:
-                mean, tokens = batch_loss(model, loss_fn, outputs, batch)
-                sums.append((mean, tokens))
+                total, tokens = batch_loss(model, loss_fn, outputs, batch)
+                sums.append(total)
             else:
                 losses, counted = position_losses(model, outputs, batch)
                 losses = losses.cpu()
                 slices.add(losses, counted)
                 tokens = int(counted.sum())
-                sums.append((losses.sum(dtype=torch.float64), 1))
+                sums.append(losses.sum(dtype=torch.float64))
             count += tokens
     if not count:
         raise BudgetError("there is nothing to evaluate: the data is empty.")
-    total = sum(value.item() * times for value, times in sums)
-    return with_units(data, {"loss": total / count, "tokens": count})
+    loss = mean_loss(math.fsum(value.item() for value in sums), count)
+    return with_units(data, {"loss": loss, "tokens": count})
 
 
 def run_model(

@@ -1,4 +1,4 @@
-"""From the outputs of a batch to the mean loss over its counted positions."""
+"""From the outputs of a batch to the loss over its counted positions, as a sum and a count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def batch_loss(
     outputs: Tensor,
     batch: Batch,
 ) -> tuple[Tensor, int]:
-    """The mean loss over the counted positions, and how many they are.
+    """The sum of the loss over the counted positions, and how many they are.
+
+    Kept apart, they add up over batches, over lanes that are masked and over processes; `mean_of` divides.
 
     Args:
         model: the loss of its head is used where there is no `loss_fn`.
@@ -31,10 +33,16 @@ def batch_loss(
     """
     flat_outputs, flat_targets = _counted(outputs, batch)
     if not len(flat_targets):
-        return flat_outputs.sum() * 0, 0  # nothing counts, and the mean of nothing is not a number
+        return flat_outputs.sum() * 0, 0  # gradients of zero, where nothing counts
     if loss_fn is not None:
-        return loss_fn(full_precision(flat_outputs), flat_targets), len(flat_targets)
-    return model.head.loss(flat_outputs, flat_targets).mean(), len(flat_targets)
+        mean = loss_fn(full_precision(flat_outputs), flat_targets)
+        return mean * len(flat_targets), len(flat_targets)
+    return model.head.loss(flat_outputs, flat_targets).sum(), len(flat_targets)
+
+
+def mean_of(total: Tensor, count: int) -> Tensor:
+    """The mean of losses that were summed; of none it is 0, and not the nothing by nothing."""
+    return total / max(count, 1)
 
 
 def position_losses(model: SequenceModel, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from seqkit.cells.base import State, detach_state
+from seqkit.cells.base import detach_state
 from seqkit.data.batches import Batch
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 from seqkit.model import SequenceModel
@@ -19,10 +20,12 @@ from seqkit.training.audit import audit, is_audited
 from seqkit.training.budget import Budget
 from seqkit.training.denormals import flushing_denormals
 from seqkit.training.evaluation import Data, Policy, Precision, evaluate, run_model, to_device, with_units
-from seqkit.training.history import History, Meter
-from seqkit.training.losses import batch_loss
+from seqkit.training.history import History
+from seqkit.training.losses import batch_loss, mean_of
+from seqkit.training.meter import Meter
 from seqkit.training.optim import Schedule
 from seqkit.training.signals import whole
+from seqkit.training.state import TrainingState
 from seqkit.training.validation import Validation
 
 
@@ -53,9 +56,10 @@ class Trainer:
             and `run_finished(trainer)`.
 
     Attributes:
-        budget: what was spent; its `step` counts the updates of the weights.
+        status: what training has at this moment; all of it.
+        budget: what may be spent; its `step` counts the updates of the weights.
         history: what happened.
-        meter: tokens, mean loss and seconds of training so far.
+        meter: tokens, mean loss and seconds of training so far; that of the status.
     """
 
     def __init__(
@@ -91,7 +95,7 @@ class Trainer:
         self.audit = audit
         self.callbacks = callbacks
         self._schedule = schedule
-        self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        self._rates = [group["lr"] for group in optimizer.param_groups]
         can_skip = getattr(
             optimizer, "_step_supports_amp_scaling", False
         )  # a step, without reading the device
@@ -130,19 +134,21 @@ class Trainer:
             NonFiniteError: the loss or the gradient norm is not finite; the weights are untouched.
             AuditError: the engine's gradients differ from the loop's; likewise.
         """
-        self.budget = Budget(steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=_length(data))
-        self.history = History()
-        self.meter = Meter()
+        self.status = TrainingState(base_rates=self._rates)
+        self.budget = Budget(
+            steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=_length(data), state=self.status
+        )
+        self.history = History(self.status)
         self._unread.clear()
         self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
         if patience is not None and validation is None:
             raise BudgetError("patience watches the validation loss, and there is no validation data.")
-        validate = Validation(validation, evaluate_every, patience)
+        validate = Validation(validation, evaluate_every, patience, self.status)
         self.model.train()
         self._notify("run_started")
         try:
             with flushing_denormals():
-                while not self.history.ended_by:
+                while not self.status.ended_by:
                     self._fit_epoch(data, validate)
         except BaseException:
             with suppress(Exception):  # a callback that has raised may do so again
@@ -154,32 +160,37 @@ class Trainer:
         return self.history
 
     def _fit_epoch(self, data: Data, validate: Validation) -> None:
-        """One pass over the data, or what the budget leaves of it."""
-        budget, history, epoch = self.budget, self.history, self.budget.epoch
+        """What is left of a pass over the data, or what the budget leaves of that."""
+        status = self.status
         if hasattr(data, "set_epoch"):
-            data.set_epoch(epoch)
-        state: State = None
-        before, first_step = self.meter.read(), budget.step
-        for item in data:
+            data.set_epoch(status.epoch)
+        if not status.batch:
+            status.carried, status.epoch_began = None, self.meter.read()
+        for item in _batches_from(data, status.batch):
             self._set_learning_rate()
-            state = self._take_step(to_device(item, self.device), state)
-            history.ended_by = budget.ended_by
-            due = validate.due(budget.step)
-            if due or history.ended_by or len(self._unread) >= self._read_every:
+            self._take_step(to_device(item, self.device))
+            status.ended_by = self.budget.ended_by
+            due = validate.due()
+            if due or status.ended_by or len(self._unread) >= self._read_every:
                 self._read_losses()
             if due:
-                self._validate(validate, epoch)
-            if history.ended_by:
+                self._validate(validate)
+            if status.ended_by:
                 break
         self._read_losses()
-        if budget.step == first_step:
+        if not status.batch:
             raise BudgetError("the training data is empty, or cannot be read from the start again.")
-        summary = with_units(data, self.meter.since(before))
-        history.epochs.append({"epoch": epoch, "step": budget.step, **summary})
-        budget.epoch += 1
-        history.ended_by = history.ended_by or budget.ended_by
-        if validate.due(budget.step, at_epoch_end=True, at_end=bool(history.ended_by)):
-            self._validate(validate, epoch)
+        summary = with_units(data, self.meter.since(status.epoch_began))
+        self.history.epochs.append({"epoch": status.epoch, "step": status.step, **summary})
+        finished, status.epoch, status.batch = status.epoch, status.epoch + 1, 0
+        status.ended_by = status.ended_by or self.budget.ended_by
+        if validate.due(at_epoch_end=True, at_end=bool(status.ended_by)):
+            self._validate(validate, finished)
+
+    @property
+    def meter(self) -> Meter:
+        """Tokens, mean loss and seconds of training so far."""
+        return self.status.meter
 
     @property
     def _parameters(self) -> list[nn.Parameter]:
@@ -194,25 +205,27 @@ class Trainer:
         """
         return evaluate(self.model, data, loss_fn=self.loss_fn, state=self.state, precision=self.precision)
 
-    def _take_step(self, batch: Batch, state: State) -> State:
-        """Forward, loss, backward, clip, update; the state after the batch."""
-        outputs, state = run_model(self.model, batch, state, self.state, self.precision)
-        mean, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
-        loss = mean if self.loss_over_time == "mean" else mean * (tokens / len(batch.inputs))
+    def _take_step(self, batch: Batch) -> None:
+        """Forward, loss, backward, clip, update."""
+        status = self.status
+        outputs, state = run_model(self.model, batch, status.carried, self.state, self.precision)
+        total, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
         self.optimizer.zero_grad()
-        _differentiate(loss)
+        _differentiate(mean_of(total, tokens if self.loss_over_time == "mean" else len(batch.inputs)))
         norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
         rate = float(self.optimizer.param_groups[0]["lr"])
-        taken = _Step(self.budget.step + 1, self.budget.epoch, rate, tokens, mean.detach(), norm)
+        mean = mean_of(total.detach(), tokens)
+        taken = _Step(status.step + 1, status.epoch, rate, tokens, mean, norm)
         self._require_finite(taken)
         state = detach_state(state)
         if self.audit and is_audited(taken.step) and isinstance(self.model, SequenceModel):
             audit(self.model, batch, state, self.precision, taken.step)
-        with whole():  # the counter moves with the weights
+        with whole():  # the counters move with the weights
             self.optimizer.step()
-            self.budget.step += 1
+            status.step += 1
+            status.batch += 1
+            status.carried = state
             self._unread.append(taken)
-        return state
 
     def _require_finite(self, taken: _Step) -> None:
         """Leave the weights alone from the first step on whose loss or gradient is not finite.
@@ -244,36 +257,40 @@ class Trainer:
             try:
                 taken.require_finite(self.clip_norm)
             except NonFiniteError:
-                self.budget.step = taken.step - 1
+                self.status.step = taken.step - 1
                 raise
             metrics = taken.metrics()
-            self.meter.add(metrics["loss"], taken.tokens)
+            self.meter.look()
+            self.meter.add(metrics["loss"] * taken.tokens, taken.tokens)
             self.history.losses.append(metrics["loss"])
-            self.history.tokens += taken.tokens
-            self.history.training_s = self.meter.read().seconds
             self._notify("step_finished", step=taken.step, metrics=metrics)
 
     def _set_learning_rate(self) -> None:
         """Move the learning rate along its schedule."""
         if self._schedule is None:
             return
-        groups = self.optimizer.param_groups
-        self._base_rates += [group["lr"] for group in groups[len(self._base_rates) :]]  # a callback's
-        factor = self._schedule(self.budget.step, self.budget.progress)
-        for group, rate in zip(groups, self._base_rates, strict=True):
+        groups, rates = self.optimizer.param_groups, self.status.base_rates
+        rates += [group["lr"] for group in groups[len(rates) :]]  # a callback's
+        factor = self._schedule(self.status.step, self.budget.progress)
+        for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * factor
 
-    def _validate(self, validate: Validation, epoch: int) -> None:
-        """Evaluate on the validation data, keep the best weights, and see whether patience is at an end."""
+    def _validate(self, validate: Validation, epoch: int | None = None) -> None:
+        """Evaluate on the validation data, keep the best weights, and see whether patience is at an end.
+
+        Args:
+            validate: says that it is due.
+            epoch: that was finished; by default the one that is going on.
+        """
         assert validate.data is not None  # Validation.due says so
-        step = self.budget.step
+        status = self.status
         with self.meter.paused():
+            epoch = status.epoch if epoch is None else epoch
             metrics = {"epoch": epoch, **self.evaluate(validate.data)}
-            validate.record(step, metrics, self.model)
-            self.history.evaluations.append({"step": step, **metrics})
-            self.history.best = validate.best
-            self.history.ended_by = self.history.ended_by or validate.ended_by
-            self._notify("evaluated", step=step, split="validation", metrics=metrics)
+            validate.record(metrics, self.model)
+            self.history.evaluations.append({"step": status.step, **metrics})
+            status.ended_by = status.ended_by or validate.ended_by
+            self._notify("evaluated", step=status.step, split="validation", metrics=metrics)
 
     def _notify(self, event: str, **arguments: Any) -> None:
         for callback in self.callbacks:
@@ -314,6 +331,13 @@ class _Step:
             f"  Try a lower learning rate (it is {self.learning_rate:g}), a lower clip_norm "
             f"(it is {clip_norm}), or a warm-up."
         )
+
+
+def _batches_from(data: Data, first: int) -> Iterator[Batch | tuple[Tensor, Tensor]]:
+    """The batches of an epoch from a certain one on: asked for by number where the data can do that."""
+    if hasattr(data, "batch") and (length := _length(data)) is not None:
+        return (data.batch(number) for number in range(first, length))
+    return islice(iter(data), first, None)
 
 
 def _length(data: Data) -> int | None:

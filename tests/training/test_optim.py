@@ -10,6 +10,8 @@ from seqkit.errors import BudgetError, UnknownNameError
 from seqkit.plugin import CellConfig, CellPlugin
 from seqkit.training import make_optimizer, make_schedule
 from seqkit.training.budget import Budget
+from seqkit.training.meter import Meter
+from seqkit.training.state import TrainingState
 
 
 @pytest.mark.parametrize(
@@ -82,9 +84,10 @@ def test_warm_up_and_final_fraction() -> None:
 
 def test_progress_is_of_the_limit_that_is_nearest() -> None:
     now = [0.0]
-    budget = Budget(steps=10, minutes=1, epochs=2, steps_per_epoch=100, clock=lambda: now[0])
+    state = TrainingState(meter=Meter(clock=lambda: now[0]))
+    budget = Budget(steps=10, minutes=1, epochs=2, steps_per_epoch=100, state=state)
     assert budget.progress == 0
-    budget.step = 3
+    state.step = 3
     assert budget.progress == pytest.approx(0.3)
     now[0] = 45
     assert budget.progress == pytest.approx(0.75)
@@ -93,11 +96,22 @@ def test_progress_is_of_the_limit_that_is_nearest() -> None:
     assert budget.ended_by == "1 minute"
 
 
+def test_minutes_are_those_that_were_spent() -> None:
+    """Not those since some moment: a training that goes on has spent what it had spent before."""
+    now = [1000.0]
+    meter = Meter(clock=lambda: now[0])
+    meter.spent_s = 45.0
+    budget = Budget(minutes=1, state=TrainingState(meter=meter))
+    assert budget.progress == pytest.approx(0.75)
+    now[0] += 15
+    assert budget.ended_by == "1 minute"
+
+
 def test_epochs_of_data_without_a_length() -> None:
-    budget = Budget(epochs=2)
-    budget.step, budget.epoch = 50, 1
+    state = TrainingState(step=50, epoch=1)
+    budget = Budget(epochs=2, state=state)
     assert budget.progress == 0.5
-    budget.epoch = 2
+    state.epoch = 2
     assert budget.ended_by == "2 epochs"
 
 

@@ -1,7 +1,9 @@
 import json
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from seqkit.cells import RNN
 from seqkit.data import Lanes, TokenStream, Windows
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 from seqkit.run.callbacks import MetricsLog
-from seqkit.training import history
+from seqkit.training import meter
+from seqkit.training.losses import batch_loss, mean_of
 
 V = 5
 IDS = np.tile(np.array([0, 1, 2, 3, 4, 2, 1], dtype=np.uint8), 60)
@@ -373,6 +376,45 @@ def test_a_callback_may_add_parameters() -> None:
     assert 0.9 < extra.min() <= extra.max() < 1  # clipped with the others
 
 
+def test_data_is_asked_for_its_batches_by_number() -> None:
+    class Numbered:
+        asked: ClassVar[list[int]] = []
+
+        def __len__(self) -> int:
+            return len(windows())
+
+        def __iter__(self) -> Iterator[Batch]:
+            raise AssertionError("it is not read in order")
+
+        def batch(self, number: int) -> Batch:
+            self.asked.append(number)
+            return windows().batch(number)
+
+    trainer = make_trainer(audit=False)
+    trainer.fit(Numbered(), epochs=2)
+    assert Numbered.asked == [*range(len(windows()))] * 2
+    assert (trainer.status.step, trainer.status.epoch, trainer.status.batch) == (2 * len(windows()), 2, 0)
+
+
+def test_a_loss_is_a_sum_and_a_count() -> None:
+    """Of parts of a batch they add up to those of the whole, with masked positions too."""
+    torch.manual_seed(0)
+    model = SequenceModel(RNN(V, 8), vocab_size=V)
+    inputs, targets = torch.randint(V, (2, 6, 9)).unbind()
+    mask = torch.rand(6, 9) > 0.4
+    mask[1] = False
+    outputs, _ = model(inputs)
+    total, count = batch_loss(model, None, outputs, Batch(inputs, targets, mask))
+    parts = [
+        batch_loss(model, None, outputs[rows], Batch(inputs[rows], targets[rows], mask[rows]))
+        for rows in ([0, 2], [1], [3, 4, 5])
+    ]
+    assert sum(part[1] for part in parts) == count == int(mask.sum())
+    assert [float(part) for part in parts[1]] == [0, 0]
+    torch.testing.assert_close(sum(part[0] for part in parts), total)
+    torch.testing.assert_close(mean_of(total, count), total / count)
+
+
 def test_every_speed_is_of_training_alone(tmp_path: Path) -> None:
     """A slow evaluation, and rows that end at it: each row, the epoch and the whole have the same speed."""
     now = 0.0
@@ -389,8 +431,7 @@ def test_every_speed_is_of_training_alone(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl", 4, data)
     trainer = make_trainer(model, callbacks=[log], audit=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history.Meter.__init__, "__defaults__", (lambda: now,))
-        patch.setattr(history.time, "perf_counter", lambda: now)
+        patch.setattr(meter.Meter.__init__, "__defaults__", (lambda: now,))
         result = trainer.fit(data, epochs=2, validation=data, evaluate_every=7)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     # A step takes a second, whatever an evaluation takes.
