@@ -26,10 +26,13 @@ CHOSEN_BY_HAND = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 logger = logging.getLogger(__name__)
 
 
-def leave_busy_cores() -> None:
+def leave_busy_cores(level: int = logging.DEBUG) -> None:
     """From here on PyTorch has no more threads than there are free cores.
 
     Where a person chose their number in the environment, or the system does not tell, it stays.
+
+    Args:
+        level: of the log record that says so.
     """
     import torch
 
@@ -39,7 +42,8 @@ def leave_busy_cores() -> None:
     free = free_cores()
     if free < before:
         torch.set_num_threads(free)
-        logger.info("other programs keep cores busy: this one computes with %d of %d threads", free, before)
+        said = "other programs keep cores busy: this one computes with %d of %d threads"
+        logger.log(level, said, free, before, extra={"once": True})
 
 
 @dataclass(frozen=True)

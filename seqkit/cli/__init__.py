@@ -57,9 +57,9 @@ class PluginGroup(click.Group):
         except (SeqkitError, click.UsageError) as error:
             found = hint(error, *self._typed(ctx))
             if isinstance(error, click.UsageError):
-                # Of an option that has a hint, what click proposes is further off.
-                is_option = bool(found) and isinstance(error, click.NoSuchOption)
-                says = error.message if is_option else error.format_message()
+                # What click proposes as well is further off.
+                is_typo = isinstance(error, click.NoSuchOption) or "Did you mean" in found
+                says = error.message if found and is_typo else error.format_message()
                 message = shown(f"{says}\n  {found}" if found else says, err=True)
                 raise click.UsageError(message, error.ctx) from error
             if found:

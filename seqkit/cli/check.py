@@ -65,7 +65,8 @@ def command(
         for result in report.results:
             if not result.passed:
                 alike.setdefault(result.message, []).append(result.check)
-        for result in report.results:
+        # What names the contract first: other errors follow from it.
+        for result in sorted(report.results, key=lambda result: not result.names_contract):
             if not result.passed and alike[result.message][0] == result.check:
                 echo(f"FAILED {result.check}: {result.says}\n  {result.message}")
                 if others := alike[result.message][1:]:
@@ -94,7 +95,7 @@ def _kind_of(name: str, registry: Any) -> str:
             with suppress(UnknownNameError):
                 registry.component(kind, name)  # raises the error of a plugin that declares it in vain
         known = [name for kind in KINDS for name in registry.names(kind)]
-        raise UnknownNameError("cell, tokenizer or source", name, known)
+        raise UnknownNameError("cell, tokenizer or source", name, known, hint="One of your own: -p FILE.py")
     return kinds[0]
 
 

@@ -12,9 +12,15 @@ from seqkit.cli.output import json_option, plugin_option, print_json
 @click.argument("file", required=False)
 @click.option("--horizon", type=click.IntRange(min=1), help="Sessions ahead. [default: the recipe's]")
 @click.option(
-    "--paths", type=click.IntRange(min=10), default=1000, show_default=True, help="Sampled, beyond one."
+    "--paths",
+    type=click.IntRange(min=10),
+    default=1000,
+    show_default=True,
+    help="Number of sampled paths, for more than one session.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sampled paths."
+)
 @plugin_option
 @json_option
 def command(

@@ -69,7 +69,7 @@ def command(
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("give a prompt or --prompt-file, not both.")
     options = {name: value for name, value in given.items() if value not in (None, (), [])}
-    run = open_run(directory, plugins)
+    run = open_run(directory, plugins, "generate")
     if prompt_file is not None or prompt == "-":
         prompt = "".join(read_pieces(run, prompt_file or "-")).removesuffix("\n")
     elif prompt is None:

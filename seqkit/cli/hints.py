@@ -117,6 +117,8 @@ def _data_as_recipe(error: Any, command: str, parameters: Parameters, words: Seq
         return f"{given} is a run, and its recipe is trained by: " + _typed(command, f".{os.sep}{given}")
     if given and os.path.isfile(f"{given}.toml"):
         return "Did you mean: " + _typed(command, f"{given}.toml")
+    if "cannot be read: No such file" in str(error) and os.sep in given:
+        return _nearest_run(given)
     if str(error).startswith("no recipe"):
         return "A recipe of your own is a path that ends in .toml; a text goes with --data."
     return ""
@@ -138,6 +140,12 @@ def _run_directory(error: Any, command: str, parameters: Parameters, words: Sequ
     rest = f" and {len(runs) - RUNS_SHOWN} more" if len(runs) > RUNS_SHOWN else ""
     listed = f"Runs, the latest first: {', '.join(runs[:RUNS_SHOWN])}{rest}."
     return f"Did you mean {names[near[0]]}? {listed}" if near and "Did you mean" not in str(error) else listed
+
+
+def _nearest_run(given: str) -> str:
+    """The run whose path is nearly the one that was typed."""
+    near = difflib.get_close_matches(given.rstrip("/"), runs_by_date(), n=1)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 def _text_as_file(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:

@@ -6,21 +6,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from seqkit.cores import leave_busy_cores
+from seqkit.errors import WrongKindError
 
 if TYPE_CHECKING:
     from seqkit.run import Run
 
 
-def open_run(directory: str, plugins: Sequence[str]) -> Any:
+def open_run(directory: str, plugins: Sequence[str], verb: str) -> Any:
     """The run in a directory; from here on torch has as many threads as there are free cores.
 
-    Returns:
-        A run on text or on series; the wrong kind answers what it is asked with an error.
+    Args:
+        directory: of the run.
+        plugins: that were given.
+        verb: the method that is going to be called.
+    Raises:
+        WrongKindError: a run of this kind has no such method.
     """
     import seqkit
 
     run = seqkit.load(directory, plugins=plugins)
     leave_busy_cores()
+    if not hasattr(type(run), verb):
+        does = run.verbs.replace("DIR", directory)
+        raise WrongKindError(f"{directory} is a run on {run.recipe.kind}; it has no {verb!r}.\n  {does}")
     return run
 
 

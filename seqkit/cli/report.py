@@ -50,7 +50,16 @@ class Report:
     def show_source(self, data: Sequence[str], recipe: Any) -> None:
         """Print which source reads the data that was given."""
 
-    def train(self, recipe: Any, given: str, seeds: int, options: dict[str, Any], as_json: bool) -> Path:
+    def train(
+        self,
+        recipe: Any,
+        given: str,
+        seeds: int,
+        options: dict[str, Any],
+        as_json: bool,
+        *,
+        has_own_data: bool = False,
+    ) -> Path:
         """Train a recipe, and print what it is worth.
 
         Args:
@@ -59,6 +68,7 @@ class Report:
             seeds: how many trainings.
             options: of `seqkit.train`.
             as_json: print one document.
+            has_own_data: whether the user gave data.
         Returns:
             The directory of the run, or above the runs.
         """
@@ -70,14 +80,13 @@ class Report:
 
         with Progress(recipe.name, self.position) as progress:
             run = seqkit.train(recipe, **options, callbacks=[progress])
-        result = self.result(run)
         if as_json:
-            print_json(result)
+            print_json(self.result(run))
             return run.path
         echo(f"\n{progress.summary}\n")
-        self.show_result(result)
+        self.show_result(run)
         echo(f"The run is in {run.path}, and the picture of its loss in {run.path}/{rundir.LOSS_PLOT}. Next:")
-        print_steps(self.next_steps(given, run, options["plugins"]))
+        print_steps(self.next_steps(given, run, options["plugins"], has_own_data=has_own_data))
         return run.path
 
     def result(self, run: Any) -> dict[str, Any]:
@@ -87,10 +96,12 @@ class Report:
         best = rundir.lowest_validation(run.metrics)
         return {"path": str(run.path), "best": best, "provenance": run.provenance}
 
-    def show_result(self, result: dict[str, Any]) -> None:
-        """Print what is special about the result."""
+    def show_result(self, run: Any) -> None:
+        """Print what is special about the run."""
 
-    def next_steps(self, given: str, run: Any, plugins: Sequence[str]) -> list[tuple[str, str]]:
+    def next_steps(
+        self, given: str, run: Any, plugins: Sequence[str], *, has_own_data: bool
+    ) -> list[tuple[str, str]]:
         """Commands to go on with, and what each is for."""
         has_test = "test" in run.provenance["data"].get("splits", ())
         split = "" if has_test else " --split validation"
@@ -120,7 +131,8 @@ class Report:
             runs[0].control()
         if len(runs) > 1:
             raise click.UsageError(
-                f"{asked.directory} holds {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them."
+                f"{asked.directory} holds {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them: "
+                f"{', '.join(str(run.path) for run in runs)}."
             )
         self.evaluate_one(runs[0], asked)
 

@@ -70,7 +70,8 @@ def command(
         if plan:
             show_plan(chosen, plugins, seeds, as_json)
             return
-        path = report.train(chosen, recipe, seeds or resolved.task.declaration.seeds, options, as_json)
+        seeds = seeds or resolved.task.declaration.seeds
+        path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
     except KeyboardInterrupt:
         sys.exit(130)  # what is kept was logged
     if _ended_higher(path):

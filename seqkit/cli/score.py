@@ -61,7 +61,7 @@ def command(
         raise click.UsageError("--lines prints a line for each line; leave --tokens and --color out.")
     if sorted_lines and not by_line:
         raise click.UsageError("--sort is for the scores of lines: --lines --sort.")
-    run = open_run(directory, plugins)
+    run = open_run(directory, plugins, "score")
     if by_line:
         _print_lines(run, read_pieces(run, file, overrides), sorted_lines, as_json)
         return

@@ -50,7 +50,16 @@ class SeriesReport(Report):
 
     position = "row"
 
-    def train(self, recipe: Any, given: str, seeds: int, options: dict[str, Any], as_json: bool) -> Path:
+    def train(
+        self,
+        recipe: Any,
+        given: str,
+        seeds: int,
+        options: dict[str, Any],
+        as_json: bool,
+        *,
+        has_own_data: bool = False,
+    ) -> Path:
         """Train the seeds of a recipe, write the report, and print it with the forecast."""
         from seqkit.cli.skill import print_outlooks, print_report
         from seqkit.run.report import write_report
@@ -72,9 +81,10 @@ class SeriesReport(Report):
         words = plugin_words(options["plugins"])
         pictures = ", ".join(picture.name for picture in sorted(path.glob("*.png")))
         echo(f"The runs are in {path}, with report.json and the pictures {pictures}. Next:")
+        own = (f"run {given} --data FILE.csv{words}", "prices of your own, from any broker")
         print_steps(
             [
-                (f"run {given} --data FILE.csv{words}", "prices of your own, from any broker"),
+                *([] if has_own_data else [own]),
                 (f"forecast {path} FILE.csv{words}", "from newer rows"),
                 (f"evaluate {path} --leaks{words}", "does anything know the future?"),
                 (f"evaluate {path} --control{words}", "the same recipe on 20 random walks"),

@@ -37,7 +37,7 @@ def command(
 
     It lists the units that change most, and writes the text as a picture, coloured by one of them.
     """
-    run = open_run(directory, plugins)
+    run = open_run(directory, plugins, "states")
     pieces = read_pieces(run, file)
     if out is not None and out.endswith(".png"):
         pieces = _with_room(pieces)

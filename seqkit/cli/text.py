@@ -15,6 +15,9 @@ from seqkit.cli.input import open_text, show_source
 from seqkit.cli.output import print_json, print_values
 from seqkit.cli.report import Asked, Report, plugin_words
 
+MOST_CHARACTERS = 20_000
+"""Of the documents that are compared with the training text: of long ones there are fewer than 1,000."""
+
 
 class TextReport(Report):
     """A sample, and the loss on a split."""
@@ -29,29 +32,32 @@ class TextReport(Report):
 
     def result(self, run: Any) -> dict[str, Any]:
         """The same with a sample; where documents are kept apart, how many of 1,000 are new."""
-        result = {**super().result(run), "sample": run.recipe.sample.prompt + run.generate()}
+        result = {**super().result(run), "sample": _sample(run)}
         if run.recipe.data.documents != "joined":
-            self._copies = run.copies()
-            result["copies"] = asdict(self._copies)
+            result["copies"] = asdict(run.copies(most_characters=MOST_CHARACTERS))
         return result
 
-    def show_result(self, result: dict[str, Any]) -> None:
-        """Print the sample."""
-        echo(f"--- a sample ---\n{result['sample']}\n---\n")
-        if "copies" in result:
-            click.echo(f"At temperature 1, {self._copies}.\n")
+    def show_result(self, run: Any) -> None:
+        """Print the same."""
+        echo(f"--- a sample ---\n{_sample(run)}\n---\n")
+        if run.recipe.data.documents != "joined":
+            click.echo("Generating documents, to count how many are new ...", err=True)
+            click.echo(f"At temperature 1, {run.copies(most_characters=MOST_CHARACTERS)}.\n")
 
-    def next_steps(self, given: str, run: Any, plugins: Sequence[str]) -> list[tuple[str, str]]:
+    def next_steps(
+        self, given: str, run: Any, plugins: Sequence[str], *, has_own_data: bool
+    ) -> list[tuple[str, str]]:
         """Commands to go on with, and what each is for."""
         path, words = run.path, plugin_words(plugins)
         kept = [change for change in run.recipe.overrides if not change.lstrip("~").startswith("source.")]
         changes = "".join(f" {shlex.quote(_typed(run.recipe, change))}" for change in kept)
         apart, prompt = run.recipe.data.documents != "joined", '"The " --temperature 0.5'
+        train = (f"run {given} --data my.txt{changes}{words}", "train on a text of your own")
         return [
-            (f"run {given} --data my.txt{changes}{words}", "train on a text of your own"),
+            *([] if has_own_data else [train]),
             (f"generate {path} {'--num 10' if apart else prompt}{words}", "more text"),
             (f"score {path} my.txt{words}", "how surprising a text is"),
-            *super().next_steps(given, run, plugins),
+            *super().next_steps(given, run, plugins, has_own_data=has_own_data),
         ]
 
     def evaluate_one(self, run: Any, asked: Asked) -> None:
@@ -68,6 +74,11 @@ class TextReport(Report):
             print_json(metrics)
         else:
             print_values(metrics, run.tokenizer.unit)
+
+
+def _sample(run: Any) -> str:
+    text: str = run.recipe.sample.prompt + run.generate()
+    return text
 
 
 def _typed(recipe: Any, change: str) -> str:

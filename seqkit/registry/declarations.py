@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from typing import Any
 
 from seqkit.plugin import ComponentPlugin, Config, RecipePlugin, TaskPlugin
@@ -62,9 +64,22 @@ def _target_faults(name: str, target: Any) -> Iterator[str]:
         yield f'declares {name!r} with the target {target!r}; it must be a class, or "module:attribute"'
         return
     module = target.partition(":")[0]
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
+    if not _exists(module):
         yield f"declares {name!r} with the target {target!r}, and there is no module {module}"
+
+
+def _exists(module: str) -> bool:
+    """Whether there is such a module; neither it nor a package around it is imported."""
+    if module in sys.modules:
+        return True
+    name, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    return spec is not None

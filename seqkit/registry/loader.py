@@ -231,6 +231,8 @@ def _module_origin(name: str, module: object) -> Origin:
 
 
 def _import_failure(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.text:
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno}: {error.text.strip()})"
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"

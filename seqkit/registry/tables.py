@@ -10,6 +10,12 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from seqkit.plugin import Config
 
 
+def _require_three(split: object) -> object:
+    if isinstance(split, list | tuple) and len(split) != 3:
+        raise ValueError("should be three fractions, of train, validation and test")
+    return split
+
+
 def _check_split(split: tuple[float, float, float]) -> tuple[float, float, float]:
     train, validation, test = split
     if not train > 0 or validation < 0 or test < 0 or not abs(train + validation + test - 1) <= 1e-6:
@@ -30,6 +36,7 @@ class DataConfig(Config):
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the hash that assigns documents to splits."""
 
+    _require_three = field_validator("split", mode="before")(_require_three)
     _check_split = field_validator("split")(_check_split)
 
     @field_validator("separator")
@@ -107,6 +114,7 @@ class SeriesConfig(Config):
             raise ValueError(f"should not lie before series.validation_from, {validation_from}")
         return test_from
 
+    _require_three = field_validator("split", mode="before")(_require_three)
     _check_split = field_validator("split")(_check_split)
 
     @field_validator("horizon")

@@ -103,7 +103,10 @@ def _locked(out: str | Path | None, name: str) -> tuple[Path, BaseFileLock]:
                 (path / LOCK).unlink()
             lock.release()
             what = "holds another run" if RECIPE in inside else "is not empty"
-            raise RunError(f"{path} {what}; nothing was written.\n  Choose another --out, or delete it.")
+            raise RunError(
+                f"{path} {what}; nothing was written.\n"
+                "  Choose another directory (--out, or out= in Python), or delete it."
+            )
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         write_json(path / CLAIM, {"process": os.getpid(), "host": platform.node(), "since": since})
         return path, lock
@@ -133,8 +136,8 @@ def require_run(path: Path) -> None:
         hint = f" Did you mean {there}?" if (there / RECIPE).is_file() else ""
         raise RunError(f"there is no run directory {path}.{hint}")
     if not (path / RECIPE).is_file():
-        inner = sorted(folder.name for folder in path.iterdir() if (folder / RECIPE).is_file())
-        hint = f" It holds runs, though: {', '.join(inner)}." if inner else ""
+        inner = sorted(str(folder) for folder in path.iterdir() if (folder / RECIPE).is_file())
+        hint = f"\n  It holds runs; give one of them: {', '.join(inner)}." if inner else ""
         raise RunError(f"{path} is not a run: there is no {RECIPE} in it.{hint}")
 
 

@@ -92,7 +92,7 @@ def process_for(train: TrainConfig) -> Iterator[torch.device]:
         if train.threads:
             torch.set_num_threads(train.threads)
         else:
-            leave_busy_cores()
+            leave_busy_cores(logging.INFO)
         try:
             yield device
         finally:

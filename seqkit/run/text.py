@@ -74,11 +74,14 @@ class TextRun(Run):
             prompt = prompt.rpartition("\n")[2]
         return inference.stream(self.model, self.tokenizer, prompt, **chosen)
 
-    def copies(self, count: int = 1000, *, seed: int = 0, **options: Any) -> inference.Copies:
+    def copies(
+        self, count: int = 1000, *, most_characters: int | None = None, seed: int = 0, **options: Any
+    ) -> inference.Copies:
         """Generate so many documents, and count how many are new and how many stand in the training split.
 
         Args:
             count: of documents, with the seeds `seed` to `seed + count - 1`.
+            most_characters: generate no further document once the others have as many characters.
             options: see `generate`; the temperature is 1 unless it is given.
         Raises:
             SourceError: the run was not trained on documents that are kept apart.
@@ -90,8 +93,19 @@ class TextRun(Run):
                 '  Train with data.documents="apart", or "lines".'
             )
         options = {"prompt": "", "temperature": 1.0, **options}
-        texts = [self.generate(seed=seed + index, **options) for index in range(count)]
-        return inference.count_copies(texts, ("".join(document) for document in splits.documents("train")))
+        texts, cut, characters = [], 0, 0
+        for index in range(count):
+            stream = self.stream(seed=seed + index, **options)
+            text = "".join(stream)
+            characters += len(text)
+            if stream.ended_by == "max_tokens":
+                cut += 1
+            else:
+                texts.append(text)
+            if most_characters is not None and characters >= most_characters:
+                break
+        training = ("".join(document) for document in splits.documents("train"))
+        return inference.count_copies(texts, training, cut)
 
     def novelty(self, text: str, *, shortest: int = 20) -> inference.Novelty:
         """The spans of a generated text that stand in the training split word for word.

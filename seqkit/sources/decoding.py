@@ -44,11 +44,21 @@ class TextDecoder:
         self._offset = 0
         self._line = 1
         self.replaced = 0
+        name = codecs.lookup(encoding).name
+        is_one_byte = name.startswith(("cp", "iso8859", "mac", "koi8")) or name in ("latin-1", "ascii")
+        self._as_utf8 = codecs.getincrementaldecoder("utf-8")() if is_one_byte else None
+        """Decodes the same bytes while they are UTF-8, where the encoding takes any bytes."""
+        self._beyond_ascii = False
 
     @property
     def unfinished(self) -> int:
         """Bytes at the end of what was given that begin a character, and are not all of it."""
         return len(self._decoder.getstate()[0])
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether all that was read in a one-byte encoding is UTF-8 with more than ASCII in it."""
+        return self._as_utf8 is not None and self._beyond_ascii
 
     def decode(self, chunk: bytes, final: bool = False) -> str:
         """The text of the next bytes; `final` with the last of them.
@@ -68,6 +78,11 @@ class TextDecoder:
         except UnicodeDecodeError as error:
             raise self._invalid(chunk, error) from None
         self._offset += len(chunk)
+        if self._as_utf8 is not None:
+            try:
+                self._beyond_ascii |= not self._as_utf8.decode(chunk, final).isascii()
+            except UnicodeDecodeError:
+                self._as_utf8 = None
         if self._ignoring is not None:
             self.replaced += len(text) - len(self._ignoring.decode(chunk, final))
         self._line += text.count("\n")

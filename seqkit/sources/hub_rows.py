@@ -193,6 +193,12 @@ def text_column(rows: Rows, column: str | None, request: Request) -> str:
     if column is None:
         if USUAL_COLUMN in texts:
             return USUAL_COLUMN
+        if len(texts) == 1 and len(types) > 1 and texts[0].strip().lower() in DATES:
+            raise SourceError(
+                f"{request.what} has no column of text but {texts[0]!r}: these look like prices.\n"
+                f"  Forecast them: seqkit run stocks --data FILE. To train on that column as text: "
+                f"source.column={texts[0]}"
+            )
         if len(texts) == 1:
             return texts[0]
         if not texts:
@@ -211,6 +217,10 @@ def text_column(rows: Rows, column: str | None, request: Request) -> str:
             f"  Columns of text: {', '.join(texts) or 'none'}."
         )
     return column
+
+
+DATES = ("date", "datetime", "timestamp", "time", "day")
+"""Names of a column that is no text to train on, where all others are numbers: those are prices."""
 
 
 def text_columns(rows: Rows) -> list[str]:

@@ -57,6 +57,8 @@ class TextFiles(TextSource):
         self.encoding, self.newlines, self.on_error = encoding, newlines, on_error
         self.replaced: dict[Path, int] = {}
         """How many invalid sequences were replaced, by file."""
+        self.looks_like_utf8: set[Path] = set()
+        """Files that are read in a one-byte encoding and are UTF-8 as well."""
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """The files of a split in order; a file whose last line has no end gets one before the next file."""
@@ -75,11 +77,16 @@ class TextFiles(TextSource):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many invalid sequences were replaced, file by file."""
-        return tuple(
+        """How many invalid sequences were replaced, and which files look like another encoding."""
+        replaced = (
             f"{file.name}: {count} invalid {self.encoding} sequences are read as U+FFFD"
             for file, count in self.replaced.items()
         )
+        misread = (
+            f"{file.name} is valid UTF-8, and it is read as {self.encoding}: is it source.encoding=utf-8?"
+            for file in sorted(self.looks_like_utf8)
+        )
+        return (*replaced, *misread)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -106,6 +113,8 @@ class TextFiles(TextSource):
             raise SourceError(f"{file} is empty: there is no text in it.")
         if decoder.replaced:
             self.replaced[file] = decoder.replaced
+        if decoder.is_utf8:
+            self.looks_like_utf8.add(file)
 
 
 Given = TypeVar("Given")

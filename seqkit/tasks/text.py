@@ -41,9 +41,9 @@ class TextTask(Task):
         for split, counts in data.corpus.counts.items():
             if counts.unknown_characters:  # they weigh on the bits per character
                 logger.warning(
-                    "%d characters of the %s split are not in the vocabulary; each costs %.1f bits more",
-                    counts.unknown_characters,
+                    "characters of the %s split that the vocabulary lacks: %s; each costs %.1f bits more",
                     split,
+                    f"{counts.unknown_characters:,}",
                     UNKNOWN_CHARACTER_BITS,
                 )
         return data

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from seqkit.errors import SeqkitError
+from seqkit.errors import ContractError, SeqkitError
 
 
 class CheckFailedError(SeqkitError):
@@ -92,6 +92,8 @@ class Result:
     passed: bool
     expected_failure: str | None
     message: str
+    names_contract: bool = False
+    """Whether the message says what the contract of the component asks for."""
 
 
 @dataclass(frozen=True)
@@ -130,17 +132,19 @@ def run_case(checks: CheckList[C], case: C, only: Collection[str] = ()) -> Repor
         if only and check.name not in only:
             continue
         reason = case.expected_failures.get(check.name)
-        message = ""
+        message, names_contract = "", False
         try:
             check.function(case)
         except Exception as error:
+            names_contract = isinstance(error, ContractError)
             message = (
                 str(error) if isinstance(error, CheckFailedError) else f"{type(error).__name__}: {error}"
             )
         failed = bool(message)
         if reason is not None and not failed:
             message = f"it was expected to fail ({reason}), and it passes: take it out of expected_failures"
-        results.append(Result(check.name, check.says, failed == (reason is not None), reason, message))
+        passed = failed == (reason is not None)
+        results.append(Result(check.name, check.says, passed, reason, message, names_contract))
     return Report(case.name, len(applying), results, [check.name for check in checks.not_applying_to(case)])
 
 

@@ -328,8 +328,9 @@ class _Step:
         what = f"the gradient norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
         raise NonFiniteError(
             f"{what} at step {self.step}; training stopped before the weights were touched.\n"
-            f"  Try a lower learning rate (it is {self.learning_rate:g}), a lower clip_norm "
-            f"(it is {clip_norm}), or a warm-up."
+            f"  Try a lower learning rate (at this step it is {self.learning_rate:g}), a lower clip_norm "
+            f"(it is {clip_norm}), or a longer warm-up; in a recipe: train.learning_rate, train.clip_norm, "
+            "train.warmup_steps."
         )
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import seqkit
 from seqkit.cli import TellOnce, cli
+from seqkit.cli.text import TextReport
 
 QUICK = [
     "train.steps=20",
@@ -49,15 +50,17 @@ class TestRun:
         assert "ended by 20 steps, at step 20" in done.stdout
         assert "--- a sample ---\nThe " in done.stdout
         first = done.stdout.partition("Next:\n")[2].splitlines()[0]
-        assert "seqkit run quickstart --data my.txt" in first
-        assert all(change in first for change in QUICK)  # what was trained is trained again
+        assert "generate runs/quickstart" in first  # a text of one's own was given already
         assert (Path("runs/quickstart") / "loss.png").exists()
 
     def test_what_comes_next_needs_no_quotes(self, text_file: Path) -> None:
         given = ["data.split=[0.8,0.1,0.1]", "~train.minutes", "~sample.prompt"]
-        output = invoke("run", "quickstart", "--data", str(text_file), *QUICK, *given)
-        first = output.partition("Next:\n")[2].splitlines()[0]
-        assert " data.split=0.8,0.1,0.1 train.minutes=none '~sample.prompt'   # train on a text" in first
+        recipe = seqkit.Recipe.load("quickstart").with_data(text_file).override([*QUICK, *given])
+        run = seqkit.train(recipe)
+        (first, _), *_ = TextReport().next_steps("quickstart", run, (), has_own_data=False)
+        assert first.startswith("run quickstart --data my.txt")
+        assert all(change in first for change in QUICK)  # what was trained is trained again
+        assert first.endswith(" data.split=0.8,0.1,0.1 train.minutes=none '~sample.prompt'")
 
     def test_a_run_is_trained_from_scratch(self, run_dir: str) -> None:
         result = CliRunner().invoke(cli, ["run", f"./{run_dir}", "train.steps=2"], catch_exceptions=False)

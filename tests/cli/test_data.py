@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 import seqkit
 from seqkit.cli import cli
+from seqkit.errors import SourceError
 from seqkit.run import TextRun
 
 WORDS = ("the", "printer", "on", "this", "floor", "does", "not", "answer", "please", "send", "someone")
@@ -259,3 +260,27 @@ def test_a_corpus_with_unk_and_eos_has_a_perplexity_per_word() -> None:
     assert f"perplexity per word   {metrics['perplexity']:.4f}" in printed
     assert "per token" not in printed
     assert "perplexity per word" in call("score", "out", "treebank.txt").stdout
+
+
+def test_prices_are_no_text(workdir: Path) -> None:
+    Path("prices.csv").write_text("Date,Close\n2020-01-01,1.5\n2020-01-02,1.6\n")
+    with pytest.raises(SourceError) as caught:
+        seqkit.train(seqkit.Recipe.load("quickstart").with_data("prices.csv"))
+    assert "has no column of text but 'Date': these look like prices." in str(caught.value)
+    assert "seqkit run stocks --data FILE" in str(caught.value)
+
+
+def test_utf8_that_is_read_as_another_encoding_is_a_warning(tiny_recipe: seqkit.Recipe) -> None:
+    Path("old.txt").write_bytes(("caf\xe9 au lait\n" * 300).encode("cp1252"))
+    run = seqkit.train(tiny_recipe.with_data("old.txt").override(["source.encoding=cp1252"]), "old")
+    assert isinstance(run, TextRun)
+    Path("new.txt").write_text("caf\xe9 au lait\n" * 20, "utf-8")
+    Path("plain.txt").write_text("coffee with milk\n")
+    notes = {}
+    for name in ("new.txt", "old.txt", "plain.txt"):
+        source = run.open_text(name)
+        assert "".join(piece.text for piece in source.pieces())
+        notes[name] = source.notes
+    said = "new.txt is valid UTF-8, and it is read as cp1252: is it source.encoding=utf-8?"
+    assert notes == {"new.txt": (said,), "old.txt": (), "plain.txt": ()}
+    assert call("score", str(run.path), "new.txt").exit_code == 0

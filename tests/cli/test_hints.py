@@ -42,7 +42,7 @@ def said(*arguments: str) -> str:
         (("run", "quickstart", "--lr", "1e-3"), "is given without dashes: train.learning_rate=1e-3"),
         (("run", "quickstart", "--hidden-size", "16"), "is given without dashes: cell.hidden_size=16"),
         (("run", "quickstart", "--layers"), "is given without dashes: model.layers=VALUE"),
-        (("show", "quickstart", "--seed", "1"), "data.seed=1 or train.seed=1 or sample.seed=1"),
+        (("show", "quickstart", "--seed", "1"), "train.seed=1 or data.seed=1 or sample.seed=1"),
         (("run", "my.txt"), "my.txt is a file of data: seqkit run quickstart --data my.txt"),
         (("run", "./my.txt"), "./my.txt is a file of data: seqkit run quickstart --data ./my.txt"),
         (("run", "my.csv"), "my.csv is a file of data: seqkit run stocks --data my.csv"),
@@ -101,7 +101,8 @@ class TestRuns:
             assert message.endswith(f"\n  Did you mean runs/quickstart? {listed}")
         assert said("evaluate", "nowhere").endswith(f"nowhere.\n  {listed}")
         assert said("evaluate", "quickstart").count("Did you mean") == 1
-        assert said("run", "runs/quikstart.toml").endswith("No such file or directory")
+        assert said("run", "runs/quikstart").endswith("Did you mean runs/quickstart?")
+        assert said("run", "elsewhere/x.toml").endswith("No such file or directory")
 
     def test_many_runs(self) -> None:
         for index in range(4):

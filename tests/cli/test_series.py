@@ -186,8 +186,9 @@ class TestMistakes:
     def test_a_short_file(self, workdir: Path) -> None:
         said = refused(SourceError, "run", "stocks", "--data", price_file("my.csv", 196))
         assert said == (
-            "my: 196 rows are too few (rows to predict: train 122 of 64, validation 18 of 20, test 35 of 20)."
-            "\n  With train.seq_len = 64 and features that reach back 21 rows, at least 221 are needed. "
+            "my: 196 rows are too few (rows to predict: train 122, needs 64; validation 18, needs 20; "
+            "test 35, needs 20)."
+            "\n  With train.seq_len = 64 and features that reach back 21 rows, 221 are enough. "
             "Give more rows, or make train.seq_len, series.horizon or the features' reach smaller."
         )
         assert not list(Path("runs").iterdir())
@@ -201,9 +202,15 @@ class TestMistakes:
         assert "and range does not follow from sampled returns (series.range=false leaves it out)" in said
 
     def test_text_verbs_on_a_run_on_series(self, stocks: Path) -> None:
-        assert "a run on series has no" in refused(WrongKindError, "generate", str(stocks / "seed-0"), "The ")
-        assert "a run on series has no" in refused(WrongKindError, "score", str(stocks / "seed-0"), "-")
-        assert "It holds runs, though: seed-0, seed-1" in refused(RunError, "generate", str(stocks), "The ")
+        assert "is a run on series; it has no" in refused(
+            WrongKindError, "generate", str(stocks / "seed-0"), "The "
+        )
+        said = refused(WrongKindError, "score", str(stocks / "seed-0"), "-")
+        assert "seed-0 is a run on series; it has no 'score'." in said
+        assert f"run.forecast(), or seqkit forecast {stocks / 'seed-0'}" in said
+        assert f"It holds runs; give one of them: {stocks}/seed-0" in refused(
+            RunError, "generate", str(stocks), "The "
+        )
 
     def test_forecast_of_a_run_on_text(self, tiny_recipe: seqkit.Recipe) -> None:
         path = seqkit.train(tiny_recipe, "text").path

@@ -232,7 +232,8 @@ class TestLoading:
         with pytest.raises(RunError, match="there is no run directory nowhere"):
             seqkit.load("nowhere")
         with pytest.raises(
-            RunError, match=r"is not a run: there is no recipe.toml in it. It holds runs, though: out"
+            RunError,
+            match=r"there is no recipe.toml in it.\n  It holds runs; give one of them: .*out",
         ):
             seqkit.load(workdir)
         (run.path / "tokenizer.json").write_text("{")
@@ -415,6 +416,10 @@ class TestDocuments:
         assert run.tokenizer.decode([run.tokenizer.end_id]) == "\n"  # the line end
         texts = [run.generate(seed=seed) for seed in range(20)]
         assert all(0 < len(text) < 12 for text in texts)
+        assert run.copies(20, most_characters=1).generated == 1
+        short = run.copies(20, max_tokens=1)
+        assert (short.generated, short.copies) == (20, 0)
+        assert short.cut + short.new == 20  # a document of one token is over, or it is cut
         copies = run.copies(20)
         assert (copies.generated, copies.distinct) == (20, len(set(texts)))
         again = seqkit.load("out")

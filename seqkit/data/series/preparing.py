@@ -165,8 +165,8 @@ def _too_few(
     enough = reach + max(
         math.ceil(count / share) for count, share in zip(needed, fractions, strict=True) if share
     )
-    counts = ", ".join(
-        f"{split} {have} of {count}" for split, have, count in zip(SPLITS, found, needed, strict=True)
+    counts = "; ".join(
+        f"{split} {have}, needs {count}" for split, have, count in zip(SPLITS, found, needed, strict=True)
     )
     others = [other.name for other in symbols if other is not rows and len(other) >= enough]
     remedy = (
@@ -182,8 +182,8 @@ def _too_few(
         )
     return (
         f"{rows.name}: {len(rows):,} rows are too few (rows to predict: {counts}).\n"
-        f"  With train.seq_len = {needed[0]} and features that reach back {reach} rows, at least {enough:,} "
-        f"are needed. {remedy}."
+        f"  With train.seq_len = {needed[0]} and features that reach back {reach} rows, {enough:,} are "
+        f"enough. {remedy}."
     )
 
 

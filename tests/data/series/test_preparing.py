@@ -108,8 +108,9 @@ class TestTooShort:
         with pytest.raises(SourceError) as caught:
             prepare(make(rows=60), seq_len=50)
         assert str(caught.value) == (
-            "X: 60 rows are too few (rows to predict: train 34 of 50, validation 12 of 20, test 11 of 20).\n"
-            "  With train.seq_len = 50 and features that reach back 3 rows, at least 103 are needed. "
+            "X: 60 rows are too few (rows to predict: train 34, needs 50; validation 12, needs 20; "
+            "test 11, needs 20).\n"
+            "  With train.seq_len = 50 and features that reach back 3 rows, 103 are enough. "
             "Give more rows, or make train.seq_len, series.horizon or the features' reach smaller."
         )
         prepare(make(rows=103), seq_len=50)
@@ -118,7 +119,7 @@ class TestTooShort:
         for horizon in (1, 7):
             with pytest.raises(SourceError) as caught:
                 prepare(make(rows=30), horizon=horizon)
-            needed = int(str(caught.value).partition("at least ")[2].split()[0])
+            needed = int(str(caught.value).partition("back 3 rows, ")[2].split()[0])
             prepare(make(rows=needed), horizon=horizon)
 
     def test_of_several_symbols_it_says_which_to_leave_out(self) -> None:
@@ -133,7 +134,7 @@ class TestTooShort:
             prepare(make("X"), make("Y", 150))
         assert str(caught.value) == (
             "Y: its 150 rows, 2020-01-01 to 2020-07-28, lie badly for splits that are the same for all "
-            "symbols (rows to predict: train 118 of 10, validation 29 of 20, test 0 of 20).\n"
+            "symbols (rows to predict: train 118, needs 10; validation 29, needs 20; test 0, needs 20).\n"
             '  Leave Y out: source.symbol=["X"]; or choose the dates: series.validation_from and '
             "series.test_from."
         )
