@@ -145,7 +145,7 @@ class SequenceModel(nn.Module):
             inputs: a batch like those that the model is trained on.
             state: the state before it.
         """
-        from seqkit.engine.auditing import buffers_kept, difference_in_training  # with PyTorch's tracer
+        from seqkit.engine.plan.auditing import buffers_kept, difference_in_training  # with PyTorch's tracer
 
         with torch.no_grad(), buffers_kept(self):
             table = self._table()

@@ -16,16 +16,16 @@ from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint
 
 from seqkit.cells.base import Cell, State
-from seqkit.engine.call import Call, call_of
-from seqkit.engine.contract import check_cell, step_errors
 from seqkit.engine.loop import has_no_numbers, one_hot, own_tree, reset_rows, unroll_loop
+from seqkit.engine.trace.call import Call, call_of
+from seqkit.engine.trace.contract import check_cell, step_errors
 from seqkit.errors import CompilerError, ContractError, SplitError, UnknownNameError
 
 __all__ = ["ENGINES", "check_cell", "choose_engine", "make_stepper", "refusals_of", "unroll", "unroll_named"]
 
 if TYPE_CHECKING:
-    from seqkit.engine.fused import FusedEngine
-    from seqkit.engine.scanning import ScanEngine
+    from seqkit.engine.plan.fused import FusedEngine
+    from seqkit.engine.plan.scanning import ScanEngine
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +34,15 @@ Engine = Callable[[Call], tuple[Tensor, State]]
 
 @cache
 def _fused() -> FusedEngine:
-    from seqkit.engine.fused import FusedEngine  # PyTorch's tracer takes a second to import
+    from seqkit.engine.plan.fused import FusedEngine  # PyTorch's tracer takes a second to import
 
     return FusedEngine()
 
 
 @cache
 def _compiled() -> FusedEngine:
-    from seqkit.engine.compiled import compile_body
-    from seqkit.engine.fused import FusedEngine
+    from seqkit.engine.compile.compiled import compile_body
+    from seqkit.engine.plan.fused import FusedEngine
 
     logger.info("engine 'compiled': its first steps wait for the compiler, whose work is kept on disk")
     return FusedEngine(compile_body)
@@ -50,7 +50,7 @@ def _compiled() -> FusedEngine:
 
 @cache
 def _scan() -> ScanEngine:
-    from seqkit.engine.scanning import ScanEngine
+    from seqkit.engine.plan.scanning import ScanEngine
 
     return ScanEngine()
 

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import Cell, State, map_state
-from seqkit.engine.call import Call
-from seqkit.engine.contract import checked_step
-from seqkit.engine.lines import definition_of
+from seqkit.engine.trace.call import Call
+from seqkit.engine.trace.contract import checked_step
+from seqkit.engine.trace.lines import definition_of
 from seqkit.errors import ContractError
 
 

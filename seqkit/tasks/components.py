@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqkit.cells import Cell, Stacked
-from seqkit.engine.lines import step_line
+from seqkit.engine.trace.lines import step_line
 from seqkit.errors import ContractError, SeqkitError
 from seqkit.model import SequenceModel
 from seqkit.recipe import Component, ResolvedRecipe

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqkit.cells.base import map_state
-from seqkit.engine.graphs import is_differentiable
+from seqkit.engine.trace.graphs import is_differentiable
 from seqkit.recipe.validation import unwritable, validate_config
 from seqkit.testing.cases import CellCase
 from seqkit.testing.comparing import (

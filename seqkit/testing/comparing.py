@@ -11,8 +11,8 @@ from torch.utils import _pytree as pytree
 from seqkit.cells import Cell, State
 from seqkit.cells.base import map_state
 from seqkit.engine import unroll
-from seqkit.engine.graphs import is_differentiable
-from seqkit.engine.objects import attribute_items
+from seqkit.engine.trace.graphs import is_differentiable
+from seqkit.engine.trace.objects import attribute_items
 from seqkit.testing.cases import CellCase
 from seqkit.testing.kit import require
 

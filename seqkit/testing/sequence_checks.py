@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from seqkit.cells.base import map_state
 from seqkit.engine import unroll
-from seqkit.engine.graphs import is_differentiable
+from seqkit.engine.trace.graphs import is_differentiable
 from seqkit.errors import StepError
 from seqkit.model import SequenceModel
 from seqkit.testing.cases import CellCase

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from seqkit import Cell, unroll
 from seqkit.bench.steps import GRU, LSTM, MLSTM, LayerNormLSTM
 from seqkit.cells import RNN
-from seqkit.engine import compiled
-from seqkit.engine.body import Body
-from seqkit.engine.native import NativeBody
+from seqkit.engine.compile import compiled
+from seqkit.engine.compile.native import NativeBody
+from seqkit.engine.run.body import Body
 from seqkit.errors import CompilerError, ContractError
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell

@@ -6,13 +6,13 @@ from torch import fx
 
 from seqkit.bench.steps import LSTM, MLSTM
 from seqkit.cells import RNN
-from seqkit.engine import emitting
-from seqkit.engine.call import call_of
-from seqkit.engine.derivative import differentiate
-from seqkit.engine.fused import SplitPlan
-from seqkit.engine.graphs import value_of
-from seqkit.engine.lowering import lower
-from seqkit.engine.memory import Pool
+from seqkit.engine.plan.fused import SplitPlan
+from seqkit.engine.run.lowering import lower
+from seqkit.engine.run.memory import Pool
+from seqkit.engine.split import emitting
+from seqkit.engine.split.derivative import differentiate
+from seqkit.engine.trace.call import call_of
+from seqkit.engine.trace.graphs import value_of
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
 

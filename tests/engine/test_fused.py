@@ -13,8 +13,9 @@ from torch.nn.utils import parametrizations, parametrize
 from seqkit import Cell, SequenceModel, unroll
 from seqkit.bench.steps import LayerNormLSTM
 from seqkit.cells import RNN, Stacked
-from seqkit.engine import ENGINES, fused, unroll_named
-from seqkit.engine.split import Split, split_step
+from seqkit.engine import ENGINES, unroll_named
+from seqkit.engine.plan import fused
+from seqkit.engine.split.split import Split, split_step
 from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import random_cell
 
@@ -149,7 +150,7 @@ def test_large_products_are_right() -> None:
 
 
 def test_the_backward_loop_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqkit.engine.backward.CHUNK_BYTES", 400)
+    monkeypatch.setattr("seqkit.engine.run.backward.CHUNK_BYTES", 400)
     for seed in range(8):
         cell = random_cell(seed)
         given = inputs_of(cell, seed, time=11)
@@ -157,7 +158,7 @@ def test_the_backward_loop_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_memory_is_free_as_soon_as_the_outputs_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqkit.engine.memory._MIN_BYTES", 0)
+    monkeypatch.setattr("seqkit.engine.run.memory._MIN_BYTES", 0)
     engine = fused.FusedEngine()
     monkeypatch.setitem(ENGINES, "fused", lambda: engine)
     for seed in range(8):

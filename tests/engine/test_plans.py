@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from seqkit import Cell, unroll
-from seqkit.engine import ENGINES, fused, refusals_of, unroll_named
-from seqkit.engine.plans import MOST_SETTINGS
+from seqkit.engine import ENGINES, refusals_of, unroll_named
+from seqkit.engine.plan import fused
+from seqkit.engine.plan.plans import MOST_SETTINGS
 from seqkit.errors import SplitError
 from tests.engine.comparing import everything, require_equal
 

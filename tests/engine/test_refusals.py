@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from seqkit import Cell, unroll
 from seqkit.cells import RNN
-from seqkit.engine import derivative, fused
+from seqkit.engine.plan import fused
+from seqkit.engine.split import derivative
 from seqkit.errors import ContractError, SplitError
 from tests.engine.comparing import everything, require_equal
 

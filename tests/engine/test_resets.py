@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from seqkit import Cell, unroll
 from seqkit.cells import RNN
-from seqkit.engine import fused
+from seqkit.engine.plan import fused
 from seqkit.errors import SplitError, StepError
 from tests.engine.comparing import everything, require_equal
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from seqkit import Cell, SequenceModel, unroll
 from seqkit.bench.steps import GRU, LSTM
 from seqkit.cells import RNN, Stacked
-from seqkit.engine import fused
-from seqkit.engine.split import split_step
+from seqkit.engine.plan import fused
+from seqkit.engine.split.split import split_step
 from seqkit.errors import ContractError
 from tests.engine.comparing import everything, require_equal
 

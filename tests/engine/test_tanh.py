@@ -2,7 +2,7 @@
 
 import torch
 
-from seqkit.engine.tanh import fast_tanh
+from seqkit.engine.compile.tanh import fast_tanh
 
 
 def test_within_two_units_in_the_last_place() -> None:

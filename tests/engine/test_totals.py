@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from seqkit.engine.products import tall_product
-from seqkit.engine.totals import Totals
+from seqkit.engine.run.products import tall_product
+from seqkit.engine.run.totals import Totals
 
 BATCH, TIME = 3, 7
 

@@ -14,7 +14,9 @@ from torch.nn.utils import parametrizations
 
 from seqkit import engine
 from seqkit.cells import Cell
-from seqkit.engine import call, check, derivative, functional, plans
+from seqkit.engine.plan import check, plans
+from seqkit.engine.split import derivative
+from seqkit.engine.trace import call, functional
 from seqkit.plugin import CellConfig, CellPlugin
 from seqkit.testing import CellCase, engine_for, run_checks
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import seqkit
 from seqkit import Cell, SequenceModel, Trainer
 from seqkit.cells import RNN, Stacked
-from seqkit.engine import core, plans
+from seqkit.engine.plan import plans
+from seqkit.engine.run import core
 from seqkit.errors import AuditError
 from seqkit.training.audit import is_audited
 

@@ -16,7 +16,8 @@ from torch.utils import _pytree as pytree
 
 from seqkit import Cell
 from seqkit.cells import Stacked
-from seqkit.engine import fused, make_stepper, unroll_named
+from seqkit.engine import make_stepper, unroll_named
+from seqkit.engine.plan import fused
 from tests.engine.published import attention, gated, linear, xlstm
 from tests.engine.published.catalogue import CELLS, INPUT_SIZE, cell_of, double_precision, moved
 from tests.engine.published.plain import (

@@ -1,0 +1,1 @@
+"""Kernels of C++ for the loops."""

@@ -1,0 +1,75 @@
+"""Bodies whose regions are compiled kernels.
+
+The whole loop is one function in C++ where it can be written down as one. Where it cannot, for another kind
+of product or of number, Python calls kernel after kernel.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+from seqkit.engine.compile.inductor import compiled_kernel
+from seqkit.engine.compile.native import native_body
+from seqkit.engine.compile.recording import UnwritableError
+from seqkit.engine.compile.regions import Kernel, RegionCompiler
+from seqkit.engine.run.body import Body, PythonBody, draft_body
+from seqkit.engine.trace.graphs import Stage
+from seqkit.engine.trace.lines import line_of
+from seqkit.engine.trace.refusal import RefusedError
+from seqkit.errors import CompilerError
+
+logger = logging.getLogger(__name__)
+
+
+def compile_body(stage: Stage, constants: int) -> Body:
+    """The body of a stage, with its regions compiled; see `draft_body`.
+
+    Raises:
+        CompilerError: there is no C++ compiler.
+        RefusedError: Inductor has no kernels for such numbers.
+    """
+    for node in stage.run.graph.nodes:
+        values = [value for value in pytree.tree_leaves(node.meta.get("val")) if isinstance(value, Tensor)]
+        if any(value.is_complex() for value in values):
+            reason = (
+                "it computes with complex numbers, for which there is engine 'fused' and no compiled kernel"
+            )
+            raise RefusedError(reason, line_of(node))
+    try:
+        return native_body(stage, constants)
+    except UnwritableError as reason:
+        logger.debug("the compiled loop is not one function: %s", reason)
+    except CompilerError:
+        raise
+    except Exception as error:  # another release of Inductor; its kernels can still be called one by one
+        first_line = next(iter(str(error).splitlines()), "")
+        logger.warning("the compiled loop is not one function: %s: %s", type(error).__name__, first_line)
+    draft = draft_body(stage, constants)
+    return PythonBody(draft, _KernelCalls(stage, draft).compile())
+
+
+class _KernelCalls(RegionCompiler):
+    """A function in Python that calls kernels, and PyTorch's products between them."""
+
+    def compile_region(self, part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
+        """The compiled kernel."""
+        return compiled_kernel(part, inputs)
+
+    def call_product(
+        self, target: Callable[..., Any], arguments: tuple[Any, ...], into: fx.Node | None
+    ) -> fx.Node:
+        """The operation itself, and a copy."""
+        made = self.graph.call_function(target, arguments)
+        if into is None:
+            return made
+        self.call_copy(into, made)
+        return into
+
+    def call_copy(self, destination: fx.Node, value: fx.Node) -> None:
+        """`destination.copy_(value)`."""
+        self.graph.call_method("copy_", (destination, value))

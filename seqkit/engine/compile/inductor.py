@@ -1,0 +1,131 @@
+"""All that is asked of Inductor, PyTorch's compiler: kernels, their source, a library of C++.
+
+It keeps what it compiled in its cache on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import CDLL
+from typing import Any, Final
+
+import torch
+from torch import Tensor, fx
+from torch._guards import TracingContext, tracing
+from torch._inductor import config
+from torch._inductor.codecache import CppCodeCache
+from torch._inductor.compile_fx import compile_fx_inner
+from torch._inductor.cpp_builder import get_cpp_compiler
+from torch._inductor.debug import DebugContext
+from torch._inductor.decomposition import select_decomp_table
+from torch._inductor.exc import InvalidCxxCompiler
+from torch._inductor.graph import GraphLowering
+from torch._inductor.virtualized import V
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from seqkit.engine.compile.regions import Kernel
+from seqkit.engine.compile.tanh import fast_tanh
+from seqkit.engine.trace.graphs import aten, has_vectors
+from seqkit.errors import CompilerError
+
+_SETTINGS: Final = {
+    "compile_threads": 1,  # two or three small files: a pool of processes would take longer to start
+    "size_asserts": False,  # the executor made the memory: its shapes are those of the graph
+    "nan_asserts": False,
+    "fallback_random": True,
+}
+
+
+def compiled_kernel(part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
+    """A function of a list of tensors.
+
+    Raises:
+        CompilerError: there is no C++ compiler.
+    """
+    with _lowering(inputs):
+        compiled = compile_fx_inner(_decomposed(part, inputs), list(inputs))
+    # Past the bookkeeping around the generated code, which would cost more than a small kernel.
+    inner = getattr(compiled, "current_callable", None) or compiled
+
+    def kernel(arguments: list[Tensor]) -> Sequence[Tensor]:
+        result: Sequence[Tensor] = inner(arguments)
+        return result
+
+    return inner if hasattr(inner, "__name__") else kernel
+
+
+def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
+    """The Python module that Inductor would run for it: kernels in C++ as strings, and calls of them.
+
+    Raises:
+        CompilerError: there is no C++ compiler.
+    """
+    with _lowering(inputs):
+        graph = GraphLowering(_decomposed(part, inputs), example_inputs=list(inputs), is_inference=True)
+        graph.sizevars._simplify_loops = _keeping_rows_apart(graph.sizevars._simplify_loops)
+        with V.set_graph_handler(graph), V.set_extern_kernel_nodes([]), V.set_debug_handler(DebugContext()):
+            graph.run(*inputs)
+            code: Any = graph.codegen()[0]
+    source: str = code.value
+    return source
+
+
+def load_library(source: str) -> CDLL:
+    """The functions of a file in C++, compiled for this processor."""
+    library: CDLL = _Libraries.load(source)
+    return library
+
+
+class _Libraries(CppCodeCache):
+    """Inductor's cache of compiled files, for files that need its headers only."""
+
+    cache = {}  # noqa: RUF012  # each class has its own
+    cpp_compile_command_flags = {"include_pytorch": False, "shared": True}  # noqa: RUF012
+
+
+@contextmanager
+def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
+    mode = inputs[0].fake_mode  # type: ignore[attr-defined]  # they are fake tensors
+    with config.patch(_SETTINGS), torch.no_grad(), tracing(TracingContext(mode)), V.set_fake_mode(mode):
+        try:
+            if inputs[0].device.type == "cpu":
+                get_cpp_compiler()
+            yield
+        except InvalidCxxCompiler as error:
+            raise CompilerError(
+                "engine 'compiled' needs a C++ compiler, and there is none.\n"
+                "  Install g++ or clang++, or set CXX to one; or use engine='fused', which needs none."
+            ) from error
+
+
+def _decomposed(part: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """The part in the operations that Inductor knows."""
+    table: dict[Any, Callable[..., Any]] = dict(select_decomp_table())
+    table |= {aten.tanh.default: fast_tanh, aten.bmm.default: _products_with_vectors}
+    with inputs[0].fake_mode:  # type: ignore[attr-defined]  # they are fake tensors
+        return make_fx(part, decomposition_table=table)(*inputs)
+
+
+def _products_with_vectors(left: Tensor, right: Tensor) -> Any:
+    """A batch of products with vectors as products of numbers and a sum, for a kernel."""
+    if not has_vectors(left, right):
+        return NotImplemented
+    if left.shape[2] == 1:
+        return left * right
+    if left.shape[1] == 1:
+        return (left.transpose(1, 2) * right).sum(1, keepdim=True)
+    return (left * right.transpose(1, 2)).sum(2, keepdim=True)
+
+
+def _keeping_rows_apart(simplify: Callable[..., Any]) -> Callable[..., Any]:
+    """Inductor's merging of loops, but for the innermost.
+
+    What is a block of memory would be gone over in one loop, and what lies in columns of a wider block in
+    two: those cannot be fused, and a value that both need would be written twice.
+    """
+
+    def simplified(indices: Sequence[Any], sizes: Sequence[Any], formulas: Sequence[Any]) -> Any:
+        return simplify(indices, sizes, [*formulas, *indices[-1:]])
+
+    return simplified
