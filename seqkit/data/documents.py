@@ -51,6 +51,7 @@ class DocumentSplits(Splits):
         seed: int = 0,
     ) -> None:
         self.source = source
+        self.pieces = source.pieces
         self.fractions = fractions
         self.lines = lines
         self.separator = separator
@@ -180,7 +181,7 @@ class DocumentSplits(Splits):
         return f"no document is for {' and '.join(without)}{count}.\n  {remedy}"
 
     def _pieces(self, source_split: str) -> Iterator[Piece]:
-        pieces: Iterable[Piece] = self.source.pieces(source_split)
+        pieces: Iterable[Piece] = self.pieces(source_split)
         if self.lines:
             pieces = lines_of(pieces)
         elif self.separator is not None:

@@ -39,6 +39,8 @@ class Splits(ABC):
     """
 
     source: TextSource
+    pieces: Callable[[str], Iterator[Piece]]
+    """Reads one of the source's own splits: by default from the source."""
     apart = False
     """Whether documents are kept apart: then an end token follows each."""
 
@@ -96,6 +98,7 @@ class TextSplits(Splits):
 
     def __init__(self, source: TextSource, fractions: Sequence[float] | None = DEFAULT_FRACTIONS) -> None:
         self.source = source
+        self.pieces = source.pieces
         self.fractions = fractions
         self._total: int | None = None
 
@@ -132,7 +135,7 @@ class TextSplits(Splits):
     def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
         """Every split, in the order of the text."""
         for source_split, parts in groupby(self.parts.items(), lambda item: item[1].source_split):
-            reader = _Reader(self.source.pieces(source_split))
+            reader = _Reader(self.pieces(source_split))
             for split, part in parts:
                 yield split, reader.until(part.stop)
 
@@ -141,7 +144,7 @@ class TextSplits(Splits):
         self.check(split)
         part = self.parts[split]
         offset = 0
-        for piece in self.source.pieces(part.source_split):
+        for piece in self.pieces(part.source_split):
             start = max(part.start - offset, 0)
             stop = len(piece.text) if part.stop is None else min(part.stop - offset, len(piece.text))
             if start < stop:
@@ -158,7 +161,7 @@ class TextSplits(Splits):
     def _cut(self, source_split: str, fractions: dict[str, float]) -> dict[str, Part]:
         fractions = {split: fraction for split, fraction in fractions.items() if fraction > 0}
         total, cuts = cut_points(
-            lambda: (piece.text for piece in self.source.pieces(source_split)), list(fractions.values())
+            lambda: (piece.text for piece in self.pieces(source_split)), list(fractions.values())
         )
         self._total = total if self.source.splits == ("all",) else None
         edges = [0, *cuts, None]

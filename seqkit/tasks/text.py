@@ -10,11 +10,13 @@ from typing import Any, Final
 from seqkit.data import Corpus, DocumentSplits, Lanes, Splits, TextSplits, TokenStream, Windows, build_corpus
 from seqkit.data.batches import UNKNOWN_CHARACTER_BITS
 from seqkit.data.cache import trained_tokenizer
+from seqkit.data.spool import spooled
 from seqkit.data.writing import OnProgress
 from seqkit.errors import RecipeError, RunError, SeqkitError, SourceError
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.sources import HubDataset, TextSource
 from seqkit.sources.choosing import Given, Whole, choose_source
+from seqkit.sources.text import SPLITS
 from seqkit.tasks.base import Sizes, Task, TaskData, task_of
 from seqkit.tasks.components import open_source
 from seqkit.tokenizers import Tokenizer
@@ -144,7 +146,7 @@ class TextData(TaskData):
             "tokenizer": self.tokenizer.fingerprint,
             "corpus": self.corpus.fingerprint,
             "splits": {split: asdict(counts) for split, counts in self.corpus.counts.items()},
-            "missing_splits": list(self.splits.missing),
+            "missing_splits": [split for split in SPLITS if split not in self.corpus.counts],
         }
 
     def saved(self) -> Any:
@@ -248,11 +250,12 @@ def prepare_text(
         SourceError: it cannot be read, or no document is for training.
     """
     splits = split_text(recipe, open_text(recipe), recipe.data.split)
-    if tokenizer is None:
-        declared = recipe.tokenizer.entry.load()
-        trained = trained_tokenizer(splits, declared, recipe.tokenizer.options())
-        tokenizer = with_end(trained, lines=recipe.data.documents == "lines") if splits.apart else trained
-    return tokenised(splits, tokenizer, on_progress)
+    with spooled(splits):
+        if tokenizer is None:
+            declared = recipe.tokenizer.entry.load()
+            trained = trained_tokenizer(splits, declared, recipe.tokenizer.options())
+            tokenizer = with_end(trained, lines=recipe.data.documents == "lines") if splits.apart else trained
+        return tokenised(splits, tokenizer, on_progress)
 
 
 def tokenised(splits: Splits, tokenizer: Tokenizer, on_progress: OnProgress | None = None) -> TextData:

@@ -7,10 +7,12 @@ such arrays and hands one out again as soon as nobody else looks at it.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import torch
@@ -20,6 +22,9 @@ _MIN_BYTES: Final = 1 << 20
 _KEPT_TURNS: Final = 4
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass
 class _Block:
     memory: Tensor
@@ -27,8 +32,33 @@ class _Block:
 
     def is_free(self) -> bool:
         """Whether no other tensor looks at the memory: no output, no gradient, no saved value."""
-        storage = self.memory.untyped_storage()
-        return bool(torch._C._storage_Use_Count(storage._cdata) == 2)  # this block's tensor, and `storage`
+        return _uses(self.memory) == 2  # this block's tensor, and the storage that is counted
+
+
+def _uses(tensor: Tensor) -> int:
+    """How often the memory of a tensor is referred to; PyTorch has no public function for that."""
+    storage = tensor.untyped_storage()
+    count: int = torch._C._storage_Use_Count(storage._cdata)
+    return count
+
+
+@cache
+def _uses_are_known() -> bool:
+    """Whether the count is what this file takes it for; if not, no memory is handed out twice."""
+    tensor = torch.empty(4)
+    try:
+        alone = _uses(tensor)
+        view = tensor[:2]
+        known = (alone, _uses(tensor), _uses(view)) == (2, 3, 3)
+    except (AttributeError, RuntimeError, TypeError):
+        known = False
+    if not known:
+        logger.warning(
+            "PyTorch %s counts the uses of memory in another way than 2.13: the loops take new memory each "
+            "time, which is slower",
+            torch.__version__,
+        )
+    return known
 
 
 class Pool:
@@ -51,7 +81,7 @@ class Pool:
     def empty(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """A tensor of any content, contiguous."""
         size = math.prod(shape)
-        if device.type != "cpu" or size * dtype.itemsize < _MIN_BYTES:
+        if device.type != "cpu" or size * dtype.itemsize < _MIN_BYTES or not _uses_are_known():
             return torch.empty(tuple(shape), dtype=dtype, device=device)
         with self._lock:
             for block in self._blocks:
