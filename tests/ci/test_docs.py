@@ -35,6 +35,11 @@ SMALLER = {
     "prices": ["--rows", "20000", "--repeats", "1"],
     "recipes": ["--minutes", "0.01", "--seeds", "2"],
     "tokenizer": ["--megabytes", "1", "--repeats", "1"],
+    "trainer": ["--batch-size", "4", "--seq-len", "10", "--hidden-size", "16", "--repeats", "2"],
+    "training": [
+        *("--steps", "1", "--repeats", "1", "--set", "cell.hidden_size=8"),
+        *("--set", "train.batch_size=4", "--set", "train.seq_len=16"),
+    ],
     "words": REDUCED,
 }
 """What a benchmark is given besides, so that a test of the documentation does not measure for minutes."""

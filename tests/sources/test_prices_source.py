@@ -86,7 +86,7 @@ def test_there_is_one_split() -> None:
 
 def test_a_text_recipe_that_names_it_is_an_error_that_says_so(tiny_recipe: seqkit.Recipe) -> None:
     overrides = ["source.use=prices", f"source.path={FOLDER / 'yahoo.csv'}"]
-    with pytest.raises(SourceError, match="the source 'prices' gives series of numbers, and the recipe tiny"):
+    with pytest.raises(RecipeError, match="is for recipes on text, and the source 'prices' gives series"):
         seqkit.train(tiny_recipe.override(overrides), "out")
 
 

@@ -294,7 +294,7 @@ class TestNonFinite:
             NonFiniteError, match=r"the loss is nan at step 3; .* before the weights were touched"
         ) as caught:
             trainer.fit(windows(), steps=9)
-        assert "learning rate (it is 0.3)" in str(caught.value)
+        assert "learning rate (at this step it is 0.3)" in str(caught.value)
         assert len(seen) == 2
         assert all(map(torch.equal, weights_of(trainer), seen[-1]))
 
