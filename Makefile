@@ -34,9 +34,10 @@ lint: install
 	$(BIN)/mypy
 
 test: lint ## Lint, import contracts, types, and the quick tests
-	$(PYTEST) --ignore=tests/ci --ignore=tests/slow
+	$(PYTEST) -m 'not ci' --ignore=tests/ci --ignore=tests/slow
 
-ci: test ## The same, then tests/ci (the documentation, the demo, a fresh wheel)
+ci: test ## The same, then what takes longer: tests marked `ci`, and tests/ci (documentation, demo, a fresh wheel)
+	$(PYTEST) -m ci --ignore=tests/ci --ignore=tests/slow
 	$(PYTEST) tests/ci
 
 test-slow: install ## The large figures of tests/slow, by hand

@@ -16,6 +16,7 @@ import seqkit
 from seqkit.errors import ContractError, MissingPluginError, PluginError
 from seqkit.plugin import Cell, CellConfig, CellPlugin, hookimpl
 from seqkit.registry import hookspecs
+from tests.inprocess import command
 from tests.registry.installed import LEAKY, cell_module, install
 
 SINGLE_FILE = """\
@@ -42,7 +43,8 @@ def seqkit_cells(): return [CellPlugin("mycell", Config, MyCell)]
 QUICK = ["train.steps=10", "train.batch_size=4", "train.seq_len=10", "train.evaluate_every=5"]
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def new_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own, which sees what is installed anew."""
     return subprocess.run(
         [sys.executable, "-m", "seqkit", *arguments], capture_output=True, text=True, check=False
     )
@@ -90,6 +92,7 @@ class TestSingleFile:
 
 
 class TestInstalled:
+    @pytest.mark.ci
     def test_it_is_configured_trained_and_reopened(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text_file: Path
     ) -> None:
@@ -101,25 +104,25 @@ class TestInstalled:
         install(site, "seqkit-leaky", modules)
         monkeypatch.setenv("PYTHONPATH", str(site))
         run = ("run", "quickstart", "--data", str(text_file), "cell.use=leaky", *QUICK)
-        wrong = command(*run, "cell.deccay=0.5")
+        wrong = new_process(*run, "cell.deccay=0.5")
         assert wrong.returncode == 2
         assert "cell.deccay: unknown key. Did you mean 'decay'?" in wrong.stderr
-        assert command(*run, "cell.decay=0.5", "--out", "out").returncode == 0
-        components = json.loads(command("show", "out", "--json").stdout)["provenance"]["components"]
+        assert new_process(*run, "cell.decay=0.5", "--out", "out").returncode == 0
+        components = json.loads(new_process("show", "out", "--json").stdout)["provenance"]["components"]
         assert components["cell"] == {"use": "leaky", "distribution": "seqkit-leaky", "version": "1.0"}
-        assert command("generate", "out", "a").returncode == 0
-        assert "29 of 29 checks ran, 29 passed" in command("check", "leaky").stdout
-        schema = json.loads(command("schema").stdout)
+        assert new_process("generate", "out", "a").returncode == 0
+        assert "29 of 29 checks ran, 29 passed" in new_process("check", "leaky").stdout
+        schema = json.loads(new_process("schema").stdout)
         assert any("decay" in choice["properties"] for choice in schema["properties"]["cell"]["oneOf"])
 
         monkeypatch.delenv("PYTHONPATH")
-        missing = command("generate", "out", "a")
+        missing = new_process("generate", "out", "a")
         assert missing.returncode == 2
         assert (
             "This run says that it needs the plugin distribution 'seqkit-leaky' (version 1.0). "
             "Install it only if you trust it." in missing.stderr
         )
-        assert 'use = "leaky"' in command("show", "out").stdout
+        assert 'use = "leaky"' in new_process("show", "out").stdout
 
     def test_another_version_is_told(
         self,
@@ -136,6 +139,7 @@ class TestInstalled:
         seqkit.load("out")
         assert "the cell 'rnn' is of seqkit 0.1.0, and the run was trained with seqkit 0.0.9" in caplog.text
 
+    @pytest.mark.ci
     def test_broken_ones_do_not_stop_what_needs_none(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -146,22 +150,22 @@ class TestInstalled:
             install(site, f"seqkit-{name}", {name: cell_module("same", "os:path")})
         monkeypatch.setenv("PYTHONPATH", str(site))
         for arguments in (("--help",), ("ls",), ("run", "quickstart", "train.steps=2", "train.seq_len=5")):
-            done = command(*arguments)
+            done = new_process(*arguments)
             assert done.returncode == 0, done.stderr
-        listed = json.loads(command("plugins", "--json").stdout)
+        listed = json.loads(new_process("plugins", "--json").stdout)
         findings = "\n".join(found["finding"] for found in listed["findings"])
         assert "RuntimeError: no luck" in findings
         assert "it imports torch when it is declared" in findings
         assert "'same' of seqkit_cells is also declared by seqkit-two" in findings
         status = {row["name"]: row["status"] for row in listed["plugins"]}
         assert status["raises"] == "failed"
-        table = command("plugins").stdout
+        table = new_process("plugins").stdout
         assert "failed" in table
         assert "no luck" in table
-        clash = command("run", "quickstart", "cell.use=same")
+        clash = new_process("run", "quickstart", "cell.use=same")
         assert clash.returncode == 2
         assert 'use = "seqkit-one:same", or block the other: -p no:seqkit-two' in clash.stderr
-        blocked = json.loads(command("plugins", "-p", "no:raises", "--json").stdout)["plugins"]
+        blocked = json.loads(new_process("plugins", "-p", "no:raises", "--json").stdout)["plugins"]
         assert {"raises", "gated"} <= {row["name"] for row in blocked if row["status"] == "blocked"}
 
     @pytest.mark.parametrize("verb", ["plugins", "ls"])
@@ -199,8 +203,8 @@ class TestInstalled:
         """
         install(tmp_path / "site", "seqkit-hello", {"seqkit_hello": text})
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-        assert command("hello").stdout == "hello from a plugin\n"
-        assert "Say hello." in command("--help").stdout
+        assert new_process("hello").stdout == "hello from a plugin\n"
+        assert "Say hello." in new_process("--help").stdout
 
 
 def test_a_class_in_memory_trains_into_a_full_run(tiny_recipe: seqkit.Recipe) -> None:
@@ -391,17 +395,20 @@ class TestTwoOfOneName:
         for folder in ("one", "two"):
             (workdir / folder).mkdir()
             (workdir / folder / "mycell.py").write_text(SINGLE_FILE + f"# {folder}\n")
-        done = command("run", "quickstart", "-p", "one/mycell.py", "-p", "two/mycell.py", "cell.use=mycell")
+        done = new_process(
+            "run", "quickstart", "-p", "one/mycell.py", "-p", "two/mycell.py", "cell.use=mycell"
+        )
         assert done.returncode == 2
         assert "Give only one of them." in done.stderr
         assert "one/mycell.py and by" in done.stderr
 
+    @pytest.mark.ci
     def test_a_run_means_the_one_that_it_was_made_with(
         self, tmp_path: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch, text_file: Path
     ) -> None:
         (workdir / "mycell.py").write_text(SINGLE_FILE)
         run = ("run", "quickstart", "-p", "./mycell.py", "cell.use=mycell", "--data", str(text_file))
-        done = command(*run, "--out", "out", *QUICK)
+        done = new_process(*run, "--out", "out", *QUICK)
         assert "seqkit generate out" in done.stdout.replace(
             str(Path(sys.executable).with_name("seqkit")), "seqkit"
         )
@@ -412,9 +419,9 @@ class TestTwoOfOneName:
         }
         install(tmp_path / "site", "seqkit-other", modules)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-        both = command("generate", "out", "a", "-p", "./mycell.py")
+        both = new_process("generate", "out", "a", "-p", "./mycell.py")
         assert both.returncode == 0, both.stderr
-        other = command("generate", "out", "a")
+        other = new_process("generate", "out", "a")
         assert (
             "the cell 'mycell' is of seqkit-other 1.0, and the run was trained with mycell.py" in other.stderr
         )

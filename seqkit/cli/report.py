@@ -13,6 +13,7 @@ import click
 from seqkit.cli.data import name_data
 from seqkit.cli.foreign import echo
 from seqkit.cli.output import print_json, print_steps, print_values
+from seqkit.errors import WrongKindError
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,13 @@ class Report:
 
     def evaluate(self, runs: Sequence[Any], asked: Asked) -> None:
         """Evaluate a run, or the seeds of a recipe, and print it."""
-        if asked.leaks:
-            runs[0].leaks()  # which a run on series has alone; another says what it can do
-        if asked.control:
-            runs[0].control()
+        for option in ("leaks", "control"):
+            if getattr(asked, option):
+                does = runs[0].verbs.replace("DIR", asked.directory)
+                raise WrongKindError(
+                    f"{asked.directory} is a run on {runs[0].recipe.kind}; --{option} is for series.\n"
+                    f"  {does}"
+                )
         if len(runs) > 1:
             raise click.UsageError(
                 f"{asked.directory} holds {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,16 +17,24 @@ from seqkit.recipe import Component, ResolvedRecipe
 from seqkit.sources import Source
 from seqkit.tasks.base import Sizes
 
+ASource = TypeVar("ASource", bound=Source)
 
-def open_source(component: Component) -> Source:
+
+def open_source(component: Component, kind: type[ASource]) -> ASource:
     """The source that a recipe names.
 
+    Args:
+        component: of the recipe.
+        kind: the base class that its declaration promises.
     Raises:
-        ContractError: what is declared under that name is none.
+        ContractError: it has another one.
     """
     source = made(component)
-    if not isinstance(source, Source):
-        raise ContractError(f"the source {component.use!r} is no Source: {type(source).__name__}.")
+    if not isinstance(source, kind):
+        raise ContractError(
+            f"the source {component.use!r} is declared as a {kind.__name__}, and opens a "
+            f"{type(source).__name__}.\n  Correct `gives` in its SourcePlugin."
+        )
     return source
 
 

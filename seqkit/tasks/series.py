@@ -132,14 +132,9 @@ def open_series(recipe: ResolvedRecipe) -> SeriesSource:
     """The source of a series recipe.
 
     Raises:
-        SourceError: it gives text, or brings splits of its own.
+        SourceError: it brings splits of its own.
     """
-    source = open_source(recipe.source)
-    if not isinstance(source, SeriesSource):
-        raise SourceError(
-            f"the source {recipe.source.use!r} gives text, and the recipe {recipe.name} has a [series] table."
-            "\n  Give it prices, for instance --data FILE.csv, or begin with a recipe for text: seqkit ls."
-        )
+    source = open_source(recipe.source, SeriesSource)  # type: ignore[type-abstract]
     if source.splits != ("all",):
         raise SourceError(
             f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; "

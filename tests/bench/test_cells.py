@@ -10,6 +10,8 @@ from seqkit.bench.cells import compare
 from seqkit.errors import PluginError
 from seqkit.plugin import Cell, CellConfig, CellPlugin
 
+pytestmark = pytest.mark.ci
+
 
 class WideConfig(CellConfig):
     width: int = 4

@@ -6,6 +6,8 @@ from click.testing import CliRunner
 from seqkit.bench.controls import PHI, _best_rmse
 from seqkit.cli import cli
 
+pytestmark = pytest.mark.ci
+
 
 def test_the_best_forecast_of_an_ar1_is_known() -> None:
     assert PHI == 0.5

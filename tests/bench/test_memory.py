@@ -1,6 +1,9 @@
+import pytest
+
 from seqkit.bench.memory import measure
 
 
+@pytest.mark.ci
 def test_a_longer_sequence_takes_more_memory_and_a_checkpoint_less() -> None:
     rows = measure(("lstm",), batch_size=64, hidden_size=128, times=(30, 300))
     assert [row["shape"] for row in rows] == ["64x30x128", "64x300x128"]

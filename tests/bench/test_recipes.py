@@ -1,6 +1,10 @@
 from pathlib import Path
 
+import pytest
+
 from seqkit.bench.recipes import PICTURE, RESULT, compare
+
+pytestmark = pytest.mark.ci
 
 
 def test_recipes_are_trained_on_the_same_data_for_the_same_minutes(text_file: Path) -> None:

@@ -10,6 +10,7 @@ from seqkit.cli import cli
 SMALL = ["cell.hidden_size=8", "train.batch_size=4", "train.seq_len=20"]
 
 
+@pytest.mark.ci
 def test_a_recipe_with_each_engine(text_file: Path) -> None:
     (row,) = measure(["char-rnn"], data=str(text_file), overrides=SMALL, steps=2, repeats=3)
     assert row["recipe"] == "char-rnn"
@@ -21,6 +22,7 @@ def test_a_recipe_with_each_engine(text_file: Path) -> None:
         assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
 
 
+@pytest.mark.ci
 def test_the_command(text_file: Path) -> None:
     small = [word for override in SMALL for word in ("--set", override)]
     arguments = [

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import seqkit
 from seqkit.cli import TellOnce, cli
 from seqkit.cli.text import TextReport
+from tests.inprocess import command
 
 QUICK = [
     "train.steps=20",
@@ -26,13 +27,6 @@ def invoke(*arguments: str, stdin: str | None = None) -> str:
     result = CliRunner().invoke(cli, arguments, input=stdin, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def command(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """The real program, in its own process."""
-    return subprocess.run(
-        [sys.executable, "-m", "seqkit", *arguments], capture_output=True, text=True, input=stdin, check=False
-    )
 
 
 @pytest.fixture
@@ -148,6 +142,7 @@ class TestVerbs:
         assert result["provenance"]["ended_by"] == "30 steps"
         assert result["best"]["split"] == "validation"
 
+    @pytest.mark.ci
     def test_bench(self) -> None:
         result = json.loads(
             invoke(

@@ -94,6 +94,7 @@ def wild_run(workdir: Path) -> str:
     return str(seqkit.train(recipe, "wild").path)
 
 
+@pytest.mark.ci
 def test_the_real_program(wild_run: str) -> None:
     written, piped = on_a_terminal("generate", wild_run)
     text = seqkit.load(wild_run).generate()

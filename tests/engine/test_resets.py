@@ -32,7 +32,7 @@ class Swapping(Cell):
 
 @pytest.mark.parametrize("recompute_every", [None, 2])
 @pytest.mark.parametrize("steps", [[], [0], [3], [0, 1, 2, 3, 4, 5, 6], [6]])
-@pytest.mark.parametrize("engine", ["fused", "compiled"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("compiled", marks=pytest.mark.ci)])
 def test_resets_are_those_of_the_loop(engine: str, steps: list[int], recompute_every: int | None) -> None:
     torch.manual_seed(0)
     cell = Swapping(4, 5).double()
@@ -65,7 +65,7 @@ class Spreading(Cell):
 
 
 @pytest.mark.parametrize("step", [0, 1, 5])
-@pytest.mark.parametrize("engine", ["fused", "compiled"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("compiled", marks=pytest.mark.ci)])
 def test_an_initial_state_is_spread_and_found_by_its_names(engine: str, step: int) -> None:
     torch.manual_seed(0)
     cell, ids = Spreading(4, 5), torch.randint(4, (3, 7))

@@ -48,7 +48,7 @@ def test_it_is_an_embedding(kind: type[Cell], count: int, engine: str) -> None:
     require_equal(ours[1][0], torch.zeros_like(table).index_add(0, ids.flatten(), gradients[0].flatten(0, 1)))
 
 
-@pytest.mark.parametrize("engine", ["fused", "compiled"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("compiled", marks=pytest.mark.ci)])
 def test_a_frozen_table_half_precision_and_checkpoints(engine: str) -> None:
     torch.manual_seed(0)
     cell, table, ids = LSTM(5, 8), torch.randn(7, 5), torch.randint(7, (3, 6))

@@ -57,7 +57,10 @@ class TestPlan:
         before = torch.get_rng_state()
         plan(tiny_recipe)
         assert [path.name for path in workdir.iterdir()] == ["my.txt"]
-        assert {path.name for path in (workdir.parent / "cache").iterdir()} == {"corpora", "tokenizers"}
+        assert {path.name for path in (workdir.parent / "cache").iterdir()} == {
+            *("corpora", "texts", "tokenizers")
+        }
+        assert list((workdir.parent / "cache" / "texts").iterdir()) == []
         assert torch.equal(torch.get_rng_state(), before)
 
     @pytest.mark.parametrize("state", ["reset", "carry"])
