@@ -24,6 +24,10 @@ class Head(nn.Module, ABC):
         """What each prediction costs, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
 
     @abstractmethod
+    def predict(self, outputs: Tensor) -> Tensor:
+        """The likeliest id, or the location of a number's distribution, `(..., output_size) -> (...)`."""
+
+    @abstractmethod
     def sample(
         self, outputs: Tensor, generator: torch.Generator | None = None, *args: Any, **options: Any
     ) -> Tensor:

@@ -34,6 +34,10 @@ class CategoricalHead(Head):
         """Cross entropy in nats, `(N, output_size), (N,) -> (N,)`."""
         return F.cross_entropy(full_precision(outputs), targets.long(), reduction="none")
 
+    def predict(self, outputs: Tensor) -> Tensor:
+        """The likeliest id, `(..., output_size) -> (...)`."""
+        return outputs.argmax(-1)
+
     def sample(
         self,
         outputs: Tensor,

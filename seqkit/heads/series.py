@@ -66,6 +66,10 @@ class SeriesHead(Head):
             `(..., K)`.
         """
 
+    def predict(self, outputs: Tensor) -> Tensor:
+        """The location, `(..., output_size) -> (...)`."""
+        return self.location(outputs)
+
     def sample(
         self, outputs: Tensor, generator: torch.Generator | None = None, *args: Any, **options: Any
     ) -> Tensor:

@@ -115,3 +115,9 @@ class TestSampling:
     def test_options_out_of_range(self, options: dict[str, float], message: str) -> None:
         with pytest.raises(SamplingError, match=message):
             self.draw(**options)
+
+
+def test_the_prediction_is_the_likeliest_id() -> None:
+    head = make_head("none", 4, 4)
+    logits = torch.tensor([[0.0, 3.0, 1.0, 2.0], [5.0, 1.0, 1.0, 1.0]])
+    assert head.predict(logits).tolist() == head.sample(logits, temperature=0).tolist() == [1, 0]
