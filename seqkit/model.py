@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from seqkit.cells import Cell, Stacked, State
 from seqkit.dropout import Dropout
+from seqkit.encoders import Embedding, make_encoder
 from seqkit.engine import check_cell, choose_engine, unroll_named
-from seqkit.errors import ContractError, UnknownNameError
+from seqkit.errors import ContractError
 from seqkit.heads import SERIES_HEADS, Head, make_head
 
 
@@ -25,7 +25,8 @@ class SequenceModel(nn.Module):
     Args:
         cell: the step; the layers of a `Stacked` cell are unrolled one after the other.
         encoder: `"one_hot"` (a step sees the one-hot row of its id), `"embedding"`, `"raw"` (the
-            number itself; an id becomes one float feature), or a module that gives `(batch, time, features)`.
+            number itself; an id becomes one float feature), or an `Encoder`, or another module that gives
+            `(batch, time, features)`.
         head: `"linear"`, `"none"` (the cell's output is the prediction), for numbers `"point"`, `"gaussian"`,
             `"student_t"` or `"quantile"`, or a Head.
         vocab_size: number of different ids; by default `cell.input_size` with `"one_hot"`.
@@ -52,7 +53,7 @@ class SequenceModel(nn.Module):
         self,
         cell: Cell,
         *,
-        encoder: Literal["one_hot", "embedding", "raw"] | nn.Module = "one_hot",
+        encoder: str | nn.Module = "one_hot",
         head: str | Head = "linear",
         vocab_size: int | None = None,
         output_size: int | None = None,
@@ -78,7 +79,6 @@ class SequenceModel(nn.Module):
         self.dropout = Dropout(dropout)
         self.encoder_dropout = Dropout(dropout if encoder_dropout is None else encoder_dropout)
         self.head = make_head(head, cell.output_size, output_size or 0)
-        self._head_is_cell = head == "none"  # then the cell gives logits, and those are not dropped
         self.engine = choose_engine(engine)
         self.recompute_every = recompute_every
         self._engines_ran: list[str] = []
@@ -132,7 +132,7 @@ class SequenceModel(nn.Module):
         if self.training or self.engine_ran is None:
             self.engine_ran = "+".join(sorted({*names}))
             self._engines_ran = names
-        if not self._head_is_cell:
+        if not getattr(self.head, "passes_on", False):  # else the cell gives logits
             x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
 
@@ -193,59 +193,3 @@ def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
 def device_of(model: nn.Module) -> torch.device:
     """The device that the model's tensors are on."""
     return next(chain(model.parameters(), model.buffers())).device
-
-
-class OneHot(nn.Module):
-    """Passes ids through: `unroll` gives each step the one-hot row of its id."""
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """The ids, `(batch, time)`."""
-        return ids
-
-
-class Embedding(nn.Embedding):
-    """A trained vector for each id, laid out time-major as the engine wants it."""
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """`(batch, time)` to `(batch, time, features)`."""
-        return super().forward(ids.transpose(0, 1)).transpose(0, 1)
-
-
-class Raw(nn.Module):
-    """The number itself; `(batch, time)` becomes one float feature."""
-
-    like: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("like", torch.empty(0), persistent=False)  # follows `model.double()`
-
-    def forward(self, numbers: Tensor) -> Tensor:
-        """`(batch, time)` or `(batch, time, features)` to floats `(batch, time, features)`."""
-        x = numbers if numbers.is_floating_point() else numbers.to(self.like.dtype)
-        return x[..., None] if x.ndim == 2 else x
-
-
-def make_encoder(encoder: str | nn.Module, vocab_size: int | None, input_size: int) -> nn.Module:
-    """The encoder by that name for a cell that takes `input_size` features; a module is returned as it is.
-
-    Raises:
-        ContractError: it cannot feed this cell.
-        UnknownNameError: there is no such encoder.
-    """
-    if isinstance(encoder, nn.Module):
-        return encoder
-    if encoder == "one_hot":
-        if vocab_size != input_size:
-            raise ContractError(
-                f"encoder 'one_hot' gives {vocab_size} features, one an id; the cell takes {input_size}.\n"
-                f"  Give it input_size={vocab_size}, or use encoder 'embedding'."
-            )
-        return OneHot()
-    if encoder == "embedding":
-        if vocab_size is None:
-            raise ContractError("encoder 'embedding' needs vocab_size.")
-        return Embedding(vocab_size, input_size)
-    if encoder == "raw":
-        return Raw()
-    raise UnknownNameError("encoder", encoder, ["one_hot", "embedding", "raw"])

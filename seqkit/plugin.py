@@ -21,7 +21,9 @@ from seqkit.errors import PluginError, SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from seqkit.cells import Cell, State
+    from seqkit.encoders import Encoder
     from seqkit.engine.scan import linear_scan
+    from seqkit.heads import Head
     from seqkit.run import Run
     from seqkit.sources import Piece, Series, SeriesSource, Source, TextSource
     from seqkit.sources.base import cut_document
@@ -34,6 +36,12 @@ __all__ = [
     "CellPlugin",
     "Config",
     "DataPath",
+    "Encoder",
+    "EncoderConfig",
+    "EncoderPlugin",
+    "Head",
+    "HeadConfig",
+    "HeadPlugin",
     "Piece",
     "RecipePlugin",
     "Run",
@@ -97,6 +105,14 @@ class TokenizerConfig(Config):
 
 class SourceConfig(Config):
     """Of a source: every field is a keyword of its constructor."""
+
+
+class HeadConfig(Config):
+    """Of a head: every field is a keyword of its constructor."""
+
+
+class EncoderConfig(Config):
+    """Of an encoder: every field is a keyword of its constructor."""
 
 
 def load_target(name: str, target: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -169,6 +185,29 @@ class SourcePlugin(ComponentPlugin):
 
 
 @dataclass(frozen=True)
+class HeadPlugin(ComponentPlugin):
+    """Declares a head, called as `target(input_size, output_size, **config)`.
+
+    `input_size` is of what the cell gives; `output_size` is the number of different ids, or None where
+    numbers are predicted.
+    """
+
+    tasks: tuple[str, ...] = ()
+    """The kinds of task whose recipes may have it, besides those that name it."""
+
+
+@dataclass(frozen=True)
+class EncoderPlugin(ComponentPlugin):
+    """Declares an encoder, called as `target(input_size, **config)`.
+
+    `input_size` is the number of different ids, or of the features of a row of numbers.
+    """
+
+    tasks: tuple[str, ...] = ()
+    """The kinds of task whose recipes may have it, besides those that name it."""
+
+
+@dataclass(frozen=True)
 class TaskPlugin:
     """Declares a kind of task: what a model is trained to do with the sources of one base class.
 
@@ -237,6 +276,8 @@ A path in a recipe file is relative to that file; one in an override, to the wor
 
 _CONTRACTS = {
     "Cell": "seqkit.cells",
+    "Encoder": "seqkit.encoders",
+    "Head": "seqkit.heads",
     "Piece": "seqkit.sources",
     "cut_document": "seqkit.sources.base",
     "linear_scan": "seqkit.engine.scan",

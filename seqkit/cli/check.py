@@ -11,7 +11,7 @@ from seqkit.cli.foreign import echo
 from seqkit.cli.output import json_option, plugin_option, print_json
 from seqkit.cores import leave_busy_cores
 
-KINDS = ("cell", "tokenizer", "source")
+KINDS = ("cell", "tokenizer", "source", "encoder", "head")
 NO_CHANGE = {"fingerprint_follows_the_data": "the command line does not change the data"}
 
 
@@ -38,7 +38,7 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Check the cell, tokenizer or source NAME, with this config, against its contract.
+    """Check the cell, tokenizer, source, encoder or head NAME, with this config, against its contract.
 
     Exits with 1 if a check fails. For a cell, it also prints which engine will run it, and why.
     """
@@ -95,7 +95,9 @@ def _kind_of(name: str, registry: Any) -> str:
             with suppress(UnknownNameError):
                 registry.component(kind, name)  # raises the error of a plugin that declares it in vain
         known = [name for kind in KINDS for name in registry.names(kind)]
-        raise UnknownNameError("cell, tokenizer or source", name, known, hint="One of your own: -p FILE.py")
+        raise UnknownNameError(
+            "cell, tokenizer, source, encoder or head", name, known, hint="One of your own: -p FILE.py"
+        )
     return kinds[0]
 
 
@@ -123,11 +125,15 @@ def _case(
     expected: dict[str, str],
     plugins: tuple[str, ...],
 ) -> Any:
-    from seqkit.testing import CellCase, SourceCase, TokenizerCase
+    from seqkit.testing import CellCase, EncoderCase, HeadCase, SourceCase, TokenizerCase
 
-    if kind == "cell":
-        return CellCase(name, plugins=plugins, expected_failures=expected, **config)
-    if kind == "tokenizer":
-        return TokenizerCase(name, plugins=plugins, expected_failures=expected, **config)
+    cases: dict[str, Any] = {
+        "cell": CellCase,
+        "tokenizer": TokenizerCase,
+        "encoder": EncoderCase,
+        "head": HeadCase,
+    }
+    if kind in cases:
+        return cases[kind](name, plugins=plugins, expected_failures=expected, **config)
     expected = {**NO_CHANGE, **expected}
     return SourceCase(name, missing=missing or None, expected_failures=expected, plugins=plugins, **config)

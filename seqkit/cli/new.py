@@ -8,12 +8,12 @@ import click
 
 
 @click.command("new")
-@click.argument("kind", type=click.Choice(["cell", "tokenizer", "source"]))
+@click.argument("kind", type=click.Choice(["cell", "tokenizer", "source", "head"]))
 @click.argument("name")
 @click.option("--single-file", is_flag=True, help="Write one file for -p, not an installable project.")
 @click.option("--in", "folder", default=".", show_default=True, help="The folder to write it in.")
 def command(kind: str, name: str, single_file: bool, folder: str) -> None:
-    """Write a complete plugin for a cell, a tokenizer or a source called NAME; its tests pass at once."""
+    """Write a complete plugin, a cell, tokenizer, source or head called NAME; its tests pass at once."""
     from seqkit.scaffold import write_project
 
     files = write_project(kind, name, Path(folder), single_file=single_file)
@@ -21,7 +21,8 @@ def command(kind: str, name: str, single_file: bool, folder: str) -> None:
         click.echo(f"wrote {file}")
     if single_file:
         extra = " source.path=my.txt" if kind == "source" else ""
-        click.echo(f"\nNext:\n  seqkit run quickstart -p {_typed(files[0])} {kind}.use={name}{extra}")
+        key = "model.head" if kind == "head" else f"{kind}.use"
+        click.echo(f"\nNext:\n  seqkit run quickstart -p {_typed(files[0])} {key}={name}{extra}")
     else:
         root = files[0].parent
         extra = " path=data.jsonl --missing path=nowhere.jsonl" if kind == "source" else ""

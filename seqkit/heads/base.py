@@ -13,6 +13,8 @@ class Head(nn.Module, ABC):
     """The last part of a model. `output_size` is the last dimension of what `forward` gives."""
 
     output_size: int
+    passes_on = False
+    """Whether the cell's output is the prediction, so that no dropout comes in between."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Tensor:

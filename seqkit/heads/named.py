@@ -29,7 +29,9 @@ def no_head(input_size: int, output_size: int) -> Head:
             f"head 'none' takes the cell's output as the prediction, so it must have {output_size} features; "
             f"it has {input_size}.\n  Give the cell output_size={output_size}, or use head 'linear'."
         )
-    return CategoricalHead(nn.Identity(), output_size)
+    head = CategoricalHead(nn.Identity(), output_size)
+    head.passes_on = True
+    return head
 
 
 HEADS: Final[dict[str, Callable[[int, int], Head]]] = {"linear": linear_head, "none": no_head}

@@ -28,6 +28,7 @@ class SeriesHead(Head):
 
     Args:
         input_size: features of what the cell gives.
+        output_size: not used: the distribution knows how many parameters it has.
     """
 
     has_interval = True
@@ -35,7 +36,7 @@ class SeriesHead(Head):
     raw_at_start: tuple[float, ...]
     """What the linear layer gives with fresh weights: `output_size` numbers."""
 
-    def __init__(self, input_size: int) -> None:
+    def __init__(self, input_size: int, output_size: int | None = None) -> None:
         super().__init__()
         self.output_size = len(self.raw_at_start)
         self.projection = nn.Linear(input_size, self.output_size)
@@ -178,7 +179,7 @@ class QuantileHead(SeriesHead):
 
     raw_at_start = (0.0, *(math.log(math.expm1(step)) for step in _normal_steps(LEVELS)))
 
-    def __init__(self, input_size: int) -> None:
+    def __init__(self, input_size: int, output_size: int | None = None) -> None:
         super().__init__(input_size)
         self.register_buffer("levels", torch.tensor(self.LEVELS), persistent=False)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from torch import Tensor
 
 from seqkit.cells import Stacked, State
+from seqkit.encoders import OneHot
 from seqkit.engine import make_stepper
-from seqkit.model import OneHot, SequenceModel
+from seqkit.model import SequenceModel
 
 
 class Stepper:

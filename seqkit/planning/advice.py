@@ -155,7 +155,7 @@ def _look_at_vocabulary(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]
             f"for {vocabulary.size:,} tokens: {' '.join(overrides) or 'a tokenizer with fewer'}.",
             overrides,
         )
-    if recipe.model.encoder == "one_hot":
+    if recipe.encoder.use == "one_hot":
         yield Finding(
             f"large vocabulary: the cell reads one-hot rows of {vocabulary.size:,} features: "
             f"model.encoder=embedding has {recipe.model.embedding_size}.",

@@ -146,6 +146,8 @@ class Draft:
             values = self.tables[table] = _start_afresh(table, values, str(parsed), registry)
         for key in keys[:-1]:
             inner = values.get(key)
+            if table == "model" and isinstance(inner, str):  # a head or an encoder that has only a name
+                inner = {"use": inner}
             values[key] = inner if isinstance(inner, dict) else {}
             values = values[key]
         # Beside a key from the file, say source.path.train, the others stay relative to the file.

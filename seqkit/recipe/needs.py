@@ -13,13 +13,29 @@ from seqkit.registry.tables import DataConfig, SeriesConfig
 
 
 @dataclass(frozen=True)
+class AllBut:
+    """Every value but one, those of plugins too.
+
+    Args:
+        value: that is left out.
+        shown: what a message lists.
+    """
+
+    value: object
+    shown: tuple[str, ...]
+
+    def __contains__(self, other: object) -> bool:
+        return other != self.value
+
+
+@dataclass(frozen=True)
 class Need:
     """What a key needs, for it would be read and ignored otherwise."""
 
     key: str
     of: type[Config]
     """The config that has the key."""
-    any_of: Mapping[str, tuple[object, ...] | range]
+    any_of: Mapping[str, tuple[object, ...] | range | AllBut]
     """Other keys, and the values of each with which this one has an effect: of several, one is enough."""
 
     def unmet(self, tables: Mapping[str, Any]) -> str:
@@ -31,30 +47,38 @@ class Need:
         found = []
         for key, values in self.any_of.items():
             table, _, name = key.partition(".")
-            if tables.get(table) is None or getattr(tables[table], name) in values:
+            if tables.get(table) is None:
                 return ""
-            found.append(getattr(tables[table], name))
+            value = getattr(tables[table], name)
+            if isinstance(value, dict):  # of a head or an encoder with settings
+                value = value.get("use")
+            if value in values:
+                return ""
+            found.append(value)
         wanted = ", or ".join(_words(key, values) for key, values in self.any_of.items())
         there = ", ".join(map(str, found))
         return f"needs {wanted}, and has no effect with {there}"
 
 
-def _words(key: str, values: tuple[object, ...] | range) -> str:
+def _words(key: str, values: tuple[object, ...] | range | AllBut) -> str:
+    if isinstance(values, AllBut):
+        values = values.shown
     if isinstance(values, range):
         return f"{key}={values.start} or more"
     return f"no {key}" if values == (None,) else f"{key}={' or '.join(map(str, values))}"
 
 
 MANY = range(2, 1 << 31)
-WITH_WEIGHTS = ("linear", "point", "gaussian", "student_t", "quantile")
+WITH_WEIGHTS = AllBut("none", ("linear", "point", "gaussian", "student_t", "quantile"))
+NOT_ONE_HOT = AllBut("one_hot", ("embedding", "raw"))
 NEEDS = (
     Need("model.embedding_size", ModelConfig, {"model.encoder": ("embedding",)}),
-    Need("model.encoder_dropout", ModelConfig, {"model.encoder": ("embedding", "raw")}),
+    Need("model.encoder_dropout", ModelConfig, {"model.encoder": NOT_ONE_HOT}),
     Need(
         "model.dropout",  # one-hot rows and the outputs of the head "none" are not dropped
         ModelConfig,
         {
-            "model.encoder": ("embedding", "raw"),
+            "model.encoder": NOT_ONE_HOT,
             "model.layers": MANY,
             "model.head": WITH_WEIGHTS,
         },

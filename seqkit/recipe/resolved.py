@@ -42,6 +42,8 @@ class ResolvedRecipe:
     """What the model is trained to do; it follows from the source."""
     source: Component
     cell: Component
+    encoder: Component
+    head: Component
     model: ModelConfig
     train: TrainConfig
     own: Mapping[str, Component | Config]
@@ -90,8 +92,12 @@ class ResolvedRecipe:
         }
 
     def components(self) -> dict[str, Component]:
-        """Those that are used, by kind."""
-        return {kind: part for kind, part in self.parts().items() if isinstance(part, Component)}
+        """Those that are used, by kind; of encoder and head those that come from a plugin."""
+        used = {kind: part for kind, part in self.parts().items() if isinstance(part, Component)}
+        around = {"encoder": self.encoder, "head": self.head}
+        return used | {
+            kind: part for kind, part in around.items() if part.entry.origin.distribution != "seqkit"
+        }
 
     def tables(self) -> dict[str, Any]:
         """As TOML has it: plain values; a key without a value is left out."""

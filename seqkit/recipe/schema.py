@@ -26,6 +26,14 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
         properties[kind] = {"oneOf": choices}
     for table, config in tables_of(registry).items():
         properties[table] = _hoisted(config, definitions)
+    for kind in ("encoder", "head"):
+        names = registry.names(kind)
+        by_table = {"type": "object", "properties": {"use": {"enum": names}}, "required": ["use"]}
+        part = properties["model"]["properties"][kind]
+        properties["model"]["properties"][kind] = {
+            **{key: part[key] for key in ("default", "description", "title") if key in part},
+            "anyOf": [{"enum": names}, by_table],
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A seqkit recipe",

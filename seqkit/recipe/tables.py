@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,11 +14,13 @@ class ModelConfig(Config):
 
     layers: int = Field(default=1, ge=1)
     """Cells on top of each other."""
-    encoder: Literal["one_hot", "embedding", "raw"] = "one_hot"
+    encoder: str | dict[str, Any] = "one_hot"
+    """A name, or a table with `use` and the encoder's settings."""
     embedding_size: int = Field(default=64, ge=1)
     """Features of the embedding; used with that encoder only."""
-    head: Literal["linear", "none", "point", "gaussian", "student_t", "quantile"] = "linear"
-    """Of text: `linear`, or `none`, where the cell gives the logits. Of series: one of the others."""
+    head: str | dict[str, Any] = "linear"
+    """A name, or a table with `use` and the head's settings. Text: `linear`, or `none`, where the cell gives
+    the logits. Series: `student_t`, `gaussian`, `point` or `quantile`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """After the encoder (not of one-hot rows), between layers and before the head."""
     encoder_dropout: float | None = Field(default=None, ge=0, lt=1)

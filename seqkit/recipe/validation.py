@@ -98,14 +98,18 @@ def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple
             parts[kind] = _component(draft, registry, kind, faults)
     for table, config in {**of_the_kind, **TABLES}.items():
         parts[table] = _table(draft, registry, table, config, draft.tables.get(table, {}), faults)
+    around: dict[str, Any] = {}
     if task is not None and isinstance(parts["model"], ModelConfig):
-        faults += _misfits(parts["model"], task.declaration)
+        around = {
+            kind: _around(draft, registry, kind, parts["model"], task.declaration, faults)
+            for kind in ("encoder", "head")
+        }
     faults += _without_effect(draft, parts)
     if faults or task is None:
         raise RecipeError(f"recipe {draft.default_place.says or name}", faults)
     common = {kind: parts.pop(kind) for kind in (*COMPONENTS, *TABLES)}
     return ResolvedRecipe(
-        name=name, description=description, overrides=overrides, task=task, own=parts, **common
+        name=name, description=description, overrides=overrides, task=task, own=parts, **common, **around
     )
 
 
@@ -143,14 +147,42 @@ def _foreign(draft: Draft, task: TaskPlugin, registry: Registry) -> list[str]:
     return faults
 
 
-def _misfits(model: ModelConfig, task: TaskPlugin) -> list[str]:
-    """What of `[model]` does not go with the kind of the recipe."""
-    faults = []
-    for key, choices in (("head", task.heads), ("encoder", task.encoders)):
-        given = getattr(model, key)
-        if given not in choices:
-            faults.append(f"model.{key}: {given!r} is not for {task.name}; choose from: {', '.join(choices)}")
-    return faults
+def _around(
+    draft: Draft, registry: Registry, kind: str, model: ModelConfig, task: TaskPlugin, faults: list[str]
+) -> Component | None:
+    """The encoder or the head that `[model]` names, by a string or in a table of its own."""
+    given = getattr(model, kind)
+    options = {} if isinstance(given, str) else {key: value for key, value in given.items() if key != "use"}
+    where = _where(draft, "model", kind)
+    named = task.encoders if kind == "encoder" else task.heads
+    of_plugins = (
+        entry.declaration.name
+        for declared, entry in registry.entries()
+        if declared == kind and task.name in entry.declaration.tasks
+    )
+    choices = dict.fromkeys((*named, *of_plugins))
+    use = given if isinstance(given, str) else given.get("use", named[0])
+    if not isinstance(use, str):
+        faults.append(f"model.{kind}.use: should be a name; choose from: {', '.join(choices)}{where}")
+        return None
+    try:
+        entry = registry.component(kind, use, draft.place("model", kind).says)
+    except (UnknownNameError, PluginError) as error:
+        faults.append(f"model.{kind}: {error}")
+        return None
+    if entry.declaration.name not in choices:
+        faults.append(
+            f"model.{kind}: {use!r} is not for {task.name}; choose from: {', '.join(choices)}{where}"
+        )
+        return None
+    if use == "embedding" and isinstance(given, str):
+        options = {"size": model.embedding_size}
+    try:
+        config = validate_config(entry.declaration.config, options)
+    except ConfigFaultsError as error:
+        faults += [f"model.{kind}.{key}: {said}{where}" for key, said in error.faults.items()]
+        return None
+    return Component(use, config, entry)
 
 
 def _without_effect(draft: Draft, parts: Mapping[str, Any]) -> list[str]:

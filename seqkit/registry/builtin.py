@@ -18,6 +18,10 @@ from seqkit.plugin import (
     CellConfig,
     CellPlugin,
     DataPath,
+    EncoderConfig,
+    EncoderPlugin,
+    HeadConfig,
+    HeadPlugin,
     RecipePlugin,
     SourceConfig,
     SourcePlugin,
@@ -176,6 +180,45 @@ class HubConfig(SourceConfig):
     """Of CSV, JSON and text files; UTF-8 by default."""
 
 
+class OneHotConfig(EncoderConfig):
+    """A one-hot row for each id."""
+
+
+class EmbeddingConfig(EncoderConfig):
+    """A trained vector for each id; `model.embedding_size` where a recipe names it by a string."""
+
+    size: int = Field(default=64, ge=1)
+    """Features of a vector."""
+
+
+class RawConfig(EncoderConfig):
+    """Numbers as they are."""
+
+
+class LinearConfig(HeadConfig):
+    """Logits over the vocabulary, by a linear layer."""
+
+
+class NoHeadConfig(HeadConfig):
+    """The cell's output is the logits."""
+
+
+class PointConfig(HeadConfig):
+    """One number, by the squared error."""
+
+
+class GaussianConfig(HeadConfig):
+    """A normal distribution."""
+
+
+class StudentTConfig(HeadConfig):
+    """A Student's t distribution, whose tails are heavier."""
+
+
+class QuantileConfig(HeadConfig):
+    """Quantiles, by the CRPS."""
+
+
 @hookimpl
 def seqkit_cells() -> list[CellPlugin]:
     """The scratch RNN."""
@@ -235,6 +278,29 @@ def seqkit_sources() -> list[SourcePlugin]:
 def seqkit_recipes() -> list[RecipePlugin]:
     """The recipes that ship."""
     return [RecipePlugin(path.stem, path) for path in sorted(RECIPES.glob("*.toml"))]
+
+
+@hookimpl
+def seqkit_encoders() -> list[EncoderPlugin]:
+    """One-hot rows, trained vectors, and numbers as they are."""
+    return [
+        EncoderPlugin("one_hot", OneHotConfig, "seqkit.encoders:OneHot"),
+        EncoderPlugin("embedding", EmbeddingConfig, "seqkit.encoders:embedding"),
+        EncoderPlugin("raw", RawConfig, "seqkit.encoders:Raw"),
+    ]
+
+
+@hookimpl
+def seqkit_heads() -> list[HeadPlugin]:
+    """Over a vocabulary, and of numbers."""
+    return [
+        HeadPlugin("linear", LinearConfig, "seqkit.heads.named:linear_head"),
+        HeadPlugin("none", NoHeadConfig, "seqkit.heads.named:no_head"),
+        HeadPlugin("point", PointConfig, "seqkit.heads:PointHead"),
+        HeadPlugin("gaussian", GaussianConfig, "seqkit.heads:GaussianHead"),
+        HeadPlugin("student_t", StudentTConfig, "seqkit.heads:StudentTHead"),
+        HeadPlugin("quantile", QuantileConfig, "seqkit.heads:QuantileHead"),
+    ]
 
 
 @hookimpl

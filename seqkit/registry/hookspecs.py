@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from seqkit.plugin import CellPlugin, RecipePlugin, SourcePlugin, TaskPlugin, TokenizerPlugin
+from seqkit.plugin import (
+    CellPlugin,
+    EncoderPlugin,
+    HeadPlugin,
+    RecipePlugin,
+    SourcePlugin,
+    TaskPlugin,
+    TokenizerPlugin,
+)
 
 if TYPE_CHECKING:
     import click
@@ -33,6 +41,18 @@ def seqkit_tokenizers() -> Sequence[TokenizerPlugin]:
 @hookspec
 def seqkit_sources() -> Sequence[SourcePlugin]:
     """Declare sources."""
+    return ()
+
+
+@hookspec
+def seqkit_encoders() -> Sequence[EncoderPlugin]:
+    """Declare encoders."""
+    return ()
+
+
+@hookspec
+def seqkit_heads() -> Sequence[HeadPlugin]:
+    """Declare heads."""
     return ()
 
 

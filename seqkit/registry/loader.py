@@ -22,7 +22,16 @@ import pluggy
 
 import seqkit
 from seqkit.errors import PluginError, did_you_mean
-from seqkit.plugin import CellPlugin, RecipePlugin, SourcePlugin, TaskPlugin, TokenizerPlugin, hookimpl
+from seqkit.plugin import (
+    CellPlugin,
+    EncoderPlugin,
+    HeadPlugin,
+    RecipePlugin,
+    SourcePlugin,
+    TaskPlugin,
+    TokenizerPlugin,
+    hookimpl,
+)
 from seqkit.registry import builtin, hookspecs
 from seqkit.registry.origin import Origin, PluginReport
 
@@ -34,6 +43,8 @@ DECLARATION_HOOKS = {
     CellPlugin: "seqkit_cells",
     TokenizerPlugin: "seqkit_tokenizers",
     SourcePlugin: "seqkit_sources",
+    EncoderPlugin: "seqkit_encoders",
+    HeadPlugin: "seqkit_heads",
     TaskPlugin: "seqkit_tasks",
     RecipePlugin: "seqkit_recipes",
 }

@@ -16,6 +16,8 @@ from seqkit.errors import PluginConflictError, PluginError, UnknownNameError
 from seqkit.plugin import (
     CellPlugin,
     ComponentPlugin,
+    EncoderPlugin,
+    HeadPlugin,
     RecipePlugin,
     SourcePlugin,
     TaskPlugin,
@@ -34,6 +36,8 @@ KINDS: dict[str, tuple[str, type]] = {
     "cell": ("seqkit_cells", CellPlugin),
     "tokenizer": ("seqkit_tokenizers", TokenizerPlugin),
     "source": ("seqkit_sources", SourcePlugin),
+    "encoder": ("seqkit_encoders", EncoderPlugin),
+    "head": ("seqkit_heads", HeadPlugin),
     "task": ("seqkit_tasks", TaskPlugin),
     "recipe": ("seqkit_recipes", RecipePlugin),
 }

@@ -92,7 +92,7 @@ def require_plugins(path: Path, registry: Registry) -> list[str]:
         except PluginConflictError:
             use = f"{part['distribution']}:{use}"
             origin = registry.component(kind, use).origin
-            overrides.append(f"{kind}.use={use}")
+            overrides.append(f"model.{kind}={use}" if kind in ("encoder", "head") else f"{kind}.use={use}")
         if part["distribution"] == origin.distribution and part.get("sha256") != origin.sha256:
             logger.warning("%s has changed since the run was trained", part["distribution"])
         elif (part["distribution"], part["version"]) != (origin.distribution, origin.version):

@@ -156,7 +156,7 @@ def judge_read(
         truths,
         judged,
         split=split,
-        head=first.recipe.model.head,
+        head=first.recipe.head.use,
         target=first.settings.target,
         periods=read.periods(),
         scaler=read.scaler_fit(),

@@ -193,5 +193,5 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
         "training_s": history.training_s,
     }
     rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
-    unit = task_of(run.recipe).loss_unit(run.recipe.model.head)
+    unit = task_of(run.recipe).loss_unit(run.recipe.head.use)
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)

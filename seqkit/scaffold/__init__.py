@@ -1,6 +1,6 @@
 """Complete plugin projects to start from: what `seqkit new` writes.
 
-`project/` is common to all kinds; `cell/`, `tokenizer/` and `source/` each hold the module with the
+`project/` is common to all kinds; `cell/`, `tokenizer/`, `source/` and `head/` each hold the module with the
 component, its test and the declaration. A single file holds declaration and component together.
 """
 
@@ -15,7 +15,7 @@ from seqkit.errors import PluginError
 from seqkit.registry import Registry
 
 HERE = Path(__file__).parent
-KINDS = ("cell", "tokenizer", "source")
+KINDS = ("cell", "tokenizer", "source", "head")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -23,7 +23,7 @@ def write_project(kind: str, name: str, folder: Path, *, single_file: bool = Fal
     """Write a plugin project for a component, or a single file.
 
     Args:
-        kind: `"cell"`, `"tokenizer"` or `"source"`.
+        kind: `"cell"`, `"tokenizer"`, `"source"` or `"head"`.
         name: of the component: lower-case letters, digits and `-`.
         folder: where `seqkit-<name>/`, or `<name>.py`, is written.
         single_file: one file for `-p`, instead of an installable project.
@@ -42,6 +42,7 @@ def write_project(kind: str, name: str, folder: Path, *, single_file: bool = Fal
         "kind": kind,
         "distribution": f"seqkit-{name}",
         "module": module,
+        "function_name": name.replace("-", "_"),
         "class_name": "".join(part.capitalize() for part in name.split("-")),
         "seqkit_version": ".".join(seqkit.__version__.split(".")[:2]),
     }

@@ -18,6 +18,7 @@ from seqkit.sources import Source
 from seqkit.tasks.base import Sizes
 
 ASource = TypeVar("ASource", bound=Source)
+Built = TypeVar("Built")
 
 
 def open_source(component: Component, kind: type[ASource]) -> ASource:
@@ -75,12 +76,17 @@ def constructed(name: str, construct: Callable[[], Any]) -> Any:
 
 def outline_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
     """The model that the recipe describes, to count its parameters; without numbers where that can be."""
+    return outlined(lambda: make_model(recipe, sizes))
+
+
+def outlined(construct: Callable[[], Built]) -> Built:
+    """What is constructed, without numbers where that can be; no random stream moves."""
     try:
         with torch.device("meta"):
-            return make_model(recipe, sizes)
+            return construct()
     except ContractError:  # a constructor may read numbers, for instance to scale a matrix by its spectrum
         with torch.random.fork_rng([]):
-            return make_model(recipe, sizes)
+            return construct()
 
 
 def make_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
@@ -91,15 +97,17 @@ def make_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
         sizes: of its data.
     """
     model = recipe.model
-    encoded = {"one_hot": sizes.vocab_size or 0, "embedding": model.embedding_size, "raw": sizes.features}
+    read = sizes.features if sizes.vocab_size is None else sizes.vocab_size
+    # Its size comes first; its weights are drawn after those of the cells.
+    encoded = outlined(lambda: made(recipe.encoder, read)).output_size
     cells: list[Cell] = []
     for _ in range(model.layers):
-        input_size = cells[-1].output_size if cells else encoded[model.encoder]
+        input_size = cells[-1].output_size if cells else encoded
         cells.append(made(recipe.cell, input_size))
     return SequenceModel(
         cells[0] if len(cells) == 1 else Stacked(cells),
-        encoder=model.encoder,
-        head=model.head,
+        encoder=made(recipe.encoder, read),
+        head=made(recipe.head, cells[-1].output_size, sizes.vocab_size),
         vocab_size=sizes.vocab_size,
         dropout=model.dropout,
         encoder_dropout=model.encoder_dropout,

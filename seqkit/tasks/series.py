@@ -57,7 +57,7 @@ class SeriesTask(Task):
 
     def loss_unit(self, head: str) -> str:
         """That of the head."""
-        return LOSS_UNITS[head]
+        return LOSS_UNITS.get(head, "loss per row")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from seqkit.testing.cases import CellCase, SourceCase, TokenizerCase
+from seqkit.testing.cases import CellCase, EncoderCase, HeadCase, SourceCase, TokenizerCase
+from seqkit.testing.encoder_checks import ENCODER_CHECKS
 from seqkit.testing.engine_checks import CELL_CHECKS
+from seqkit.testing.head_checks import HEAD_CHECKS
 from seqkit.testing.kit import CheckFailedError, CheckList, Report, Result, run_case
 from seqkit.testing.source_checks import SOURCE_CHECKS
 from seqkit.testing.tokenizer_checks import TOKENIZER_CHECKS
@@ -31,6 +33,8 @@ __all__ = [
     "AnyCase",
     "CellCase",
     "CheckFailedError",
+    "EncoderCase",
+    "HeadCase",
     "Report",
     "Result",
     "SourceCase",
@@ -40,7 +44,7 @@ __all__ = [
     "run_checks",
 ]
 
-AnyCase: TypeAlias = CellCase | TokenizerCase | SourceCase
+AnyCase: TypeAlias = CellCase | TokenizerCase | SourceCase | HeadCase | EncoderCase
 
 
 def checks_of(case: AnyCase) -> CheckList[Any]:
@@ -49,6 +53,8 @@ def checks_of(case: AnyCase) -> CheckList[Any]:
         CellCase: CELL_CHECKS,
         TokenizerCase: TOKENIZER_CHECKS,
         SourceCase: SOURCE_CHECKS,
+        HeadCase: HEAD_CHECKS,
+        EncoderCase: ENCODER_CHECKS,
     }
     return lists[type(case)]
 

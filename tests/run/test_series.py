@@ -288,8 +288,8 @@ class TestKinds:
         assert caught.value.faults == (
             "[sample]: is for recipes on text, and the source 'synthetic' gives series",
             "[tokenizer]: is for recipes on text, and the source 'synthetic' gives series",
-            "model.head: 'linear' is not for series; choose from: student_t, gaussian, point, quantile",
             "model.encoder: 'one_hot' is not for series; choose from: raw",
+            "model.head: 'linear' is not for series; choose from: student_t, gaussian, point, quantile",
         )
         with pytest.raises(
             RecipeError, match="model.head: 'point' is not for text; choose from: linear, none"

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from seqkit.cells import RNN, Stacked
-from seqkit.testing import CellCase, SourceCase, TokenizerCase, parametrize_with_checks, run_checks
+from seqkit.testing import (
+    CellCase,
+    EncoderCase,
+    HeadCase,
+    SourceCase,
+    TokenizerCase,
+    parametrize_with_checks,
+    run_checks,
+)
 
 
 class TwoLayers(Stacked):
@@ -18,12 +26,14 @@ class TwoLayers(Stacked):
         CellCase("rnn"),
         CellCase(RNN, hidden_size=6, output_size=3),
         CellCase(TwoLayers),
+        *(EncoderCase(name) for name in ("one_hot", "embedding", "raw")),
+        *(HeadCase(name) for name in ("linear", "none", "point", "gaussian", "student_t", "quantile")),
         TokenizerCase("char"),
         TokenizerCase("word"),
         TokenizerCase("word", unknown="spell", min_count=2),
     ]
 )
-def test_cells_and_tokenizers(check) -> None:  # type: ignore[no-untyped-def]
+def test_components(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 
