@@ -117,6 +117,6 @@ def granted(root: Path = Path("/")) -> int | None:
     """
     try:
         quota, period = (root / "sys/fs/cgroup/cpu.max").read_text("ascii").split()
-    except OSError:
-        return None
-    return None if quota == "max" else math.ceil(int(quota) / int(period))
+        return None if quota == "max" else math.ceil(int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):
+        return None  # it is not there, or says something else

@@ -61,7 +61,13 @@ def test_what_others_use_is_all_work_but_ones_own(workdir: Path, monkeypatch: py
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(None, None), ("max 100000\n", None), ("200000 100000\n", 2), ("150000 100000\n", 2)],
+    [
+        (None, None),
+        ("max 100000\n", None),
+        ("200000 100000\n", 2),
+        ("150000 100000\n", 2),
+        *((odd, None) for odd in ("", "max", "x y", "100000 0")),
+    ],
 )
 def test_a_container_has_fewer(workdir: Path, text: str | None, expected: int | None) -> None:
     if text is not None:

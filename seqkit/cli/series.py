@@ -38,10 +38,10 @@ def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:
 
     series = [run for run in runs if isinstance(run, SeriesRun)]
     if len(series) < len(runs):
-        raise WrongKindError(
-            f"{directory} is a run on text: there are no dates in it.\n"
-            f"  It writes and scores text: seqkit generate {directory}, seqkit score {directory} FILE."
-        )
+        kind, verbs = runs[0].recipe.kind, runs[0].verbs
+        if kind == "text":
+            verbs = f"It writes and scores text: seqkit generate {directory}, seqkit score {directory} FILE."
+        raise WrongKindError(f"{directory} is a run on {kind}: there are no dates in it.\n  {verbs}")
     return series
 
 

@@ -7,17 +7,20 @@ into a folder of the cache, which goes when the corpus is there.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import struct
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seqkit.data.cache import cache_dir, writing_to
+from seqkit.data.cache import cache_dir
 from seqkit.data.split import Splits
 from seqkit.sources.base import Piece, TextSource
+
+logger = logging.getLogger(__name__)
 
 ABANDONED_S = 86_400
 """A folder that is as old was left by a process that was killed."""
@@ -27,51 +30,85 @@ _HEADER = struct.Struct("<I?")  # bytes of the piece, and whether a document end
 
 @contextmanager
 def spooled(splits: Splits) -> Iterator[None]:
-    """Inside, the splits read each of their source's own splits once."""
-    folder = cache_dir() / "texts"
-    with writing_to(folder):
-        _remove_abandoned(folder)
-        place = Path(tempfile.mkdtemp(dir=folder))
-    splits.pieces = _Spool(splits.source, place).pieces
+    """Inside, the splits read each of their source's own splits once, where the cache has room for a copy."""
+    spool = _Spool(splits.source)
+    splits.pieces = spool.pieces
     try:
         yield
     finally:
         splits.pieces = splits.source.pieces
-        shutil.rmtree(place, ignore_errors=True)
+        spool.remove()
 
 
 class _Spool:
-    """The pieces of a source, by split."""
+    """The pieces of a source, by split; its folder is made when the first one is copied."""
 
-    def __init__(self, source: TextSource, folder: Path) -> None:
-        self._source, self._folder = source, folder
-        self._written: set[str] = set()
+    def __init__(self, source: TextSource) -> None:
+        self._source = source
+        self._folder: Path | None = None
+        self._written: dict[str, Path | None] = {}
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """Those of the source."""
-        path = self._folder / split
         if split not in self._written:
-            self._copy(split, path)
-            self._written.add(split)
+            try:
+                self._written[split] = self._copy(split)
+            except _NoRoomError as error:
+                logger.info("the text is read several times, for the cache has no room for it: %s", error)
+                self._written[split] = None
+        path = self._written[split]
+        if path is None:
+            yield from self._source.pieces(split)
+            return
         with path.open("rb") as file:
             while header := file.read(_HEADER.size):
                 size, ends_document = _HEADER.unpack(header)
                 yield Piece(file.read(size).decode("utf-8", "surrogatepass"), ends_document)
 
-    def _copy(self, split: str, path: Path) -> None:
-        pieces = self._source.pieces(split)
-        with writing_to(self._folder):
+    def remove(self) -> None:
+        """Remove what was copied."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _copy(self, split: str) -> Path:
+        with _writing():
+            path = self._place() / split
             file = path.open("wb")
-        with file:
-            for text, ends_document in pieces:
-                data = text.encode("utf-8", "surrogatepass")
-                with writing_to(self._folder):
-                    file.write(_HEADER.pack(len(data), ends_document) + data)
-            with writing_to(self._folder):
+        try:
+            for piece in self._source.pieces(split):  # whose own errors are not about the copy
+                data = piece.text.encode("utf-8", "surrogatepass")
+                with _writing():
+                    file.write(_HEADER.pack(len(data), piece.ends_document) + data)
+            with _writing():
                 file.flush()
+        finally:
+            with suppress(OSError):  # what is left in its buffer may have no room either
+                file.close()
+        return path
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            texts = cache_dir() / "texts"
+            texts.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(texts)
+            self._folder = Path(tempfile.mkdtemp(dir=texts))
+        return self._folder
+
+
+class _NoRoomError(Exception):
+    """The copy cannot be written."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _NoRoomError(error) from error
 
 
 def _remove_abandoned(folder: Path) -> None:
     for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > ABANDONED_S:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another process may have removed it in between
+            if time.time() - old.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(old, ignore_errors=True)

@@ -50,7 +50,7 @@ def plan(
     """
     recipe = resolved(recipe, registry_with(plugins))
     require_text(
-        recipe, "a plan is made for text; a recipe for series trains in seconds: run it, with --seeds 1"
+        recipe, f"a plan is made for text; a recipe for {recipe.kind} is timed by running it, with --seeds 1"
     )
     with process_for(recipe.train) as device:
         data = TextTask().prepare(recipe, on_progress=tell(callbacks))

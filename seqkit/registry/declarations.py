@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -35,13 +35,31 @@ def declaration_faults(declaration: Any, kind: type[Any]) -> Iterator[str]:
 
 def _task_faults(declaration: TaskPlugin) -> Iterator[str]:
     name = declaration.name
-    for target in (declaration.source, declaration.target, declaration.run, declaration.report):
+    targets: list[Any] = [declaration.source, declaration.target, declaration.run, declaration.report]
+    if declaration.choose_source is not None:
+        targets.append(declaration.choose_source)
+    for target in targets:
         yield from _target_faults(name, target)
-    for config in declaration.tables.values():
-        yield from _config_faults(name, config)
     for choices in ("encoders", "heads"):
-        if not getattr(declaration, choices):
+        names: Any = getattr(declaration, choices)
+        if not isinstance(names, tuple) or not all(isinstance(each, str) for each in names):
+            yield f"declares the task {name!r} with {choices} {names!r}, which is no tuple of names"
+        elif not names:
             yield f"declares the task {name!r} without {choices}"
+    for kind in ("tables", "components"):
+        parts: Any = getattr(declaration, kind)
+        if not isinstance(parts, Mapping):
+            yield f"declares the task {name!r} with {kind} {parts!r}, which is no mapping"
+            continue
+        for part, value in parts.items():
+            if not isinstance(part, str) or not NAME.fullmatch(part):
+                yield f"declares the task {name!r} with {part!r} in {kind}, which is no name"
+            if part in ("source", "cell", "model", "train", "description", "recipe", "task"):
+                yield f"declares the task {name!r} with {part!r} in {kind}, which every recipe has"
+            if kind == "tables":
+                yield from _config_faults(name, value)
+    if not isinstance(declaration.seeds, int) or declaration.seeds < 1:
+        yield f"declares the task {name!r} with seeds {declaration.seeds!r}; it is a number, 1 or more"
 
 
 def _config_faults(name: str, config: Any) -> Iterator[str]:

@@ -31,6 +31,7 @@ def describe(
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": recipe.name,
+        "kind": recipe.kind,
         "overrides": list(recipe.overrides),
         "versions": {
             "seqkit": seqkit.__version__,

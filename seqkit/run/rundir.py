@@ -131,9 +131,9 @@ def _empty(path: Path) -> None:
 
 def require_run(path: Path) -> None:
     """Raise RunError where a directory holds no run."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which takes a name that is too long as well
         there = Path("runs") / path.name
-        hint = f" Did you mean {there}?" if (there / RECIPE).is_file() else ""
+        hint = f" Did you mean {there}?" if os.path.isfile(there / RECIPE) else ""
         raise RunError(f"there is no run directory {path}.{hint}")
     if not (path / RECIPE).is_file():
         inner = sorted(str(folder) for folder in path.iterdir() if (folder / RECIPE).is_file())

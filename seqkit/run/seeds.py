@@ -80,7 +80,11 @@ def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any]
         RunError: there is none.
     """
     path = Path(path)
-    inner = [folder for folder in path.glob("seed-*") if (folder / rundir.RECIPE).is_file()]
+    inner = [
+        folder
+        for folder in path.glob("seed-*")
+        if folder.name.removeprefix("seed-").isdecimal() and (folder / rundir.RECIPE).is_file()
+    ]
     if (path / rundir.RECIPE).is_file() or not inner:
         return [load(path, device, plugins=plugins)]
     inner.sort(key=lambda folder: int(folder.name.removeprefix("seed-")))

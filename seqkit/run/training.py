@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqkit.data import Lanes
+from seqkit.errors import RunError
 from seqkit.plots import plot_loss
 from seqkit.plugin import load_target
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
@@ -17,6 +19,7 @@ from seqkit.run.base import Run
 from seqkit.run.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
 from seqkit.run.setup import choose_device, make_training, process_for, resolved
 from seqkit.tasks import Task, TaskData, task_of
+from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.signals import whole
@@ -56,15 +59,17 @@ def train(
     recipe = resolved(recipe, registry)
     task = task_of(recipe)
     with process_for(recipe.train) as device:
-        data = task.prepare(recipe, on_progress=tell(callbacks))
-        batches = data.training_batches(recipe.train)
-        validation = data.validation_batches(recipe.train)
+        with asking(recipe, "its data"):
+            data = task.prepare(recipe, on_progress=tell(callbacks))
+            batches = data.training_batches(recipe.train)
+            validation = data.validation_batches(recipe.train)
+            sizes, saved = task.sizes(data.kept), json.dumps(data.saved())
         _warn_of_short_splits(recipe.train, batches, validation)
-        model = make_model(recipe, task.sizes(data.kept)).to(device)
+        model = make_model(recipe, sizes).to(device)
         with rundir.claim(out, recipe.name) as path:
             run = _run_class(recipe)(path, recipe, data.kept, model)
             logger.info("the run is in %s", path)
-            described = _write_first_files(run, registry, task, data)
+            described = _write_first_files(run, registry, task, data, saved)
             hooks = BehaviourHooks(registry, strict_plugins)
             keeper = KeepWeights(run, hooks)
             log = MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches)
@@ -136,8 +141,17 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     overrides = provenance.require_plugins(path, registry)
     recipe = Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
     task = task_of(recipe)
-    kept = task.restore(recipe, rundir.read_json(path / task.file))
-    run = _run_class(recipe)(path, recipe, kept, make_model(recipe, task.sizes(kept)))
+    trained = rundir.read_json(path / rundir.PROVENANCE).get("kind", recipe.kind)
+    if trained != recipe.kind:
+        raise RunError(
+            f"{path} was trained on {trained}, and its source is one for {recipe.kind} here.\n"
+            "  Block the plugin that declares that: -p no:NAME"
+        )
+    saved = rundir.read_json(path / task.file)
+    with asking(recipe, "what a run keeps"):
+        kept = task.restore(recipe, saved)
+        sizes = task.sizes(kept)
+    run = _run_class(recipe)(path, recipe, kept, make_model(recipe, sizes))
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
     checkpoint.load_weights(run.model, best, choose_device(device))
     run.model.eval()
@@ -161,13 +175,15 @@ def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> 
         logger.warning("there is no validation split: the last weights are kept, not the best")
 
 
-def _write_first_files(run: Run, registry: Registry, task: Task, data: TaskData) -> dict[str, Any]:
+def _write_first_files(
+    run: Run, registry: Registry, task: Task, data: TaskData, saved: str
+) -> dict[str, Any]:
     """All that a run directory holds before the first step; the provenance is returned."""
     described = provenance.describe(run.recipe, registry, data, run.model)
     run.recipe.save(run.path / rundir.RECIPE)
     rundir.write_json(run.path / rundir.PROVENANCE, described)
     provenance.keep_plugin_texts(run.path, registry)
-    rundir.write_json(run.path / task.file, data.saved())
+    rundir.write_json(run.path / task.file, json.loads(saved))
     return described
 
 

@@ -6,14 +6,22 @@ its runs, and what the command line prints of them.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+import torch
+
 from seqkit.data import Batch, Lanes, Windows
 from seqkit.data.writing import OnProgress
-from seqkit.errors import BudgetError
+from seqkit.engine.trace.lines import step_line
+from seqkit.errors import BudgetError, PluginError, SeqkitError
 from seqkit.recipe import ResolvedRecipe, TrainConfig
+
+PLAIN_FILE = re.compile(r"[A-Za-z0-9][\w-]*\.json")
 
 Batches: TypeAlias = Windows | Lanes | list[Batch]
 
@@ -119,6 +127,38 @@ class Task(ABC):
 
 
 def task_of(recipe: ResolvedRecipe) -> Task:
-    """The task that a recipe trains a model to do."""
-    task: Task = recipe.task.load()()
+    """The task that a recipe trains a model to do.
+
+    Raises:
+        PluginError: its plugin declares something else, or its file cannot be one of a run.
+    """
+    with asking(recipe, "its constructor"):
+        task = recipe.task.load()()
+    if not isinstance(task, Task):
+        raise PluginError(f"the target of the task {recipe.kind!r} is not a Task: {type(task).__name__}.")
+    if not PLAIN_FILE.fullmatch(task.file) or task.file in ("provenance.json", "report.json", "control.json"):
+        raise PluginError(
+            f"the task {recipe.kind!r} keeps {task.file!r}; it should be a name like task.json that no other "
+            "file of a run has."
+        )
     return task
+
+
+@contextmanager
+def asking(recipe: ResolvedRecipe, what: str) -> Iterator[None]:
+    """What a stranger's task raises inside is a PluginError that names it.
+
+    Args:
+        recipe: of the kind.
+        what: is asked of the task.
+    """
+    try:
+        yield
+    except (SeqkitError, MemoryError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever it raises
+        if recipe.task.origin.distribution == "seqkit":
+            raise
+        raise PluginError(
+            f"the task {recipe.kind!r} fails in {what}: {type(error).__name__}: {error}{step_line(error)}"
+        ) from error

@@ -67,6 +67,12 @@ def _counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
             f"a prediction has {tuple(outputs.shape[:2])} positions (batch, time), "
             f"but the targets have {tuple(batch.targets.shape[:2])}."
         )
+    mask = batch.mask
+    if mask is not None and (mask.dtype != torch.bool or mask.shape != batch.targets.shape[:2]):
+        raise ContractError(
+            f"the mask should be bool {tuple(batch.targets.shape[:2])}, one for each target; it is "
+            f"{mask.dtype} {tuple(mask.shape)}."
+        )
     # Time-major is how the outputs lie in memory, so flattening them so copies nothing.
     flat_outputs = outputs.transpose(0, 1).flatten(0, 1)  # (T * B, V)
     flat_targets = batch.targets.transpose(0, 1).flatten(0, 1)

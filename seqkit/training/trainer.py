@@ -336,8 +336,9 @@ class _Step:
 
 def _batches_from(data: Data, first: int) -> Iterator[Batch | tuple[Tensor, Tensor]]:
     """The batches of an epoch from a certain one on: asked for by number where the data can do that."""
-    if hasattr(data, "batch") and (length := _length(data)) is not None:
-        return (data.batch(number) for number in range(first, length))
+    batch = getattr(data, "batch", None)
+    if first and callable(batch) and (length := _length(data)) is not None:
+        return (batch(number) for number in range(first, length))
     return islice(iter(data), first, None)
 
 

@@ -220,9 +220,7 @@ class TestMistakes:
         )
 
     def test_a_plan_for_series(self) -> None:
-        assert "a recipe for series trains in seconds: run it" in refused(
-            RecipeError, "run", "stocks", "--plan"
-        )
+        assert "a recipe for series is timed by running it" in refused(RecipeError, "run", "stocks", "--plan")
 
     def test_samples_that_are_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from importlib.metadata import PackageNotFoundError

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import seqkit
 from seqkit.cli import cli
-from seqkit.errors import PluginError, RecipeError, SourceError, WrongKindError
+from seqkit.errors import PluginError, RecipeError, RunError, SourceError, WrongKindError
 from seqkit.plugin import Source, SourceConfig, SourcePlugin, Task, TaskPlugin
 from seqkit.registry import registry_with
 
@@ -206,3 +206,92 @@ def test_a_task_without_heads_is_a_fault() -> None:
     task = TaskPlugin("none", Source, Task, encoders=("raw",), heads=())
     with pytest.raises(PluginError, match="declares the task 'none' without heads"):
         registry_with([task])
+
+
+class TestBroken:
+    """What a stranger declares wrong leaves the other recipes as they are."""
+
+    def given(self, **changes: object) -> TaskPlugin:
+        options = {"encoders": ("one_hot",), "heads": ("linear",), **changes}
+        return TaskPlugin(**{"name": "odd", "source": Source, "target": Task, **options})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"tables": None}, "with tables None, which is no mapping"),
+            ({"tables": {"train": SourceConfig}}, "'train' in tables, which every recipe has"),
+            ({"tables": {"a.b": SourceConfig}}, "'a.b' in tables, which is no name"),
+            ({"components": {"cell": "rnn"}}, "'cell' in components, which every recipe has"),
+            ({"encoders": "one_hot"}, "with encoders 'one_hot', which is no tuple"),
+            ({"seeds": "3"}, "with seeds '3'"),
+            ({"run": "nowhere.at:all"}, "there is no module nowhere.at"),
+        ],
+    )
+    def test_a_fault_of_the_declaration(self, changes: dict[str, object], expected: str) -> None:
+        with pytest.raises(PluginError) as caught:
+            registry_with([self.given(**changes)])
+        assert expected in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"name": "text"}, "declares the task 'text', which there is already"),
+            ({"tables": {"data": SourceConfig}}, "with the table 'data', one of text"),
+            ({"components": {"reader": "a"}}, "a component 'reader', and there is no such kind"),
+            ({"source": "json:dumps"}, "which is no class"),
+            ({"source": "seqkit.sources:Nope"}, "seqkit.sources has no Nope"),
+        ],
+    )
+    def test_a_clash(self, changes: dict[str, object], expected: str) -> None:
+        with pytest.raises((PluginError, RecipeError)) as caught:
+            seqkit.Recipe.load("quickstart").resolve(registry_with([self.given(**changes)]))
+        assert expected in str(caught.value)
+
+    def test_a_built_in_task_keeps_its_sources(self) -> None:
+        taken = self.given(source="seqkit.sources:TextSource")
+        assert seqkit.Recipe.load("quickstart").resolve(registry_with([taken])).kind == "text"
+
+    def test_two_tasks_for_one_source(self) -> None:
+        again = Path("again.py")
+        again.write_text(
+            "import sys\nfrom seqkit.plugin import TaskPlugin, hookimpl\n"
+            "echo = next(m for n, m in sys.modules.items() if n.startswith('seqkit_file_echo_'))\n"
+            "@hookimpl\ndef seqkit_tasks():\n    return [TaskPlugin('again', echo.RowSource, echo.EchoTask, "
+            "encoders=('one_hot',), heads=('linear',))]\n"
+        )
+        registry = registry_with(["./echo.py", "./again.py"])
+        with pytest.raises(RecipeError, match="is a source of several tasks"):
+            seqkit.Recipe.load("echo.toml").resolve(registry)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("return EchoData(", "raise KeyError(3)\n        return EchoData(", "fails in its data: KeyError: 3"),
+        ('return {"delay": self.delay}', "return {1, 2}", "fails in its data: TypeError"),
+        ("return Sizes(vocab_size=4)", "return None.size", "fails in its data: AttributeError"),
+        ("class EchoTask(Task):", "class EchoTask(Task):\n    file = 'recipe.toml'", "keeps 'recipe.toml'"),
+        ("class EchoTask(Task):", "class EchoTask(Task):\n    file = '../x.json'", "keeps '../x.json'"),
+        (
+            "class EchoTask(Task):",
+            "class EchoTask(Task):\n    file = 'provenance.json'",
+            "keeps 'provenance.json'",
+        ),
+        ("class EchoTask(Task):", "class EchoTask:", "is not a Task: EchoTask"),
+    ],
+)
+def test_a_task_that_fails_is_named(old: str, new: str, expected: str, workdir: Path) -> None:
+    assert old in TEXT
+    PLUGIN.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(PluginError) as caught:
+        seqkit.train("echo.toml", "run", plugins=["./echo.py"])
+    assert expected in str(caught.value)
+    assert not (workdir / "run").exists()
+
+
+def test_a_run_that_its_kind_no_longer_fits() -> None:
+    seqkit.train(seqkit.Recipe.load("echo.toml").override(["train.epochs=1"]), "run", plugins=["./echo.py"])
+    written = Path("run/provenance.json")
+    written.write_text(written.read_text().replace('"kind": "echo"', '"kind": "other"'))
+    with pytest.raises(RunError, match="was trained on other, and its source is one for echo here"):
+        seqkit.load("run", plugins=["./echo.py"])

@@ -3,7 +3,6 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNam
 from seqkit.run.callbacks import MetricsLog
 from seqkit.training import meter
 from seqkit.training.losses import batch_loss, mean_of
+from seqkit.training.trainer import _batches_from
 
 V = 5
 IDS = np.tile(np.array([0, 1, 2, 3, 4, 2, 1], dtype=np.uint8), 60)
@@ -376,24 +376,45 @@ def test_a_callback_may_add_parameters() -> None:
     assert 0.9 < extra.min() <= extra.max() < 1  # clipped with the others
 
 
-def test_data_is_asked_for_its_batches_by_number() -> None:
-    class Numbered:
-        asked: ClassVar[list[int]] = []
+def test_what_is_left_of_an_epoch_is_asked_for_by_number() -> None:
+    asked = []
 
-        def __len__(self) -> int:
-            return len(windows())
+    class Numbered(Windows):
+        def batch(self, step: int) -> Batch:
+            asked.append(step)
+            return super().batch(step)
 
+    data = Numbered(TokenStream(IDS, start_id=0), batch_size=4, seq_len=10)
+    rest = list(_batches_from(data, 3))
+    assert asked == [*range(3, len(data))]
+    assert all(torch.equal(one.inputs, other.inputs) for one, other in zip(rest, [*data][3:], strict=True))
+    plain = list(data)
+    assert len(list(_batches_from(plain, 3))) == len(plain) - 3
+
+
+def test_data_that_is_read_in_order_is_iterated() -> None:
+    """What a subclass does to its batches while they are iterated is what is trained on."""
+
+    class Blank(Windows):
         def __iter__(self) -> Iterator[Batch]:
-            raise AssertionError("it is not read in order")
+            for batch in super().__iter__():
+                yield batch._replace(inputs=torch.zeros_like(batch.inputs))
 
-        def batch(self, number: int) -> Batch:
-            self.asked.append(number)
-            return windows().batch(number)
-
+    data = Blank(TokenStream(IDS, start_id=0), batch_size=4, seq_len=10)
+    blank = make_trainer(audit=False).fit(data, steps=4)
+    assert blank.losses == make_trainer(audit=False).fit(list(data), steps=4).losses
     trainer = make_trainer(audit=False)
-    trainer.fit(Numbered(), epochs=2)
-    assert Numbered.asked == [*range(len(windows()))] * 2
-    assert (trainer.status.step, trainer.status.epoch, trainer.status.batch) == (2 * len(windows()), 2, 0)
+    trainer.fit(data, steps=len(data) + 1)
+    assert (trainer.status.step, trainer.status.epoch, trainer.status.batch) == (len(data) + 1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    "mask", [torch.ones(10, 4, dtype=torch.bool), torch.ones(4, 9, dtype=torch.bool), torch.ones(4, 10)]
+)
+def test_a_mask_is_one_bool_for_each_target(mask: torch.Tensor) -> None:
+    batch = windows().batch(0)._replace(mask=mask)
+    with pytest.raises(ContractError, match=r"the mask should be bool \(4, 10\)"):
+        make_trainer().fit([batch], steps=1)
 
 
 def test_a_loss_is_a_sum_and_a_count() -> None:
