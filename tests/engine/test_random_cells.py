@@ -9,7 +9,9 @@ from tests.engine.comparing import everything, inputs_of, require_equal
 from tests.engine.random_cells import moved_cell, random_cell
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize(
+    "seed", [*range(60), *(pytest.param(seed, marks=pytest.mark.ci) for seed in range(60, 200))]
+)
 def test_fused_is_the_loop(seed: int) -> None:
     cell = random_cell(seed)
     given = inputs_of(cell, seed)

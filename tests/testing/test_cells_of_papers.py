@@ -20,6 +20,8 @@ from seqkit.engine.trace import call, functional
 from seqkit.plugin import CellConfig, CellPlugin
 from seqkit.testing import CellCase, engine_for, run_checks
 
+pytestmark = pytest.mark.ci
+
 
 class Plain(Cell):
     def __init__(self, input_size: int, hidden_size: int = 6) -> None:

@@ -29,8 +29,10 @@ from tests.engine.published.plain import (
 )
 from tests.engine.published.situations import SITUATIONS, require_plain_numbers
 
+CI = pytest.mark.ci
 
-@pytest.mark.parametrize("engine", ["loop", "fused", "auto"])
+
+@pytest.mark.parametrize("engine", [pytest.param("loop", marks=CI), "fused", pytest.param("auto", marks=CI)])
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("name", CELLS)
 def test_an_engine_gives_the_numbers_of_a_plain_loop(name: str, situation: str, engine: str) -> None:
@@ -38,7 +40,7 @@ def test_an_engine_gives_the_numbers_of_a_plain_loop(name: str, situation: str, 
     assert ran == ("loop" if engine == "loop" else "fused")
 
 
-@pytest.mark.parametrize(("engine", "scale"), [("fused", 0.2), ("auto", 0.7)])
+@pytest.mark.parametrize(("engine", "scale"), [("fused", 0.2), pytest.param("auto", 0.7, marks=CI)])
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("name", CELLS)
 def test_what_was_accepted_is_right_when_every_parameter_has_moved(
@@ -121,6 +123,7 @@ def test_generation_one_step_at_a_time(name: str, ids: bool, caplog: pytest.LogC
         cell.train()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", CELLS)
 def test_a_training_goes_as_in_the_loop(name: str) -> None:
     """60 updates from the same weights, with the state handed on from each to the next."""
