@@ -1,8 +1,9 @@
 """What is known by name, the hooks through which it is declared, and the plugins that declare it."""
 
 from seqkit.registry.behaviour import BehaviourHooks
+from seqkit.registry.entry import Entry
 from seqkit.registry.origin import Origin, PluginReport
-from seqkit.registry.registry import Entry, Registry, default_registry, registry_with
+from seqkit.registry.registry import Registry, default_registry, registry_with
 
 __all__ = [
     "BehaviourHooks",

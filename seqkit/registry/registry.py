@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pluggy
 
@@ -22,15 +21,14 @@ from seqkit.plugin import (
     SourcePlugin,
     TaskPlugin,
     TokenizerPlugin,
-    load_target,
 )
 from seqkit.registry.declarations import declaration_faults
+from seqkit.registry.entry import Entry
+from seqkit.registry.kinds import task_of, usable_tasks
 from seqkit.registry.loader import Loader
 from seqkit.registry.origin import Origin, PluginReport
 
 logger = logging.getLogger(__name__)
-
-Declared = TypeVar("Declared", bound="ComponentPlugin | RecipePlugin | TaskPlugin")
 
 KINDS: dict[str, tuple[str, type]] = {
     "cell": ("seqkit_cells", CellPlugin),
@@ -48,26 +46,6 @@ FIRST_PARTY = {
     "seqkit-tensorboard": ("quickstart-tensorboard",),
 }
 """What the plugins of this repository bring: the answer to a name that is not installed."""
-
-
-@dataclass(frozen=True)
-class Entry(Generic[Declared]):
-    """A declaration, and where it came from."""
-
-    declaration: Declared
-    origin: Origin
-
-    def load(self: Entry[Any]) -> Callable[..., Any]:
-        """The class that a component declares.
-
-        Raises:
-            PluginError: it cannot be imported, or does not exist; the plugin is named.
-        """
-        try:
-            return load_target(self.declaration.name, self.declaration.target)
-        except PluginError as error:
-            plugin = f"{self.origin.distribution} {self.origin.version}".strip()
-            raise PluginError(f"the plugin {plugin} fails: {error}") from error
 
 
 class Registry:
@@ -112,90 +90,23 @@ class Registry:
         return self._find("recipe", name, "")
 
     def tasks(self) -> list[Entry[TaskPlugin]]:
-        """Every kind of task that can be used; of two by one name, the built-in one."""
+        """Every kind of task that can be used, the built-in ones first."""
         return list(self._tasks)
 
     @cached_property
     def _tasks(self) -> list[Entry[TaskPlugin]]:
-        usable: list[Entry[TaskPlugin]] = []
         every = [entry for entries in self._entries["task"].values() for entry in entries]
-        # The built-in ones first: what a stranger declares must not change a recipe of theirs.
-        for entry in sorted(every, key=lambda entry: entry.origin.distribution != "seqkit"):
-            if fault := self._clash(entry, usable):
-                _note(next(r for r in self.reports if r.origin is entry.origin), [fault])
-            else:
-                usable.append(entry)
-        return usable
-
-    @staticmethod
-    def _clash(entry: Entry[TaskPlugin], others: Sequence[Entry[TaskPlugin]]) -> str:
-        """Why a task cannot be used beside those that are there; an empty string where it can."""
-        task = entry.declaration
-        for other in (each.declaration for each in others):
-            if task.name == other.name:
-                return f"declares the task {task.name!r}, which there is already"
-            if shared := {table for table in task.tables if table in {**other.tables, **other.components}}:
-                return f"declares the task {task.name!r} with the table {min(shared)!r}, one of {other.name}"
-        if odd := set(task.components) - set(KINDS):
-            return f"declares the task {task.name!r} with a component {min(odd)!r}, and there is no such kind"
-        return ""
+        return usable_tasks(every, KINDS, self.note)
 
     def task_of(self, source: Entry[Any], config: Any) -> Entry[TaskPlugin]:
-        """The kind of task whose base class a source has.
+        """The kind of task whose base class a source has; see `seqkit.registry.kinds.task_of`."""
+        return task_of(source, config, self.tasks(), self.note)
 
-        Args:
-            source: its declaration.
-            config: its own.
-        Raises:
-            PluginError: there is none or there are two, or the declaration does not say what the source
-                gives.
-        """
-        declared: SourcePlugin = source.declaration
-        given = declared.gives
-        if callable(given) and not isinstance(given, type):
-            try:
-                given = given(config)
-            except Exception as error:  # whatever a stranger's function raises
-                raise PluginError(
-                    f"`gives` of {declared.name!r} fails: {type(error).__name__}: {error}"
-                ) from error
-        made: Any = source.load() if given is None else load_target(declared.name, given)
-        if not isinstance(made, type):
-            raise PluginError(
-                f"{declared.name!r} is opened by a function, and its declaration does not say what that "
-                'returns.\n  Add it: SourcePlugin(..., gives="seqkit.sources:TextSource").'
-            )
-        found: dict[int, list[Entry[TaskPlugin]]] = defaultdict(list)
-        for entry in self.tasks():
-            base = self._base_of(entry)
-            if base is not None and issubclass(made, base):
-                lines = made.__mro__
-                found[lines.index(base) if base in lines else len(lines)].append(entry)
-        if not found:
-            kinds = ", ".join(entry.declaration.name for entry in self.tasks())
-            raise PluginError(f"{made.__name__} is not a source of any kind of task ({kinds}).")
-        nearest = found[min(found)]
-        built_in = [entry for entry in nearest if entry.origin.distribution == "seqkit"]
-        if len(nearest) > 1 and not built_in:
-            names = " and by ".join(f"{e.declaration.name!r} of {e.origin.distribution}" for e in nearest)
-            raise PluginConflictError(
-                f"{made.__name__} is a source of several tasks: by {names}.\n  Block one: -p no:NAME"
-            )
-        return (built_in or nearest)[0]
-
-    def _base_of(self, entry: Entry[TaskPlugin]) -> type | None:
-        """The base class of a task's sources; None, and a finding, where it cannot be had."""
-        task = entry.declaration
-        try:
-            base: Any = load_target(task.name, task.source)
-        except PluginError as error:
-            fault = f"names sources that cannot be loaded: {str(error).removesuffix('.')}"
-        else:
-            if isinstance(base, type):
-                return base
-            fault = f"declares the task {task.name!r} with the source {base!r}, which is no class"
-        _note(next(report for report in self.reports if report.origin is entry.origin), [fault])
-        return None
+    def note(self, origin: Origin, fault: str) -> None:
+        """Keep what is wrong with a plugin; one that was asked for is an error at once."""
+        report = next(report for report in self.reports if report.origin is origin)
+        if fault not in report.findings:
+            _note(report, [fault])
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Everything that is declared, with its kind."""

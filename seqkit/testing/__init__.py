@@ -18,7 +18,8 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from seqkit.testing.cases import CellCase, EncoderCase, HeadCase, SourceCase, TokenizerCase
+from seqkit.testing.around import EncoderCase, HeadCase
+from seqkit.testing.cases import CellCase, SourceCase, TokenizerCase
 from seqkit.testing.encoder_checks import ENCODER_CHECKS
 from seqkit.testing.engine_checks import CELL_CHECKS
 from seqkit.testing.head_checks import HEAD_CHECKS

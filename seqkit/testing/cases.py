@@ -11,10 +11,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from seqkit.cells import Cell
-from seqkit.encoders import Encoder
 from seqkit.engine import check_cell
 from seqkit.errors import ContractError, RecipeError
-from seqkit.heads import Head
 from seqkit.plugin import ComponentPlugin
 from seqkit.recipe.validation import ConfigFaultsError, validate_config
 from seqkit.registry import registry_with
@@ -33,8 +31,8 @@ TRAINING_TEXTS = (
 )
 
 
-class _ComponentCase:
-    """The name or class, and how it is made."""
+class ComponentCase:
+    """A component, its name or its class, and how it is made."""
 
     kind: str
 
@@ -88,25 +86,13 @@ class _ComponentCase:
         fields = self.declaration.config.model_fields if self.declaration is not None else self.config
         return [field for field in fields if field not in self.parameters]
 
-    def _is_for_series(self, kind: str) -> bool:
-        """Whether a head or an encoder is for series, by what it or that task declares."""
-        if self.declaration is None:
-            return False
-        (series,) = (
-            task.declaration
-            for task in registry_with(self._plugins).tasks()
-            if task.declaration.name == "series"
-        )
-        declared = getattr(self.declaration, "tasks", ())
-        return self.declaration.name in getattr(series, kind) or "series" in declared
-
     @property
     def parameters(self) -> list[str]:
         """The keywords that the class takes its config by."""
         return list(inspect.signature(self.target).parameters)
 
 
-class CellCase(_ComponentCase):
+class CellCase(ComponentCase):
     """A cell, for instance `CellCase("minrnn", decay=0.5)` or `CellCase(MinRNN, hidden_size=6)`.
 
     Args:
@@ -187,7 +173,7 @@ def _dtype_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
     return dtype if tensor.is_floating_point() else tensor.dtype
 
 
-class TokenizerCase(_ComponentCase):
+class TokenizerCase(ComponentCase):
     """A tokenizer, for instance `TokenizerCase("char")`.
 
     Args:
@@ -222,104 +208,7 @@ class TokenizerCase(_ComponentCase):
         return tokenizer
 
 
-class HeadCase(_ComponentCase):
-    """A head, for instance `HeadCase("linear")` or `HeadCase(MyHead, numbers=True)`.
-
-    Args:
-        component: its name in a recipe, or the class.
-        numbers: whether it predicts numbers and not ids; by default what the tasks of its plugin say.
-        plugins, expected_failures, config: see `CellCase`.
-    """
-
-    kind = "head"
-    input_size = 8
-
-    def __init__(
-        self, component: str | Callable[..., Any], *, numbers: bool | None = None, **options: Any
-    ) -> None:
-        super().__init__(component, **options)
-        self._numbers = numbers
-
-    @cached_property
-    def vocab_size(self) -> int | None:
-        """Different ids that it predicts; None for numbers."""
-        numbers = self._is_for_series("heads") if self._numbers is None else self._numbers
-        return None if numbers else self.input_size
-
-    def make(self, seed: int = 0) -> Head:
-        """A head with weights from this seed, all of them moved: fresh ones may be zeros."""
-        head = _seeded(self.name, lambda: self.target(self.input_size, self.vocab_size, **self.config), seed)
-        if not isinstance(head, Head):
-            raise ContractError(f"{self.name} is not a Head: {type(head).__name__}.")
-        return head
-
-    def outputs(self, head: Head, count: int) -> torch.Tensor:
-        """Predictions for random hidden vectors, `(count, output_size)`."""
-        generator = torch.Generator().manual_seed(2)
-        hidden = torch.randn(count, self.input_size, generator=generator, dtype=torch.float64)
-        outputs: torch.Tensor = head(hidden)
-        return outputs.detach()
-
-    def targets(self, count: int) -> torch.Tensor:
-        """Random targets, `(count,)`."""
-        generator = torch.Generator().manual_seed(4)
-        if self.vocab_size is None:
-            return torch.randn(count, generator=generator, dtype=torch.float64)
-        return torch.randint(self.vocab_size, (count,), generator=generator)
-
-
-class EncoderCase(_ComponentCase):
-    """An encoder, for instance `EncoderCase("embedding")` or `EncoderCase(MyEncoder, numbers=True)`.
-
-    Args:
-        component: its name in a recipe, or the class.
-        numbers: whether it reads rows of numbers and not ids; by default what the tasks of its plugin say.
-        plugins, expected_failures, config: see `CellCase`.
-    """
-
-    kind = "encoder"
-    input_size = 7
-
-    def __init__(
-        self, component: str | Callable[..., Any], *, numbers: bool | None = None, **options: Any
-    ) -> None:
-        super().__init__(component, **options)
-        self._numbers = numbers
-
-    @cached_property
-    def reads_numbers(self) -> bool:
-        """Whether it reads rows of numbers."""
-        return self._is_for_series("encoders") if self._numbers is None else self._numbers
-
-    def make(self, seed: int = 0) -> Encoder:
-        """An encoder with weights from this seed."""
-        encoder = _seeded(self.name, lambda: self.target(self.input_size, **self.config), seed)
-        if not isinstance(encoder, Encoder):
-            raise ContractError(f"{self.name} is not an Encoder: {type(encoder).__name__}.")
-        return encoder
-
-    def inputs(self, seed: int = 0) -> torch.Tensor:
-        """Ids `(3, 5)`, or numbers `(3, 5, 7)`."""
-        generator = torch.Generator().manual_seed(seed)
-        if self.reads_numbers:
-            return torch.randn(3, 5, self.input_size, generator=generator, dtype=torch.float64)
-        return torch.randint(self.input_size, (3, 5), generator=generator)
-
-
-def _seeded(name: str, construct: Callable[[], Any], seed: int) -> Any:
-    """What is constructed, in double precision, with every parameter moved from where it starts."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        module = constructed(name, construct)
-        if isinstance(module, torch.nn.Module):
-            module = module.double()
-            with torch.no_grad():
-                for parameter in module.parameters():
-                    parameter.add_(torch.randn_like(parameter) * 0.3)
-    return module
-
-
-class SourceCase(_ComponentCase):
+class SourceCase(ComponentCase):
     """A source, for instance `SourceCase("text", path="a.txt", missing={"path": "nowhere.txt"})`.
 
     Args:

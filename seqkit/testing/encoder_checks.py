@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqkit.testing.cases import EncoderCase
+from seqkit.testing.around import EncoderCase
 from seqkit.testing.kit import CheckList, require
 
 ENCODER_CHECKS: CheckList[EncoderCase] = CheckList()

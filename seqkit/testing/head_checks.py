@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqkit.testing.cases import HeadCase
+from seqkit.testing.around import HeadCase
 from seqkit.testing.kit import CheckList, require
 
 HEAD_CHECKS: CheckList[HeadCase] = CheckList()

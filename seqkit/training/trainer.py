@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from seqkit.training.meter import Meter
 from seqkit.training.optim import Schedule
 from seqkit.training.signals import whole
 from seqkit.training.state import TrainingState
+from seqkit.training.step import Step, differentiate
 from seqkit.training.validation import Validation
 
 
@@ -100,7 +101,7 @@ class Trainer:
             optimizer, "_step_supports_amp_scaling", False
         )  # a step, without reading the device
         self._read_every = read_every if can_skip else 1
-        self._unread: list[_Step] = []
+        self._unread: list[Step] = []
         if not {id(p) for p in self._parameters} & {id(p) for p in model.parameters()}:
             raise ContractError(
                 "the optimizer holds none of the model's parameters: nothing would be trained."
@@ -211,11 +212,11 @@ class Trainer:
         outputs, state = run_model(self.model, batch, status.carried, self.state, self.precision)
         total, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
         self.optimizer.zero_grad()
-        _differentiate(mean_of(total, tokens if self.loss_over_time == "mean" else len(batch.inputs)))
+        differentiate(mean_of(total, tokens if self.loss_over_time == "mean" else len(batch.inputs)))
         norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
         rate = float(self.optimizer.param_groups[0]["lr"])
         mean = mean_of(total.detach(), tokens)
-        taken = _Step(status.step + 1, status.epoch, rate, tokens, mean, norm)
+        taken = Step(status.step + 1, status.epoch, rate, tokens, mean, norm)
         self._require_finite(taken)
         state = detach_state(state)
         if self.audit and is_audited(taken.step) and isinstance(self.model, SequenceModel):
@@ -227,7 +228,7 @@ class Trainer:
             status.carried = state
             self._unread.append(taken)
 
-    def _require_finite(self, taken: _Step) -> None:
+    def _require_finite(self, taken: Step) -> None:
         """Leave the weights alone from the first step on whose loss or gradient is not finite.
 
         Raises:
@@ -299,41 +300,6 @@ class Trainer:
                 method(self, **arguments)
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A step that was taken; its loss and gradient norm may still be on their way from the device."""
-
-    step: int
-    epoch: int
-    learning_rate: float
-    tokens: int
-    loss: Tensor
-    norm: Tensor
-
-    def metrics(self) -> dict[str, Any]:
-        """What callbacks are given."""
-        return {
-            "epoch": self.epoch,
-            "loss": self.loss.item(),
-            "gradient_norm": self.norm.item(),
-            "learning_rate": self.learning_rate,
-            "tokens": self.tokens,
-        }
-
-    def require_finite(self, clip_norm: float) -> None:
-        """Raise NonFiniteError where the loss or the norm of the gradient is not finite."""
-        loss, norm = self.loss.item(), self.norm.item()
-        if math.isfinite(loss) and math.isfinite(norm):
-            return
-        what = f"the gradient norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
-        raise NonFiniteError(
-            f"{what} at step {self.step}; training stopped before the weights were touched.\n"
-            f"  Try a lower learning rate (at this step it is {self.learning_rate:g}), a lower clip_norm "
-            f"(it is {clip_norm}), or a longer warm-up; in a recipe: train.learning_rate, train.clip_norm, "
-            "train.warmup_steps."
-        )
-
-
 def _batches_from(data: Data, first: int) -> Iterator[Batch | tuple[Tensor, Tensor]]:
     """The batches of an epoch from a certain one on: asked for by number where the data can do that."""
     batch = getattr(data, "batch", None)
@@ -348,26 +314,3 @@ def _length(data: Data) -> int | None:
         return len(data)  # type: ignore[arg-type]  # asking is how one finds out
     except TypeError:
         return None
-
-
-def _differentiate(loss: Tensor) -> None:
-    """Add the gradients of the loss to the parameters'.
-
-    Raises:
-        ContractError: what they need was written over.
-    """
-    try:
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
-    except RuntimeError as error:
-        if "backward through the graph a second time" in str(error):
-            raise ContractError(
-                "the gradients of this batch lead back into an earlier one: a step must not keep a tensor of "
-                "its own (self.h = h).\n  Return it as a part of the state; `seqkit check` compares a cell "
-                "with its contract."
-            ) from error
-        if "inplace operation" not in str(error):
-            raise
-        raise ContractError(
-            "what the gradients need was written over in place: a step must not change its input or state.\n"
-            "  Write `h = h + x` in place of `h += x`; `seqkit check` compares a cell with its contract."
-        ) from error
