@@ -8,7 +8,13 @@ from typing import Any
 from seqkit.registry import Registry
 
 PAGE = Path(__file__).parent / "reference" / "components.md"
-TITLES = {"cell": "Cells", "tokenizer": "Tokenizers", "source": "Sources", "encoder": "Encoders", "head": "Heads"}
+TITLES = {
+    "cell": "Cells",
+    "tokenizer": "Tokenizers",
+    "source": "Sources",
+    "encoder": "Encoders",
+    "head": "Heads",
+}
 HEAD = """# Components
 
 What recipes can name, with the plugins of this repository installed. `seqkit plugins` lists what is installed
