@@ -62,7 +62,7 @@ class Reading:
 
     @classmethod
     def now(cls, root: Path = Path("/")) -> Reading:
-        """What Linux tells."""
+        """What Linux reports."""
         lines = (root / "proc/stat").read_text("ascii").splitlines()
         names = {f"cpu{core}" for core in os.sched_getaffinity(0)}
         worked = 0
@@ -98,7 +98,7 @@ def free_cores() -> int:
 
 
 def free_beside(others: float, cores: int, granted: int | None = None) -> int:
-    """How many cores are free where others use so many; a little of one does not count.
+    """How many cores are free while others use some; a little of one does not count.
 
     Args:
         others: how many cores other programs use, such as 1.2.
@@ -113,7 +113,7 @@ def granted(root: Path = Path("/")) -> int | None:
     """How many cores the container has that this process runs in; None where nothing limits it.
 
     Args:
-        root: of the file system that tells.
+        root: of the file system that is read.
     """
     try:
         quota, period = (root / "sys/fs/cgroup/cpu.max").read_text("ascii").split()

@@ -27,9 +27,14 @@ def open_run(directory: str, plugins: Sequence[str], verb: str) -> Any:
     run = seqkit.load(directory, plugins=plugins)
     leave_busy_cores()
     if not hasattr(type(run), verb):
-        does = run.verbs.replace("DIR", directory)
-        raise WrongKindError(f"{directory} is a run on {run.recipe.kind}; it has no {verb!r}.\n  {does}")
+        raise wrong_kind(run, directory, f"it has no {verb!r}")
     return run
+
+
+def wrong_kind(run: Any, directory: str, why: str) -> WrongKindError:
+    """The error where a run cannot do what it was asked, with what it can do."""
+    does = run.verbs.replace("DIR", directory)
+    return WrongKindError(f"{directory} is a run on {run.recipe.kind}; {why}.\n  {does}")
 
 
 def open_seeds(directory: str, plugins: Sequence[str]) -> Sequence[Run]:

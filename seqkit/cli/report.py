@@ -12,8 +12,8 @@ import click
 
 from seqkit.cli.data import name_data
 from seqkit.cli.foreign import echo
+from seqkit.cli.opening import wrong_kind
 from seqkit.cli.output import print_json, print_steps, print_values
-from seqkit.errors import WrongKindError
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,7 @@ class Report:
         """Evaluate a run, or the seeds of a recipe, and print it."""
         for option in ("leaks", "control"):
             if getattr(asked, option):
-                does = runs[0].verbs.replace("DIR", asked.directory)
-                raise WrongKindError(
-                    f"{asked.directory} is a run on {runs[0].recipe.kind}; --{option} is for series.\n"
-                    f"  {does}"
-                )
+                raise wrong_kind(runs[0], asked.directory, f"--{option} is for series")
         if len(runs) > 1:
             raise click.UsageError(
                 f"{asked.directory} holds {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them: "

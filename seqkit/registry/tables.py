@@ -76,11 +76,11 @@ class SeriesConfig(Config):
     target: Literal["return", "price"] = "return"
     """The log return of the next row; or its price, which a test lifts out of all that was trained on."""
     lags: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=list)
-    """Returns of so many rows before, beside that of the row itself."""
+    """Returns of N rows before, besides that of the row itself."""
     sums: list[Annotated[int, Field(ge=2, le=10_000)]] = Field(default_factory=list)
-    """Sums of the last so many returns."""
+    """Sums of the last N returns."""
     volatilities: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=list)
-    """Root mean squares of the last so many returns; 1 is the size of the last one."""
+    """Root mean squares of the last N returns; 1 is the size of the last one."""
     volume: bool = False
     """The change of the log volume."""
     range: bool = False

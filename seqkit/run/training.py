@@ -63,7 +63,8 @@ def train(
             data = task.prepare(recipe, on_progress=tell(callbacks))
             batches = data.training_batches(recipe.train)
             validation = data.validation_batches(recipe.train)
-            sizes, saved = task.sizes(data.kept), json.dumps(data.saved())
+            sizes, saved = task.sizes(data.kept), data.saved()
+            json.dumps(saved)  # what is not JSON fails before there is a directory
         _warn_of_short_splits(recipe.train, batches, validation)
         model = make_model(recipe, sizes).to(device)
         with rundir.claim(out, recipe.name) as path:
@@ -176,14 +177,14 @@ def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> 
 
 
 def _write_first_files(
-    run: Run, registry: Registry, task: Task, data: TaskData, saved: str
+    run: Run, registry: Registry, task: Task, data: TaskData, saved: Any
 ) -> dict[str, Any]:
     """All that a run directory holds before the first step; the provenance is returned."""
     described = provenance.describe(run.recipe, registry, data, run.model)
     run.recipe.save(run.path / rundir.RECIPE)
     rundir.write_json(run.path / rundir.PROVENANCE, described)
     provenance.keep_plugin_texts(run.path, registry)
-    rundir.write_json(run.path / task.file, json.loads(saved))
+    rundir.write_json(run.path / task.file, saved)
     return described
 
 

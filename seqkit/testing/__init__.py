@@ -90,7 +90,7 @@ def engine_for(case: CellCase) -> tuple[str, str]:
     begins = torch.zeros(inputs.shape[:2], dtype=torch.bool)
     begins[0, -1] = True
     try:
-        for reset in (None, begins):  # a run may begin some rows anew, which a cell that mixes rows cannot do
+        for reset in (None, begins):  # a run may reset some rows, which a cell that mixes rows cannot do
             unroll(case.make().train(), inputs, reset=reset, engine="fused")
     except SplitError as error:
         reason = str(error).rpartition("\n  engine='auto'")[0] or str(error)
