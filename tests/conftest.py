@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,39 @@ def tiny_recipe(text_file: Path) -> seqkit.Recipe:
         },
         sample={"max_tokens": 40},
     )
+
+
+@pytest.fixture(scope="session")
+def _trained() -> dict[str, Path]:
+    """What each shared training has left: its working directory, and the cache."""
+    return {}
+
+
+@pytest.fixture
+def shared(
+    workdir: Path, _trained: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Callable[[], object]], None]:
+    """Train once in each process; every test that needs the run gets a copy, with its own paths in it."""
+
+    folder = workdir.parent  # with the cache
+
+    def train(name: str, training: Callable[[], object]) -> None:
+        if name not in _trained:
+            training()
+            _trained[name] = tmp_path_factory.mktemp("shared") / "copy"
+            shutil.copytree(folder, _trained[name])
+            (_trained[name] / "was").write_text(str(folder), "utf-8")
+            return
+        shutil.copytree(_trained[name], folder, dirs_exist_ok=True)
+        was = (folder / "was").read_text("utf-8")
+        for file in (*folder.rglob("*.toml"), *folder.rglob("*.json")):
+            file.write_text(file.read_text("utf-8").replace(was, str(folder)), "utf-8")
+
+    return train
+
+
+@pytest.fixture
+def tiny_run(tiny_recipe: seqkit.Recipe, shared: Callable[[str, Callable[[], object]], None]) -> str:
+    """A run directory of the tiny recipe, for tests that read one."""
+    shared("tiny", lambda: seqkit.train(tiny_recipe, "out"))
+    return "out"

@@ -37,6 +37,7 @@ def test_importing_every_submodule_shadows_no_public_name() -> None:
     assert not {name.removeprefix("seqkit.") for name in modules} & set(seqkit.__all__)
 
 
+@pytest.mark.ci
 def test_submodules_are_within_reach() -> None:
     assert (
         heavy_modules_after("import seqkit; seqkit.cells.RNN; seqkit.testing.CellCase; seqkit.errors")

@@ -29,11 +29,6 @@ def invoke(*arguments: str, stdin: str | None = None) -> str:
     return result.stdout
 
 
-@pytest.fixture
-def run_dir(tiny_recipe: seqkit.Recipe) -> str:
-    return str(seqkit.train(tiny_recipe, "out").path)
-
-
 class TestRun:
     def test_it_shows_the_loss_a_sample_and_what_comes_next(self, text_file: Path) -> None:
         done = command("run", "quickstart", "--data", str(text_file), *QUICK)
@@ -56,11 +51,12 @@ class TestRun:
         assert all(change in first for change in QUICK)  # what was trained is trained again
         assert first.endswith(" data.split=0.8,0.1,0.1 train.minutes=none '~sample.prompt'")
 
-    def test_a_run_is_trained_from_scratch(self, run_dir: str) -> None:
-        result = CliRunner().invoke(cli, ["run", f"./{run_dir}", "train.steps=2"], catch_exceptions=False)
+    @pytest.mark.ci
+    def test_a_run_is_trained_from_scratch(self, tiny_run: str) -> None:
+        result = CliRunner().invoke(cli, ["run", f"./{tiny_run}", "train.steps=2"], catch_exceptions=False)
         said = "./out is a run: its recipe is trained from scratch, with new weights, as a new run.\n"
         assert said in result.stderr
-        assert "from scratch" not in CliRunner().invoke(cli, ["run", f"./{run_dir}", "--plan"]).stderr
+        assert "from scratch" not in CliRunner().invoke(cli, ["run", f"./{tiny_run}", "--plan"]).stderr
         assert Path("runs/out").is_dir()
 
     def test_a_training_that_ends_higher_than_it_began_exits_with_1(self, text_file: Path) -> None:
@@ -78,6 +74,7 @@ class TestRun:
         assert result["sample"].startswith("The ")
         assert result["provenance"]["overrides"] == QUICK
 
+    @pytest.mark.ci
     def test_seeds(self, text_file: Path) -> None:
         output = invoke("run", "quickstart", "--data", str(text_file), "--seeds", "2", *QUICK)
         assert "validation, 2 seeds: " in output
@@ -93,37 +90,37 @@ class TestRun:
 
 
 class TestVerbs:
-    def test_generate(self, run_dir: str) -> None:
-        text = invoke("generate", run_dir, "the ", "--max-tokens", "12", "--seed", "3")
-        assert text == "the " + seqkit.load(run_dir).generate("the ", max_tokens=12, seed=3) + "\n"
-        assert invoke("generate", run_dir, "the ", "--max-tokens", "12", "--seed", "3") == text
+    def test_generate(self, tiny_run: str) -> None:
+        text = invoke("generate", tiny_run, "the ", "--max-tokens", "12", "--seed", "3")
+        assert text == "the " + seqkit.load(tiny_run).generate("the ", max_tokens=12, seed=3) + "\n"
+        assert invoke("generate", tiny_run, "the ", "--max-tokens", "12", "--seed", "3") == text
         result = json.loads(
-            invoke("generate", run_dir, "--json", "--temperature", "0", "--top-k", "3", "--top-p", "0.9")
+            invoke("generate", tiny_run, "--json", "--temperature", "0", "--top-k", "3", "--top-p", "0.9")
         )
         assert result["prompt"] == ""
         assert len(result["text"]) == 40
         stop = result["text"][5:7]
-        stopped = json.loads(invoke("generate", run_dir, "--json", "--temperature", "0", "--stop", stop))
+        stopped = json.loads(invoke("generate", tiny_run, "--json", "--temperature", "0", "--stop", stop))
         assert stopped["text"] == result["text"][: result["text"].index(stop)]
 
-    def test_score(self, run_dir: str, text_file: Path) -> None:
-        score = seqkit.load(run_dir).score(text_file.read_text())
-        output = invoke("score", run_dir, str(text_file))
+    def test_score(self, tiny_run: str, text_file: Path) -> None:
+        score = seqkit.load(tiny_run).score(text_file.read_text())
+        output = invoke("score", tiny_run, str(text_file))
         assert f"bits per character    {score.bits_per_char:.4f}" in output
-        result = json.loads(invoke("score", run_dir, "-", "--json", stdin=text_file.read_text()))
+        result = json.loads(invoke("score", tiny_run, "-", "--json", stdin=text_file.read_text()))
         assert result["bits_per_char"] == score.bits_per_char
         assert len(result["surprisal"]) == result["tokens"] == score.tokens
 
-    def test_score_reads_every_file_of_a_glob(self, run_dir: str) -> None:
+    def test_score_reads_every_file_of_a_glob(self, tiny_run: str) -> None:
         for name in ("a", "b"):
             Path(f"{name}.log").write_text("the cat\n")
-        assert json.loads(invoke("score", run_dir, "*.log", "--json"))["tokens"] == 16
+        assert json.loads(invoke("score", tiny_run, "*.log", "--json"))["tokens"] == 16
 
-    def test_evaluate(self, run_dir: str, text_file: Path) -> None:
-        result = json.loads(invoke("evaluate", run_dir, "--json"))
-        assert result == seqkit.load(run_dir).evaluate("test")
-        assert "validation" in invoke("evaluate", run_dir, "--split", "validation")
-        whole = json.loads(invoke("evaluate", run_dir, str(text_file), "--json"))
+    def test_evaluate(self, tiny_run: str, text_file: Path) -> None:
+        result = json.loads(invoke("evaluate", tiny_run, "--json"))
+        assert result == seqkit.load(tiny_run).evaluate("test")
+        assert "validation" in invoke("evaluate", tiny_run, "--split", "validation")
+        whole = json.loads(invoke("evaluate", tiny_run, str(text_file), "--json"))
         assert (whole["split"], whole["tokens"]) == ("all", len(text_file.read_text()))
 
     def test_ls(self) -> None:
@@ -132,13 +129,13 @@ class TestVerbs:
         assert {"char-rnn", "quickstart"} <= {row["name"] for row in rows}
         assert all(row["description"] and row["distribution"] == "seqkit" for row in rows)
 
-    def test_show(self, run_dir: str) -> None:
+    def test_show(self, tiny_run: str) -> None:
         assert "hidden_size = 99" in invoke("show", "quickstart", "cell.hidden_size=99")
         assert json.loads(invoke("show", "quickstart", "--json"))["train"]["seed"] == 0
-        shown = invoke("show", run_dir)
+        shown = invoke("show", tiny_run)
         assert "hidden_size = 16" in shown
         assert "# lowest validation loss" in shown
-        result = json.loads(invoke("show", run_dir, "--json"))
+        result = json.loads(invoke("show", tiny_run, "--json"))
         assert result["provenance"]["ended_by"] == "30 steps"
         assert result["best"]["split"] == "validation"
 
@@ -192,7 +189,7 @@ class TestMistakes:
             (("trian",), "No such command 'trian'"),
         ],
     )
-    def test_they_end_with_a_message(self, run_dir: str, arguments: tuple[str, ...], message: str) -> None:
+    def test_they_end_with_a_message(self, tiny_run: str, arguments: tuple[str, ...], message: str) -> None:
         done = command(*arguments)
         assert done.returncode == 2
         assert message in done.stderr
@@ -200,9 +197,10 @@ class TestMistakes:
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) <= 5
 
-    def test_a_terminal_that_lacks_a_character(self, run_dir: str) -> None:
+    @pytest.mark.ci
+    def test_a_terminal_that_lacks_a_character(self, tiny_run: str) -> None:
         prompt = b"caf\xe9 \xd0\xb6 "
-        words = [sys.executable, "-m", "seqkit", "generate", run_dir, prompt, "--max-tokens", "3"]
+        words = [sys.executable, "-m", "seqkit", "generate", tiny_run, prompt, "--max-tokens", "3"]
         env = {**os.environ, "PYTHONIOENCODING": "iso-8859-15"}
         done = subprocess.run(words, capture_output=True, check=True, env=env)
         assert done.stdout.startswith(b"caf? ? ")
@@ -215,8 +213,9 @@ class TestMistakes:
         assert "training stopped before the weights were touched" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_a_reader_that_goes_away_is_no_traceback(self, run_dir: str) -> None:
-        line = f"{sys.executable} -m seqkit generate {run_dir} --max-tokens 100000 | head -c 20"
+    @pytest.mark.ci
+    def test_a_reader_that_goes_away_is_no_traceback(self, tiny_run: str) -> None:
+        line = f"{sys.executable} -m seqkit generate {tiny_run} --max-tokens 100000 | head -c 20"
         done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
         assert len(done.stdout) == 20
         assert done.stderr == ""

@@ -61,6 +61,7 @@ def write_rows(name: str, seed: int, **more: str) -> str:
 
 
 class TestTables:
+    @pytest.mark.ci
     def test_rows_are_read_as_texts_by_run_evaluate_and_score(self) -> None:
         write_rows("rows.jsonl", 0)
         write_rows("other.jsonl", 1)
@@ -126,6 +127,7 @@ class TestTables:
         metrics = json.loads(call("evaluate", "out", "saved", "--json").stdout)
         assert metrics["tokens"] == sum(len(text) + 1 for text in sentences(300, 0))
 
+    @pytest.mark.ci
     def test_rows_without_text_are_reported_at_every_start(self, caplog: pytest.LogCaptureFixture) -> None:
         rows: list[str | None] = [*sentences(200, 0), None, "", None]
         Path("rows.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))

@@ -13,6 +13,7 @@ from seqkit.cli import _exhausted
 
 
 @pytest.mark.parametrize("allowed", [2_000, 20_000])
+@pytest.mark.ci
 def test_a_full_disk_leaves_no_run_behind(text_file: Path, allowed: int) -> None:
     """At the first file of the run, or at its weights."""
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -18,8 +19,8 @@ SMALL = ("train.epochs=2", "cell.hidden_size=4")
 
 
 @pytest.fixture
-def stocks(workdir: Path) -> Path:
-    invoke("run", "stocks", *SMALL, "--seeds", "2", "--out", "out")
+def stocks(shared: Any) -> Path:
+    shared("stocks", lambda: invoke("run", "stocks", *SMALL, "--seeds", "2", "--out", "out"))
     return Path("out")
 
 
@@ -74,6 +75,7 @@ def test_run_prints_the_report_and_writes_it(workdir: Path) -> None:
         ("daily_walk", "the last value"),
     ],
 )
+@pytest.mark.ci
 def test_the_headline_names_the_best_baseline(name: str, best: str, workdir: Path) -> None:
     path = Path(__file__).parents[1] / "skill" / "verdict" / f"{name}.csv"
     price = ["source.price=Value"] if name == "monthly_season" else []
@@ -136,6 +138,7 @@ def test_evaluate_takes_the_seeds_or_one_of_them(stocks: Path) -> None:
     )
 
 
+@pytest.mark.ci
 def test_leaks_and_control(stocks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for more in (["--control"], ["--split", "validation"], ["my.csv"]):
         result = CliRunner().invoke(cli, ["evaluate", str(stocks), "--leaks", *more])
@@ -152,6 +155,7 @@ def test_leaks_and_control(stocks: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (stocks / "control.json").is_file()
 
 
+@pytest.mark.ci
 def test_forecast_from_newer_rows(workdir: Path) -> None:
     invoke("run", "stocks", "--data", price_file("my.csv"), *SMALL, "--seeds", "2", "--out", "out")
     output = invoke("forecast", "out", price_file("today.csv", 420), "--horizon", "3")

@@ -70,6 +70,7 @@ def test_every_verb_of_a_run_on_text(
 
 
 @pytest.mark.parametrize("head", ["point", "student_t"])
+@pytest.mark.ci
 def test_every_verb_of_a_run_on_series(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
     recipe = seqkit.Recipe.load("stocks").override(
         [f"model.head={head}", "train.steps=4", "train.optimizer=rmsprop", "train.epochs=none"]

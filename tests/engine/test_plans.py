@@ -100,6 +100,7 @@ class TestLimit:
             assert unroll_named(cell, X)[2] == "fused"
         assert len(traces) == 1
 
+    @pytest.mark.ci
     def test_batch_sizes_have_no_such_limit(self) -> None:
         cell = Base()
         for rows in range(1, 13):
@@ -264,6 +265,7 @@ class TestWhatACellMayHold:
             unroll(Base(cfg=deep), X, engine="fused")
 
 
+@pytest.mark.ci
 def test_plans_go_with_their_cell() -> None:
     import gc
     import weakref

@@ -20,6 +20,8 @@ from tests.engine.published.catalogue import double_precision
 from tests.engine.published.plain import found_by, given_resets, plain_unroll
 from tests.engine.published.situations import require_plain_numbers
 
+CI = pytest.mark.ci
+
 
 @dataclass
 class Inner:
@@ -137,7 +139,7 @@ def cell() -> Sloped:
         return Sloped()
 
 
-@pytest.mark.parametrize("engine", ["loop", "fused", "auto"])
+@pytest.mark.parametrize("engine", [pytest.param("loop", marks=CI), "fused", pytest.param("auto", marks=CI)])
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_next_call_gives_the_new_numbers(
     change: str, engine: str, cell: Sloped, monkeypatch: pytest.MonkeyPatch
@@ -171,14 +173,14 @@ def test_the_next_stepper_gives_the_new_numbers(
     assert not torch.allclose(found[0], found[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("engine", ["fused", "auto"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("auto", marks=CI)])
 def test_a_setting_that_goes_back_and_forth(engine: str, cell: Sloped) -> None:
     for slope in (1.0, 0.3, 1.0, 2.0, 0.3):
         cell.cfg.slope = slope
         assert require_plain_numbers(cell, "numbers", engine) == "fused"
 
 
-@pytest.mark.parametrize("engine", ["fused", "auto"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("auto", marks=CI)])
 def test_cells_that_share_their_settings(engine: str, cell: Sloped) -> None:
     with double_precision():
         other = Sloped()

@@ -141,6 +141,7 @@ def test_a_prompt_is_read_in_pieces_and_only_its_last_output_is_made(
     assert made == [1] * 5
 
 
+@pytest.mark.ci
 def test_a_prompt_is_encoded_in_pieces(model: SequenceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
     encode = TOKENIZER.encode_prompt

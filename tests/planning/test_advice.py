@@ -9,6 +9,8 @@ import seqkit
 from seqkit import resources
 from seqkit.planning import Plan, plan
 
+pytestmark = pytest.mark.ci  # each of them times a training
+
 
 def only(found: Plan, kind: str) -> str:
     """The one warning of that kind."""

@@ -46,6 +46,7 @@ class TestPlan:
         assert found.memory.process is not None
         assert found.memory.process > found.memory.growth > 0
 
+    @pytest.mark.ci
     def test_a_larger_model_takes_more_memory(self, tiny_recipe: seqkit.Recipe) -> None:
         large = plan(tiny_recipe.override(["cell.hidden_size=1500"])).memory
         small = plan(tiny_recipe).memory
@@ -64,6 +65,7 @@ class TestPlan:
         assert torch.equal(torch.get_rng_state(), before)
 
     @pytest.mark.parametrize("state", ["reset", "carry"])
+    @pytest.mark.ci
     def test_documents_apart_and_cells_of_plugins(self, tiny_recipe: seqkit.Recipe, state: str) -> None:
         changes = ["data.documents=lines", "cell.use=lstm", "cell.hidden_size=8", "model.layers=2"]
         recipe = tiny_recipe.override([*changes, f"train.state={state}"])
@@ -81,6 +83,7 @@ class TestPlan:
     def test_the_engine_is_that_of_the_recipe(self, tiny_recipe: seqkit.Recipe, engine: str) -> None:
         assert plan(tiny_recipe.override([f"model.engine={engine}"])).engine == engine
 
+    @pytest.mark.ci
     def test_a_cell_without_a_size(self, tiny_recipe: seqkit.Recipe) -> None:
         sizeless = CellPlugin("sizeless", WIDE.config, WIDE.target)  # it has no field `hidden_size`
         found = plan(tiny_recipe.override(["cell.use=sizeless"]), plugins=[sizeless])

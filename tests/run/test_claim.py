@@ -31,6 +31,7 @@ def try_to_claim(out: Path, barrier: Any, results: Any) -> None:
         results.put(str(error))
 
 
+@pytest.mark.ci
 def test_of_several_processes_one_gets_the_directory(workdir: Path) -> None:
     fork = multiprocessing.get_context("fork")
     for round_ in range(10):

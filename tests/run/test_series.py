@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +45,11 @@ def price_file(path: str, rows: int = 700, symbols: tuple[str, ...] = ("X",), se
 
 
 @pytest.fixture
-def run(workdir: Path) -> SeriesRun:
-    trained = seqkit.train(recipe(), "out")
-    assert isinstance(trained, SeriesRun)
-    return trained
+def run(shared: Any) -> SeriesRun:
+    shared("series", lambda: seqkit.train(recipe(), "out"))
+    opened = seqkit.load("out")
+    assert isinstance(opened, SeriesRun)
+    return opened
 
 
 class TestTraining:
@@ -67,13 +69,14 @@ class TestTraining:
         assert described["data"]["scaler_fit"]["to"] < described["data"]["splits"]["validation"]["from"]
         assert "tokenizer" not in (run.path / "recipe.toml").read_text()
 
-    def test_loaded_it_forecasts_and_judges_alike(self, run: SeriesRun) -> None:
-        loaded = seqkit.load(run.path)
+    def test_loaded_it_forecasts_and_judges_alike(self, workdir: Path) -> None:
+        run, loaded = seqkit.train(recipe(), "out"), seqkit.load("out")
         assert loaded.forecast(horizon=3) == run.forecast(horizon=3)
         assert loaded.evaluate().horizons == run.evaluate().horizons
         assert repr(loaded) == "SeriesRun('out', source='synthetic', cell='rnn')"
 
     @pytest.mark.parametrize("state", ["reset", "carry"])
+    @pytest.mark.ci
     def test_both_state_policies_learn(self, state: str, workdir: Path) -> None:
         source = {"use": "synthetic", "process": "ar1", "rows": 1200}
         train = {**TINY, "epochs": 15, "state": state, "learning_rate": 1e-2}
@@ -202,6 +205,7 @@ class TestReport:
         assert trained.evaluate(data=price_file("newer.csv", 520)).test_uses == 2
         assert trained.evaluate(data=price_file("other.csv", 520, seed=1)).test_uses == 1
 
+    @pytest.mark.ci
     def test_splits_without_a_validation_or_a_test(self, workdir: Path) -> None:
         summary = train_seeds(recipe(series={"split": [0.8, 0.0, 0.2]}), 2, "out")
         assert "loss" not in summary
@@ -216,6 +220,7 @@ class TestReport:
         ):
             recipe(series={"split": [1.0, 0.0, 0.0]}).resolve()
 
+    @pytest.mark.ci
     def test_control_runs_read_the_verdict_on_the_best_baseline(
         self, workdir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -322,6 +327,7 @@ class TestKinds:
         assert (changed.source.use, changed.source.config.path) == ("prices", str(workdir / "my.csv"))
 
 
+@pytest.mark.ci
 def test_the_recipe_finds_what_there_is_to_find_and_no_more() -> None:
     """AR(1): the flat forecast is 15 % above the optimum. The noise of the same rows is the measure."""
     stocks = seqkit.Recipe.load("stocks").resolve()

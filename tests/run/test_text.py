@@ -24,8 +24,8 @@ from seqkit.run import TextRun
 
 
 @pytest.fixture
-def run(tiny_recipe: seqkit.Recipe) -> seqkit.Run:
-    return seqkit.train(tiny_recipe, "out")
+def run(tiny_run: str) -> seqkit.Run:
+    return seqkit.load(tiny_run)
 
 
 class TestTraining:
@@ -206,12 +206,15 @@ class TestMistakes:
 
 
 class TestLoading:
-    def test_in_another_process_it_generates_the_same(self, run: seqkit.Run) -> None:
+    @pytest.mark.ci
+    def test_in_another_process_it_generates_the_same(self, tiny_recipe: seqkit.Recipe) -> None:
+        run = seqkit.train(tiny_recipe, "out")
         program = "import seqkit; print(ascii(seqkit.load('out').generate('the ')))"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == ascii(run.generate("the "))
 
-    def test_it_reads_the_run_directory_only(self, run: seqkit.Run, text_file: Path) -> None:
+    def test_it_reads_the_run_directory_only(self, tiny_recipe: seqkit.Recipe, text_file: Path) -> None:
+        run = seqkit.train(tiny_recipe, "out")
         text_file.unlink()
         loaded = seqkit.load("out")
         assert loaded.generate("a") == run.generate("a")
@@ -431,6 +434,7 @@ class TestDocuments:
         with pytest.raises(SourceError, match='data.documents="apart"'):
             run.copies(5)
 
+    @pytest.mark.ci
     def test_the_seeds_of_a_run_see_one_split(self, names: seqkit.Recipe) -> None:
         first = seqkit.train(names, "a").provenance["data"]
         second = seqkit.train(names.override(["train.seed=5"]), "b").provenance["data"]

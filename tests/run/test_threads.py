@@ -31,6 +31,7 @@ def ask(run: Any, question: int) -> Any:
     return run.evaluate("validation")["loss"]
 
 
+@pytest.mark.ci
 def test_a_run_just_opened_answers_eight_threads_as_it_answers_one(opened: Any) -> None:
     questions = range(1000)
     alone = opened()

@@ -149,6 +149,7 @@ class TestVerdicts:
             found[skill_of(truth, forecast(truth, np.random.default_rng(seed))).verdict] += 1
         return found
 
+    @pytest.mark.ci
     def test_on_walks_with_drift(self) -> None:
         for forecast in (
             lambda truth, draw: 0.003 * draw.standard_normal(truth.actual.shape),
@@ -173,6 +174,7 @@ class TestVerdicts:
         found = self.verdicts(season, lambda truth, draw: truth.actual / 5)
         assert found["beats"] == 0
 
+    @pytest.mark.ci
     def test_on_seasons_the_same_month_does_not_beat(self) -> None:
         for name in ("same_month_a_year_ago", "same_month_a_year_ago_with_drift"):
             found = self.verdicts(

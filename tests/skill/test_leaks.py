@@ -52,6 +52,7 @@ def test_nothing_leaks(horizon: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["stocks", "stocks-panel", "volatility"])
+@pytest.mark.ci
 def test_the_recipes_that_ship_are_clean(name: str) -> None:
     recipe = Recipe.load(name).override(["series.paths=10"] if name == "stocks-panel" else []).resolve()
     series = list(open_series(recipe).series())

@@ -432,6 +432,7 @@ def memory_case(source: type[Memory], monkeypatch: pytest.MonkeyPatch) -> Source
     return SourceCase(source, missing={"exists": False}, change=change, exists=True)
 
 
+@pytest.mark.ci
 def test_what_the_mutants_are_made_from_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a mutant could be caught for a fault that is not its own."""
     assert not failed(CellCase(Right))
@@ -440,6 +441,7 @@ def test_what_the_mutants_are_made_from_is_right(monkeypatch: pytest.MonkeyPatch
 
 
 class TestAccounting:
+    @pytest.mark.ci
     def test_an_expected_failure_is_strict(self) -> None:
         good = run_checks(CellCase(Noisy, expected_failures={"deterministic": "noise is its point"}))
         assert next(result for result in good.results if result.check == "deterministic").passed

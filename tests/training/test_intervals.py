@@ -53,6 +53,7 @@ def losses_of_a_text(length: int, generator: np.random.Generator) -> NDArray[np.
 @pytest.mark.parametrize(
     ("length", "lanes"), [(1_000, 1), (6_400, 16), (6_401, 16), (100_000, 16), (100_000, 1)]
 )
+@pytest.mark.ci
 def test_the_interval_covers_what_it_promises(length: int, lanes: int) -> None:
     generator = np.random.default_rng(length)
     covered, found = 0, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import pytest
 from torch import Tensor
 
 from seqkit import Cell
@@ -27,6 +28,11 @@ SITUATIONS: Final[dict[str, tuple[Callable[[Cell], Given], dict[str, Any]]]] = {
     "table": (given_table, {}),
     "recomputed": (given_resets, {"recompute_every": 3}),
 }
+
+
+def quick(*names: str) -> list[Any]:
+    """All situations as parameters; only those that are named are for the quick tests."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.ci) for name in SITUATIONS]
 
 
 def require_plain_numbers(cell: Cell, situation: str, engine: str, tolerance: float = 1e-9) -> str:

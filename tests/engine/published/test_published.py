@@ -27,13 +27,13 @@ from tests.engine.published.plain import (
     given_resets,
     plain_unroll,
 )
-from tests.engine.published.situations import SITUATIONS, require_plain_numbers
+from tests.engine.published.situations import quick, require_plain_numbers
 
 CI = pytest.mark.ci
 
 
 @pytest.mark.parametrize("engine", [pytest.param("loop", marks=CI), "fused", pytest.param("auto", marks=CI)])
-@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("situation", quick("table"))
 @pytest.mark.parametrize("name", CELLS)
 def test_an_engine_gives_the_numbers_of_a_plain_loop(name: str, situation: str, engine: str) -> None:
     ran = require_plain_numbers(cell_of(name), situation, engine)
@@ -41,7 +41,7 @@ def test_an_engine_gives_the_numbers_of_a_plain_loop(name: str, situation: str, 
 
 
 @pytest.mark.parametrize(("engine", "scale"), [("fused", 0.2), pytest.param("auto", 0.7, marks=CI)])
-@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("situation", quick("resets"))
 @pytest.mark.parametrize("name", CELLS)
 def test_what_was_accepted_is_right_when_every_parameter_has_moved(
     name: str, situation: str, engine: str, scale: float, monkeypatch: pytest.MonkeyPatch
@@ -74,7 +74,7 @@ def test_every_parameter_has_an_effect_once_it_has_moved(name: str) -> None:
         assert float(gradients[parameter].abs().max()) > 1e-5 * largest, parameter
 
 
-@pytest.mark.parametrize("engine", ["fused", "auto"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("auto", marks=CI)])
 @pytest.mark.parametrize("name", ["weight-dropped-lstm", "complex-lru", "slstm-block"])
 def test_a_deep_copy_is_a_cell_of_its_own(name: str, engine: str) -> None:
     cell = copy.deepcopy(cell_of(name))
@@ -83,7 +83,7 @@ def test_a_deep_copy_is_a_cell_of_its_own(name: str, engine: str) -> None:
     _accept(name, "resets", engine)
 
 
-@pytest.mark.parametrize("engine", ["loop", "fused", "auto"])
+@pytest.mark.parametrize("engine", ["loop", "fused", pytest.param("auto", marks=CI)])
 def test_stacked_copies_have_weights_of_their_own(engine: str) -> None:
     with double_precision():
         below = gated.WeightDroppedLSTM(INPUT_SIZE, INPUT_SIZE)
@@ -93,7 +93,7 @@ def test_stacked_copies_have_weights_of_their_own(engine: str) -> None:
     assert ran == ("loop" if engine == "loop" else "fused")
 
 
-@pytest.mark.parametrize("engine", ["fused", "auto"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("auto", marks=CI)])
 def test_different_cells_stacked_are_one_step(engine: str) -> None:
     with double_precision():
         cell = Stacked([xlstm.SLSTM(5, 4), linear.Mamba(4, 6), attention.SlidingWindow(6, 8)])
@@ -102,7 +102,7 @@ def test_different_cells_stacked_are_one_step(engine: str) -> None:
         assert require_plain_numbers(cell, "table", engine) == "fused"
 
 
-@pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
+@pytest.mark.parametrize("ids", [pytest.param(False, id="numbers", marks=CI), pytest.param(True, id="ids")])
 @pytest.mark.parametrize("name", CELLS)
 def test_generation_one_step_at_a_time(name: str, ids: bool, caplog: pytest.LogCaptureFixture) -> None:
     cell = cell_of(name).eval()

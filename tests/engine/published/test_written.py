@@ -16,7 +16,7 @@ from seqkit.engine import make_stepper
 from seqkit.errors import SplitError
 from tests.engine.published.catalogue import HIDDEN_SIZE, INPUT_SIZE, double_precision, moved
 from tests.engine.published.plain import given_resets, plain_unroll
-from tests.engine.published.situations import SITUATIONS, require_plain_numbers
+from tests.engine.published.situations import quick, require_plain_numbers
 from tests.engine.published.written import WRITTEN
 
 
@@ -26,7 +26,7 @@ def made(name: str) -> Cell:
 
 
 @pytest.mark.parametrize("engine", ["loop", "auto"])
-@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("situation", quick("resets"))
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_loop_and_auto_give_the_numbers_of_fresh_copies(name: str, situation: str, engine: str) -> None:
     cell = made(name)
@@ -36,7 +36,7 @@ def test_the_loop_and_auto_give_the_numbers_of_fresh_copies(name: str, situation
         require_plain_numbers(cell, situation, engine)
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("situation", quick("resets"))
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_fused_engine_gives_them_too_or_names_the_line(name: str, situation: str) -> None:
     """Either is right, numbers that differ are not."""
