@@ -1,4 +1,4 @@
-"""Writes docs/reference/components.md from the registry: `make docs`."""
+"""Write docs/reference/components.md from the registry: `make docs`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TITLES = {
 }
 HEAD = """# Components
 
-What recipes can name, with the plugins of this repository installed. `seqkit plugins` lists what is installed
-on your machine. This page is written by `make docs`; a test holds it against the registry.
+The components that recipes can name, with the plugins of this repository installed. `seqkit plugins`
+lists the components on your machine. `make docs` writes this page; a test compares it with the registry.
 """
 
 
