@@ -119,7 +119,7 @@ class TestInstalled:
         missing = new_process("generate", "out", "a")
         assert missing.returncode == 2
         assert (
-            "This run says that it needs the plugin distribution 'seqkit-leaky' (version 1.0). "
+            "This run needs the plugin distribution 'seqkit-leaky' (version 1.0). "
             "Install it only if you trust it." in missing.stderr
         )
         assert 'use = "leaky"' in new_process("show", "out").stdout
@@ -137,7 +137,9 @@ class TestInstalled:
         provenance["components"]["cell"]["version"] = "0.0.9"
         path.write_text(json.dumps(provenance))
         seqkit.load("out")
-        assert "the cell 'rnn' is of seqkit 0.1.0, and the run was trained with seqkit 0.0.9" in caplog.text
+        assert (
+            "the cell 'rnn' comes from seqkit 0.1.0, but the run was trained with seqkit 0.0.9" in caplog.text
+        )
 
     @pytest.mark.ci
     def test_broken_ones_do_not_stop_what_needs_none(
@@ -423,7 +425,8 @@ class TestTwoOfOneName:
         assert both.returncode == 0, both.stderr
         other = new_process("generate", "out", "a")
         assert (
-            "the cell 'mycell' is of seqkit-other 1.0, and the run was trained with mycell.py" in other.stderr
+            "the cell 'mycell' comes from seqkit-other 1.0, but the run was trained with mycell.py"
+            in other.stderr
         )
 
 

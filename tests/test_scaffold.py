@@ -13,6 +13,6 @@ def test_a_name_that_cannot_be_one_is_told(name: str, workdir: Path) -> None:
 
 
 def test_a_built_in_name_is_taken(workdir: Path) -> None:
-    with pytest.raises(PluginError, match="'rnn' is a cell of seqkit's own"):
+    with pytest.raises(PluginError, match="'rnn' is a cell of seqkit itself"):
         write_project("cell", "rnn", workdir)
     assert write_project("tokenizer", "rnn", workdir)

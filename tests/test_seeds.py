@@ -38,7 +38,7 @@ def test_the_interval_of_many_seeds() -> None:
 
 
 def test_mistakes_are_told_before_anything_is_made(tiny_recipe: seqkit.Recipe) -> None:
-    with pytest.raises(RunError, match="two seeds at least, got 1"):
+    with pytest.raises(RunError, match="at least two seeds, got 1"):
         train_seeds(tiny_recipe, 1, "out")
     with pytest.raises(RecipeError):
         train_seeds(tiny_recipe.override(["train.steps=0"]), 2, "out")

@@ -1,4 +1,4 @@
-"""A training step beside programs that keep cores busy: torch's threads, and those of free cores."""
+"""Time of a training step while other programs keep cores busy, with torch's threads and with ours."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def measure(
     seconds: float = 5.0,
     repeats: int = 3,
 ) -> list[dict[str, Any]]:
-    """Milliseconds of a training step, in new processes in turn: with torch's threads, and with ours.
+    """Milliseconds of a training step, in new processes that alternate: with torch's threads, and with ours.
 
     Args:
         cells: names of `seqkit.bench.steps.CELLS`, at 32 x 100 x 256.
-        busy: how many processes do nothing but work meanwhile.
-        seconds: of steps in each process.
-        repeats: processes of each.
+        busy: numbers of other processes that keep a core busy.
+        seconds: duration of the steps in each process.
+        repeats: number of processes of each kind.
     Returns:
-        A row for each cell and number of busy processes: the medians, how many threads there were, and the
-        median of torch's time over ours beside it.
+        A row for each cell and number of busy processes: the medians, the numbers of threads, and the median
+        of torch's time divided by ours in the same turn.
     """
     return [_measure(cell, count, seconds, repeats) for cell in cells for count in busy]
 
@@ -80,7 +80,7 @@ def _kept_busy(processes: int) -> Iterator[None]:
 
 
 def _in_a_process(cell: str, threads: str, seconds: float) -> tuple[float, int]:
-    """Milliseconds a step, and how many threads computed it."""
+    """Milliseconds per step, and the number of threads that computed it."""
     environment = {
         name: value for name, value in os.environ.items() if name not in seqkit.cores.CHOSEN_BY_HAND
     }
@@ -91,7 +91,7 @@ def _in_a_process(cell: str, threads: str, seconds: float) -> tuple[float, int]:
 
 
 def main(cell: str, threads: str, seconds: str) -> None:
-    """Print milliseconds a step and the number of threads."""
+    """Print milliseconds per step and the number of threads."""
     if threads != THREADS[0]:
         seqkit.cores.leave_busy_cores()
     torch.manual_seed(0)

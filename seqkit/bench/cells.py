@@ -1,4 +1,4 @@
-"""Cells against each other: the same data, the same budget, the same number of parameters, several seeds."""
+"""Comparison of cells: the same data, the same budget, the same number of parameters, several seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from seqkit.tasks.components import outline_model
 from seqkit.tasks.text import prepare_text
 
 TOLERANCE = 0.02
-"""The cells' numbers of parameters differ from the target by no more than this share."""
+"""Largest relative difference of a cell's number of parameters from the target."""
 PICTURE = "cells.png"
 RESULT = "cells.json"
 
@@ -38,20 +38,20 @@ def compare(
 ) -> dict[str, Any]:
     """Train every cell with every seed, and write a table and a picture.
 
-    All train with the recipe's own settings, learning rate included, on the same batches in the
-    same order; the size of a cell is the field that its declaration names.
+    All train with the recipe's own settings, including the learning rate, on the same batches in the
+    same order. The size of a cell is set by the field that its declaration names.
 
     Args:
-        cells: by name.
-        recipe: everything but the cell and the budget.
-        parameters: of each whole model, within 2 %.
-        steps: of each training.
-        seeds: of each cell, two at least.
+        cells: names of the cells.
+        recipe: everything except the cell and the budget.
+        parameters: number of parameters of each whole model, within 2 %.
+        steps: number of steps of each training.
+        seeds: number of seeds of each cell, at least two.
         out: the directory of the runs; by default `runs/cells`, then `runs/cells-2`, ...
-        plugins: besides the installed ones.
-        callbacks: of the training of this cell and seed; see `Trainer`.
+        plugins: plugins in addition to the installed ones.
+        callbacks: function of a cell and a seed that returns the callbacks of its training; see `Trainer`.
     Raises:
-        PluginError: a cell cannot be given that many parameters.
+        PluginError: a cell cannot have this number of parameters.
     """
     registry = registry_with(plugins)
     vocab_size = prepare_text(recipe.resolve(registry)).tokenizer.vocab_size
@@ -94,7 +94,7 @@ def compare(
 def _sized(
     recipe: Recipe, cell: str, vocab_size: int, target: int, registry: Registry
 ) -> tuple[Recipe, int, int]:
-    """The recipe with the cell in the size that comes nearest to the target: `(recipe, size, parameters)`."""
+    """The recipe with the cell of the size nearest to the target: `(recipe, size, parameters)`."""
     declaration: Any = registry.component("cell", cell).declaration
     field = declaration.size_field
 
@@ -109,7 +109,10 @@ def _sized(
     while count(high) < target:
         low, high = high, high * 2
         if high > 1 << 20:
-            raise PluginError(f"the cell {cell!r} does not grow with its field {field!r}.")
+            raise PluginError(
+                f"the number of parameters of the cell {cell!r} does not grow with its field {field!r}.\n"
+                "  Set size_field in its CellPlugin to the field that sets its size."
+            )
     while high - low > 1:  # count(low) < target <= count(high)
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) < target else (low, middle)
@@ -117,14 +120,14 @@ def _sized(
     found = count(size)
     if abs(found - target) > TOLERANCE * target:
         raise PluginError(
-            f"the cell {cell!r} has {found:,} parameters at {field} = {size}, over 2 % from {target:,}.\n"
-            "  Choose another number of parameters."
+            f"the cell {cell!r} has {found:,} parameters at {field} = {size}, "
+            f"more than 2 % from {target:,}.\n  Choose another number of parameters."
         )
     return with_size(size), size, found
 
 
 def _mean_curve(metrics: Sequence[Sequence[dict[str, Any]]]) -> list[tuple[int, float]]:
-    """Steps, and the mean over the seeds of the validation bits per character there."""
+    """Steps, and the mean over the seeds of the validation bits per character at each."""
     by_step: dict[int, list[float]] = {}
     for run in metrics:
         for row in run:

@@ -1,4 +1,4 @@
-"""A recipe for series on simulated prices: does it find what is there, and nothing else?"""
+"""A recipe for series on simulated prices: does it find the skill that is there, and no other?"""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ def measure(
     walks: int = 20,
     on_training: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
-    """Train on AR(1) series, whose next return is half forecast by the last one, and on random walks.
+    """Train on AR(1) series, whose next return is on average half of the last one, and on random walks.
 
     Args:
-        recipe: for series.
-        rows: of each.
-        series: AR(1) series, with the seeds 0, 1, ...
-        walks: random walks, likewise.
-        on_training: is told what was trained.
+        recipe: name or path of a recipe for series.
+        rows: length of each series.
+        series: number of AR(1) series, with the seeds 0, 1, ...
+        walks: number of random walks, with the seeds 0, 1, ...
+        on_training: called after each training with its name and verdict.
     Returns:
-        `ar1`: for each series the RMSE over sigma, over that of the best possible forecast on the same rows,
-        and the verdict; `random_walk`: how many were beaten; `seconds` of one training, judging included.
+        `ar1`: for each series, the RMSE divided by sigma, the RMSE divided by that of the best possible
+        forecast on the same rows, and the verdict. `random_walk`: the number of walks by verdict.
+        `seconds`: time of one training, including judging.
     """
     resolved = Recipe.load(recipe, registry_with(())).resolve(registry_with(()))
     found, began = [], time.perf_counter()
@@ -63,7 +64,7 @@ def measure(
 
 
 def _best_rmse(rows: int, seed: int, judged: int) -> float:
-    """That of `phi` times the last return, on the last rows."""
+    """RMSE of the forecast `phi` times the last return, on the last rows."""
     (series,) = Synthetic("ar1", rows, SIGMA, PHI, 1, seed).series()
     returns = np.diff(np.log(series.values[:, 0]))[-judged - 1 :]
     return float(np.sqrt(((returns[1:] - PHI * returns[:-1]) ** 2).mean()))

@@ -1,4 +1,4 @@
-"""Text files larger than one likes to hold: how fast they become a corpus, and in how much memory."""
+"""Large text files: how fast they are made into a corpus, and how much memory that takes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ STEPS = 20
 
 
 def measure(megabytes: int = 200, tokenizers: tuple[str, ...] = ("char", "word")) -> list[dict[str, Any]]:
-    """Tokenise a generated text of so many megabytes, and train on it for a few steps; a new process each.
+    """Tokenise a generated text, and train on it for a few steps, in a new process for each tokenizer.
 
-    The model has 64 units, and the word tokenizer 1,000 tokens: what is measured is the text.
+    The model has 64 units and the word tokenizer 1,000 tokens, so that mainly the text is measured.
 
+    Args:
+        megabytes: size of the text.
+        tokenizers: names of the tokenizers.
     Returns:
-        A row a tokenizer: the seconds from a file to a corpus in the cache, its megabytes a second, and the
-        growth of the process's peak memory, with the training and without what was loaded before.
+        A row for each tokenizer: the seconds from a file to a corpus in the cache, the megabytes per second,
+        and the growth of the process's peak memory. The growth includes the training, but not what was loaded
+        before.
     Raises:
-        SeqkitError: the system does not tell the peak of a process.
+        SeqkitError: the system does not report the peak memory of a process.
     """
     require_linux()
     rows = []
@@ -48,7 +52,7 @@ def measure(megabytes: int = 200, tokenizers: tuple[str, ...] = ("char", "word")
 
 
 def write_text(path: Path, megabytes: int, seed: int = 0) -> Path:
-    """A text of that size: lines of words that are drawn as words are, few often and many rarely."""
+    """Write a text of this size: lines of random words, of which few are frequent and many rare."""
     draw = random.Random(seed)
     letters = "etaoinshrdlucmfwypvbgkjqxz"
     words = [

@@ -1,4 +1,4 @@
-"""How fast the engines unroll a plain step: beside a plain loop, torch's layers, and the products alone."""
+"""Speed of the engines on a plain step, next to a loop, torch's layers, and the matrix products alone."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ENGINES = ("fused", "compiled")
 def measure(
     cells: Sequence[str] = tuple(CELLS), shapes: Sequence[tuple[int, int, int]] = SHAPES, *, repeats: int = 12
 ) -> list[dict[str, Any]]:
-    """Milliseconds of one forward and backward pass, medians of measurements in turn.
+    """Milliseconds of one forward and backward pass: medians of alternating measurements.
 
     One-hot input of 65, readout to 65, cross entropy. The loop does all of it at every step, as the
-    article does; torch's layer and the engines do readout and loss at once. The floor is the matrix
-    products alone (of the recurrence, the weight gradient and the readout), by `torch.mm`.
+    article does. Torch's layer and the engines compute readout and loss for all steps at once. The floor is
+    the matrix products alone (of the recurrence, the weight gradient and the readout), by `torch.mm`.
 
     Args:
         cells: names of `seqkit.bench.steps.CELLS`.
         shapes: batch, time, hidden.
-        repeats: measurements of each contender, after two that do not count.
+        repeats: number of measurements of each contender, after two that are not counted.
     """
     rows = []
     for batch, seq_len, hidden_size in shapes:
@@ -61,7 +61,7 @@ def _row(name: str, shape: tuple[int, int, int], ms: dict[str, float]) -> dict[s
 
 
 def _contenders(name: str, batch: int, seq_len: int, hidden_size: int) -> dict[str, Callable[[], None]]:
-    """Each a function of nothing that does one forward and backward pass, gradients from zero."""
+    """Functions without arguments that each do one forward and backward pass, with gradients from zero."""
     make, layer, products = CELLS[name]
     cell, head = make(VOCAB_SIZE, hidden_size), nn.Linear(hidden_size, VOCAB_SIZE)
     ids = torch.randint(VOCAB_SIZE, (seq_len + 1, batch))
@@ -101,7 +101,7 @@ def _contenders(name: str, batch: int, seq_len: int, hidden_size: int) -> dict[s
 
 
 def _floor(products: int, batch: int, seq_len: int, hidden_size: int) -> Callable[[], None]:
-    """The matrix products of a pass, into memory that is there, without anything between them."""
+    """The matrix products of a pass alone, into memory that is allocated before."""
     wide = products * hidden_size
     h, gates = torch.zeros(batch, hidden_size), torch.zeros(batch, wide)
     matrix, back = torch.randn(hidden_size, wide), torch.randn(wide, hidden_size)
@@ -123,7 +123,7 @@ def _floor(products: int, batch: int, seq_len: int, hidden_size: int) -> Callabl
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """A bar for each contender, a group for each cell, a panel for each shape."""
+    """Plot a bar for each contender, a group for each cell, and a panel for each shape."""
     from matplotlib.figure import Figure
 
     shapes = list(dict.fromkeys(row["shape"] for row in rows))

@@ -1,4 +1,4 @@
-"""What generation adds to a bare loop over the same cell, one token at a time."""
+"""Speed of generation compared with a bare loop over the same cell, one token at a time."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ NAMES = ("rnn", "gru", "lstm")
 def measure(
     cells: tuple[str, ...] = NAMES, hidden_size: int = 256, *, tokens: int = 500, repeats: int = 15
 ) -> list[dict[str, Any]]:
-    """Tokens per second of a bare loop and of `seqkit.generate`, greedy, in turn on one thread.
+    """Tokens per second of a bare loop and of `seqkit.generate`, greedy, alternating, on one thread.
 
     The bare loop is the step, the head, `argmax` and a look-up of the character.
 
     Args:
         cells: names of `seqkit.bench.steps.CELLS`.
-        hidden_size: of each.
-        tokens: generated in each measurement.
-        repeats: measurements of each, in turn.
+        hidden_size: number of units of each cell.
+        tokens: number of tokens generated in each measurement.
+        repeats: number of measurements of each, alternating.
     Returns:
-        A row a cell; `ratio` is the median of generate's speed over the bare loop's beside it.
+        A row for each cell; `ratio` is the median of generate's speed divided by the bare loop's in the same
+        turn.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # at batch 1 a second thread only waits
@@ -72,7 +73,7 @@ def _measure(name: str, hidden_size: int, tokens: int, repeats: int) -> dict[str
 
 @torch.inference_mode()
 def _bare(model: SequenceModel, tokenizer: CharTokenizer, tokens: int) -> str:
-    """The loop that one would write by hand."""
+    """The loop as a user would write it by hand."""
     characters = "\ufffd" + tokenizer.characters
     cell, head = model.cell, model.head
     state = cell.initial_state(1)
@@ -81,7 +82,7 @@ def _bare(model: SequenceModel, tokenizer: CharTokenizer, tokens: int) -> str:
     for _ in range(tokens):
         hidden, state = cell(F.one_hot(ids, tokenizer.vocab_size).float(), state)
         logits = head(hidden)
-        logits[:, 0] = -torch.inf  # there is no text for an unknown character
+        logits[:, 0] = -torch.inf  # the unknown character has no text
         ids = logits.argmax(-1)
         text.append(characters[int(ids)])
     return "".join(text)

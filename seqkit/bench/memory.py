@@ -1,4 +1,4 @@
-"""How much memory a forward and backward pass takes, by each engine."""
+"""Memory of a forward and backward pass with each engine."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def measure(
     hidden_size: int = 256,
     times: tuple[int, ...] = (100, 400, 1600),
 ) -> list[dict[str, Any]]:
-    """The growth of a process's peak, in megabytes, over what it held before; a new process each.
+    """The growth of a process's peak memory in megabytes, each in a new process.
 
-    A pass reads ids, and ends in a readout and a cross entropy. A few steps warm it up, so that what is
-    loaded and compiled once is not counted; what an engine keeps for its next pass is.
+    A pass reads ids, and ends in a readout and a cross entropy. A few warm-up steps come first, so that what
+    is loaded and compiled once is not counted. What an engine keeps for its next pass is counted.
 
     Args:
         cells: names of `seqkit.bench.steps.CELLS`.
         batch_size, hidden_size: the shape.
         times: numbers of steps; `checkpointed` is `fused` with `recompute_every` at their square root.
     Returns:
-        A row a cell and a time: `megabytes` of each engine.
+        A row for each cell and number of steps: `megabytes` of each engine.
     Raises:
-        SeqkitError: the system does not tell the peak of a process.
+        SeqkitError: the system does not report the peak memory of a process.
     """
     require_linux()
     rows = []

@@ -1,4 +1,4 @@
-"""The count-based language model that a recurrent one has to beat: interpolated modified Kneser-Ney."""
+"""A count-based language model as the baseline of a recurrent one: interpolated modified Kneser-Ney."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ UNSEEN = -1
 
 
 class NGram:
-    """What each token is worth after the `order - 1` before it, from counts of the training ids.
+    """Probability of each token after the `order - 1` tokens before it, from counts of the training ids.
 
         P(w | h) = (c(h w) - D(c(h w))) / c(h) + backoff(h) P(w | h without its first token)
 
-    The longest grams are counted as often as they stand in the text, shorter ones by how many different
-    tokens stand before them; below single tokens is the uniform distribution, so that every token of the
-    vocabulary has a probability and they sum to 1. The three discounts of each order (of counts of 1, 2,
-    and 3 or more) are estimated from the training counts alone.
+    The count of a longest gram is how often it occurs in the text. The count of a shorter gram is the number
+    of different tokens that occur before it. Single tokens are interpolated with the uniform distribution, so
+    that every token of the vocabulary has a probability and they sum to 1. The three discounts of each order
+    (for counts of 1, 2, and 3 or more) are estimated from the training counts alone.
 
     Args:
         ids: the training split, 1-D.
-        vocab_size: ids are below it; one that is not in the training split is as likely as any other such.
-        order: tokens in the longest gram, the predicted one included.
-        start_id: the first token is predicted after it; before it, it stands again.
-        end_id: no gram reaches back over this token, the end of a document; None where documents are joined.
+        vocab_size: ids are below it. All ids that are not in the training split are equally likely.
+        order: number of tokens in the longest gram, including the predicted one.
+        start_id: token assumed at all positions before the first one.
+        end_id: the end of a document: no gram reaches back over this token. None if documents are joined.
 
     Source: Chen and Goodman (1999), "An empirical study of smoothing techniques for language modeling",
     modified Kneser-Ney smoothing.
@@ -49,7 +49,7 @@ class NGram:
         self.start_id, self.end_id = start_id, end_id
         before = self._before(ids)
         context = np.zeros(len(ids), dtype=np.int64)
-        self._contexts = []  # of each length from 1: pairs (the context without its first token, that token)
+        self._contexts = []  # for each length from 1: pairs (the context without its first token, that token)
         for token in before:
             pairs, context = np.unique(self._pair(context, token), return_inverse=True)
             self._contexts.append(pairs)
@@ -61,11 +61,11 @@ class NGram:
             self._levels.insert(0, _Level.of(grams, counts, vocab_size))
 
     def nats(self, ids: NDArray[Any]) -> Floats:
-        """The cost of each token of another text in nats; its first one is read after `start_id`."""
+        """The loss of each token of another text in nats; its first token is read after `start_id`."""
         return -np.log(self._probabilities(self._before(ids), np.asarray(ids, dtype=np.int64)))
 
     def distribution(self, context: NDArray[Any]) -> Floats:
-        """The probability of every token, `(vocab_size,)`, after these; what is too far back is not read."""
+        """The probability of every token, `(vocab_size,)`, after the last `order - 1` of these."""
         read = np.append(context, 0)
         before = [np.repeat(token[-1], self.vocab_size) for token in self._before(read)]
         return self._probabilities(before, np.arange(self.vocab_size))
@@ -98,7 +98,7 @@ class NGram:
 
 @dataclass(frozen=True)
 class _Level:
-    """The grams of one length: sorted pairs (context, token), what each adds, and what is left a context."""
+    """Grams of one length: sorted pairs (context, token), what each adds, and the backoff of each context."""
 
     grams: Counts
     added: Floats
@@ -107,7 +107,7 @@ class _Level:
 
     @classmethod
     def of(cls, grams: Counts, counts: Counts, vocab_size: int) -> _Level:
-        """Discount these counts."""
+        """The level of these counts, discounted."""
         context = grams // vocab_size
         taken = discounts(counts)[np.minimum(counts, 3)]
         total = np.bincount(context, counts)
@@ -122,10 +122,10 @@ class _Level:
 
 
 def discounts(counts: Counts) -> Floats:
-    """What is taken from a count of 0, 1, 2, and 3 or more, as Chen and Goodman (1999) estimate it.
+    """The discounts of counts of 0, 1, 2, and 3 or more, as Chen and Goodman (1999) estimate them.
 
-    A text so small that one of the counts 1 to 4 is not there has no such estimate: then half a count
-    is taken from each.
+    If one of the counts 1 to 4 does not occur, as in a small text, there is no such estimate; then the
+    discount is one half.
     """
     seen = [int(np.count_nonzero(counts == count)) for count in range(1, 5)]
     if not all(seen):
@@ -138,7 +138,7 @@ def discounts(counts: Counts) -> Floats:
 def perplexity(
     train_ids: NDArray[Any], test_ids: NDArray[Any], vocab_size: int, *, order: int = 3, start_id: int = 0
 ) -> float:
-    """The perplexity per token of a text under the counts of another; every token counts.
+    """The perplexity per token of a text under the counts of another text, over all tokens.
 
     Example:
         >>> text = np.array([1, 2, 3] * 9)
@@ -150,7 +150,7 @@ def perplexity(
 
 
 def _find(known: Counts, wanted: Counts) -> Counts:
-    """Where each stands in the sorted array, or `UNSEEN`."""
+    """Index of each in the sorted array, or `UNSEEN`."""
     place = np.searchsorted(known, wanted)
     place[place == len(known)] = 0
     found: Counts = np.where(known[place] == wanted, place, UNSEEN)

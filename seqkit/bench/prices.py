@@ -1,4 +1,4 @@
-"""How fast prices are read, beside pandas' own reading of the same file in the same process."""
+"""Speed of reading prices, compared with pandas on the same file in the same process."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import numpy as np
 from seqkit.sources import read_prices
 
 DAYS = 5000
-"""Rows of a symbol of the long file."""
+"""Rows per symbol in the file with many symbols."""
 
 
 def measure(rows: int = 1_000_000, *, repeats: int = 5, seed: int = 0) -> list[dict[str, Any]]:
-    """Read generated files with `pandas.read_csv(parse_dates=...)` and with `read_prices` in turn.
+    """Read generated files alternately with `pandas.read_csv(parse_dates=...)` and with `read_prices`.
 
-    One file has the minutes of a single symbol, the other the days of many symbols below each other.
+    One file has the minutes of a single symbol, the other the days of many symbols, one after the other.
 
     Returns:
-        A row a file: the medians of the seconds, and of the ratios of the two that were read in turn.
+        A row for each file: the medians of the seconds, and of the ratios of the two readers in each turn.
     """
     import pandas as pd
 
@@ -61,7 +61,7 @@ def measure(rows: int = 1_000_000, *, repeats: int = 5, seed: int = 0) -> list[d
 
 
 def write_prices(path: Path, rows: int, form: str, seed: int = 0) -> Path:
-    """A random walk with open, high, low, close and volume, as a CSV file."""
+    """Write a random walk with open, high, low, close and volume as a CSV file."""
     import pandas as pd
 
     draw = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Recipes against each other: the same data and the same minutes, several seeds."""
+"""Comparison of recipes: the same data, the same minutes of training, several seeds."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def compare(
     """Train every recipe with every seed, and write a table and a picture of the curves.
 
     Args:
-        recipes: by name.
-        data: a text file in place of the recipes' sources.
-        minutes: of each training.
-        seeds: of each recipe, two at least.
-        overrides: of all of them.
+        recipes: names of the recipes.
+        data: a text file that replaces the recipes' sources.
+        minutes: duration of each training.
+        seeds: number of seeds of each recipe, at least two.
+        overrides: overrides for all recipes.
         out: the directory of the runs; by default `runs/recipes`, then `runs/recipes-2`, ...
-        plugins: besides the installed ones.
-        callbacks: of the training of this recipe and seed; see `Trainer`.
+        plugins: plugins in addition to the installed ones.
+        callbacks: function of a recipe and a seed that returns the callbacks of its training; see `Trainer`.
     """
     registry = registry_with(plugins)
     changed = [_changed(name, data, minutes, overrides, registry) for name in recipes]

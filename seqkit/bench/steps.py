@@ -1,4 +1,4 @@
-"""Cells of the engine's benchmark, each a plain step as a user would write it."""
+"""Cells for the engine's benchmark, each a plain step as a user would write it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 class _Gated(Cell):
-    """Input and recurrent projection to so many gates."""
+    """Input and recurrent projection to a given number of gates."""
 
     def __init__(self, input_size: int, hidden_size: int, gates: int) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class RWKV(Cell):
 
 
 class Attention(Cell):
-    """Attention over a window of the last 16 steps, whose keys and values lie in a ring."""
+    """Attention over a window of the last 16 steps, with keys and values in a ring buffer."""
 
     places: Tensor
 
@@ -206,7 +206,7 @@ class Attention(Cell):
         self.register_buffer("places", torch.arange(window))
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Zeros for the output before, keys and values; and how many steps there were."""
+        """Zeros for the previous output, keys and values, and the number of steps so far."""
         ring = self.zeros(batch_size, self.heads, self.window, self.hidden_size // self.heads)
         steps = torch.zeros(batch_size, dtype=torch.long, device=ring.device)
         return self.zeros(batch_size, self.hidden_size), ring, ring.clone(), steps
@@ -235,4 +235,4 @@ CELLS: dict[str, tuple[Callable[[int, int], Cell], Callable[[int, int], nn.Modul
     "rwkv": (RWKV, None, 4),
     "attention": (Attention, None, 4),
 }
-"""Each cell, torch's own layer of it, and how many `(hidden, hidden)` products a step has."""
+"""Each cell, torch's layer for it, and the number of `(hidden, hidden)` products in a step."""

@@ -1,4 +1,4 @@
-"""How fast text becomes ids, on one core."""
+"""Speed of tokenizers, on one core."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LINES = {
 
 
 def measure(megabytes: int = 16, *, repeats: int = 5) -> list[dict[str, Any]]:
-    """Megabytes of UTF-8 a second, the best of several passes over a text, for each script and tokenizer.
+    """Megabytes of UTF-8 per second, the best of several passes over a text, for each script and tokenizer.
 
-    Beside them, where it is installed, stands `WordLevel` of Hugging Face's `tokenizers` with its
-    `Whitespace`, which drops white space; it is measured on the same text in the same process.
+    If Hugging Face's `tokenizers` is installed, its `WordLevel` is measured on the same text in the same
+    process, with its `Whitespace`, which drops white space.
     """
     texts = {"English": "".join(piece.text for piece in PythonDocs().pieces()), **LINES}
     rows = []

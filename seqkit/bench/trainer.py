@@ -1,4 +1,4 @@
-"""What the trainer adds to a bare loop over the same model and the same batches."""
+"""Speed of the trainer compared with a bare loop over the same model and the same batches."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ VOCAB_SIZE = 65
 def measure(
     batch_size: int = 32, seq_len: int = 100, hidden_size: int = 128, *, steps: int = 20, repeats: int = 15
 ) -> dict[str, Any]:
-    """Seconds of a bare loop and of `Trainer.fit`, in turn, and the median of their ratios; and of an audit.
+    """Times of a bare loop, of `Trainer.fit` and of an audit, and the median ratio of the first two.
 
     The bare loop does forward, backward, clipping, the check that loss and norm are finite, and the
     optimizer's step. Both carry the state and see the same batches.
 
     Args:
         batch_size, seq_len, hidden_size: the shape.
-        steps: optimizer steps in each measurement.
-        repeats: measurements of each, in turn.
+        steps: number of optimizer steps in each measurement.
+        repeats: number of measurements of each, alternating.
     """
     torch.manual_seed(0)
     ids = torch.randint(VOCAB_SIZE, (seq_len + 1, batch_size))
@@ -73,7 +73,7 @@ def _model(hidden_size: int) -> tuple[SequenceModel, torch.optim.Optimizer]:
 
 
 class _Bare:
-    """The loop that one would write by hand."""
+    """The loop as a user would write it by hand."""
 
     def __init__(self, hidden_size: int, batches: list[Batch]) -> None:
         self._model, self._optimizer = _model(hidden_size)
@@ -95,7 +95,7 @@ class _Bare:
 
 
 def _share(steps: int, audits: list[float], fits: list[float], *, each: int) -> float:
-    """What part of a training of N steps its audits take."""
+    """Share of the time of a training of `steps` steps that its audits take."""
     count = sum(is_audited(step) for step in range(1, steps + 1))
     return count * statistics.median(audits) / (steps * statistics.median(fits) / each)
 

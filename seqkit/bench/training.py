@@ -1,4 +1,4 @@
-"""How fast recipes train with each engine: whole steps of the trainer, in turn, in one process."""
+"""Speed of training recipes with each engine: whole steps of the trainer, alternating, in one process."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def measure(
     repeats: int = 12,
     plugins: Sequence[Any] = (),
 ) -> list[dict[str, Any]]:
-    """Milliseconds of a training step with each engine: all of it, from the batch to the optimizer.
+    """Milliseconds of a whole training step with each engine, from the batch to the optimizer.
 
     Args:
-        recipes: by name; recipes for text.
-        data: a text file in place of the recipes' sources.
-        overrides: of all of them.
-        steps: of each engine in a row; they read the same batches.
-        repeats: how often each engine has its turn, after one that does not count.
-        plugins: besides the installed ones.
+        recipes: names of recipes for text.
+        data: a text file that replaces the recipes' sources.
+        overrides: overrides for all recipes.
+        steps: number of steps of each engine in a turn; all read the same batches.
+        repeats: number of turns of each engine, after one that is not counted.
+        plugins: plugins in addition to the installed ones.
     Returns:
-        For each recipe `ms` (a median for each engine), `tokens_per_s`, and `ratios`: for each engine but
-        the loop the median, the lowest and the highest of loop / engine, turn by turn.
+        For each recipe: `ms` (a median for each engine), `tokens_per_s`, and `ratios`. The ratios are, for
+        each engine except the loop, the median, the lowest and the highest of loop / engine over the turns.
     """
     registry = registry_with(plugins)
     rows = []

@@ -1,4 +1,4 @@
-"""A recipe beside counts: the same split, the same tokenizer, the same ids, the same positions."""
+"""Comparison of a recipe with n-grams: the same split, tokenizer, ids and positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seqkit.run.seeds import mean_and_interval
 from seqkit.tasks.text import TextData, prepare_text
 
 ORDERS = {"trigram": 3, "5-gram": 5}
-"""White space is a token of the tokenizer `word`, so it is the 5-gram that sees two words before."""
+"""White space is a token of the tokenizer `word`, so a 5-gram is needed to read the two words before."""
 RESULT = "words.json"
 
 
@@ -30,27 +30,30 @@ def measure(
     plugins: Sequence[Any] = (),
     callbacks: Callable[[int], Sequence[object]] = lambda seed: (),
 ) -> dict[str, Any]:
-    """Count the training split, train the recipe on it, and give the perplexity of both on the others.
+    """Count n-grams in the training split, train the recipe on it, and measure both on the other splits.
 
     Args:
-        recipe: of text; its own seed is not used.
-        seeds: trains with the seeds 0 to `seeds - 1`.
+        recipe: a recipe for text; its own seed is not used.
+        seeds: number of seeds; the recipe is trained with the seeds 0 to `seeds - 1`.
         out: the directory of the runs, `seed-0/` and so on; by default `runs/bench-<recipe>`, then
             `runs/bench-<recipe>-2`, ...
-        plugins: besides the installed ones.
-        callbacks: of the training with this seed; see `Trainer`.
+        plugins: plugins in addition to the installed ones.
+        callbacks: function of a seed that returns the callbacks of its training; see `Trainer`.
     Returns:
-        What `words.json` holds: for each split but train, the loss in nats, the perplexity per token and
-        the bits per character of each n-gram and of the recipe (the mean of the seeds' losses, with each
-        seed's), and the ratio of the recipe's perplexity to that of each n-gram.
+        The contents of `words.json`. For each split except train, they have the loss in nats, the perplexity
+        per token and the bits per character, of each n-gram and of the recipe (the mean of the seeds' losses,
+        with each seed's). They also have the ratio of the recipe's perplexity to that of each n-gram.
     Raises:
-        SourceError: there is nothing but a training split.
+        SourceError: the text has only a training split.
     """
     registry = registry_with(plugins)
     text = prepare_text(recipe.resolve(registry))
     splits = [name for name, counts in text.corpus.counts.items() if name != "train" and counts.tokens]
     if not splits:
-        raise SourceError("there is no validation or test split to compare on.\n  See [data] split.")
+        raise SourceError(
+            "there is no validation or test split to compare on.\n"
+            "  Set one, for instance data.split=0.8,0.1,0.1."
+        )
     ngrams = {name: _count(text, order) for name, order in ORDERS.items()}
     with rundir.claim(out, f"bench-{recipe.name}") as path:
         runs = [
@@ -90,7 +93,7 @@ def _count(text: TextData, order: int) -> NGram:
 
 
 def _compared(text: TextData, split: str, ngrams: Mapping[str, NGram], runs: Sequence[Run]) -> dict[str, Any]:
-    """What each model makes of a split, token by token."""
+    """Losses of each model on a split, token by token."""
     ids, counts = text.corpus.ids(split), text.corpus.counts[split]
 
     def units(loss_nats: float) -> dict[str, Any]:

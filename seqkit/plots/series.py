@@ -25,15 +25,15 @@ def plot_forecast(
     path: Path,
     title: str,
 ) -> None:
-    """The last prices, the band that each was expected in a row before, and the fan beyond the last one.
+    """Plot the last prices, the interval of each as forecast one row before, and the fan after the last one.
 
     Args:
-        dates: of the rows, `(rows,)`.
-        prices: what came.
-        bands: the ends of the 90 % interval of each price, as forecast a row before; NaN before the test.
-        ahead: `price`, and where there are intervals `0.05, 0.25, 0.75, 0.95`, for each row ahead.
-        path: of the file.
-        title: the symbol.
+        dates: dates of the rows, `(rows,)`.
+        prices: the actual prices.
+        bands: the ends of the 90 % interval of each price, as forecast one row before; NaN before the test.
+        ahead: `price` and, if there are intervals, `0.05, 0.25, 0.75, 0.95`, for each row ahead.
+        path: file to write.
+        title: title, with the symbol.
     """
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -65,16 +65,19 @@ def plot_forecast(
 
 
 def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> None:
-    """What was forecast against what came, in percent of log return; a good forecast lies along the line."""
+    """Plot actual over forecast log returns, in percent; a good forecast is near the line."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.scatter(100 * forecast, 100 * actual, s=6, color=MODEL, alpha=0.5, linewidth=0)
     reach = 100 * float(np.abs([forecast, actual]).max())
-    axes.plot(
-        [-reach, reach], [-reach, reach], color=OTHER, linewidth=1, label="what came = what was forecast"
-    )
+    axes.plot([-reach, reach], [-reach, reach], color=OTHER, linewidth=1, label="actual = forecast")
     axes.axvline(0, color=FACT, linewidth=0.8, label="no change (the last value)")
-    axes.set(xlabel="forecast (% log return)", ylabel="what came", xlim=(-reach, reach), ylim=(-reach, reach))
+    axes.set(
+        xlabel="forecast (% log return)",
+        ylabel="actual (% log return)",
+        xlim=(-reach, reach),
+        ylim=(-reach, reach),
+    )
     set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize=8)
@@ -82,7 +85,7 @@ def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> No
 
 
 def plot_calibration(shares: Mapping[str, Sequence[float]], path: Path, title: str) -> None:
-    """How often what came lay below each quantile; a calibrated distribution lies on the diagonal."""
+    """Plot the share of actual values below each quantile; a calibrated distribution is on the diagonal."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()
     labels = {"model": "model", "constant": "normal, constant volatility", "ewma": "normal, EWMA volatility"}
@@ -102,13 +105,13 @@ def plot_calibration(shares: Mapping[str, Sequence[float]], path: Path, title: s
 def plot_errors(
     dates: NDArray[np.datetime64], differences: Mapping[str, Floats], path: Path, title: str
 ) -> None:
-    """The model's loss minus another's, summed up over time: where a line falls, the model was better.
+    """Plot the model's loss minus another's, summed over time: while a line falls, the model is better.
 
     Args:
-        dates: of the rows, ascending.
-        differences: by the name of the other forecast, `(rows,)`, in log return.
-        path: of the file.
-        title: what was forecast.
+        dates: dates of the rows, ascending.
+        differences: differences by the name of the other forecast, `(rows,)`, in log return.
+        path: file to write.
+        title: title, which says what was forecast.
     """
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -125,6 +128,6 @@ def plot_errors(
 
 
 def _date_form(dates: NDArray[np.datetime64]) -> str:
-    """How dates are written below an axis: with the time of the day if any of them has one."""
+    """Format of the dates at an axis: with the time of day if any of them has one."""
     timed = bool(np.any(dates != dates.astype("datetime64[D]")))
     return "%Y-%m-%d\n%H:%M" if timed else "%Y-%m-%d"

@@ -11,23 +11,23 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 SIZE = 11
-"""Of the font, in points."""
+"""Font size in points."""
 MAX_LINES = 3
 _SHARE = 0.84
-"""Of the width of a figure: a title is in the middle of its axes, which have numbers on their left."""
+"""Share of a figure's width for a title, which is centred over its axes; these have numbers on the left."""
 
 
 def set_title(axes: Any, title: str) -> None:  # matplotlib's own types do not say what axes.figure is
-    """The title of a panel that is as wide as its figure; a "$" in it is a dollar."""
+    """Set the title of a panel that is as wide as its figure; a "$" in it is a dollar sign, not a formula."""
     axes.set_title(wrapped(title, axes.figure), parse_math=False, fontsize=SIZE)
 
 
 def wrapped(title: str, figure: Figure) -> str:
-    """A title in lines that the figure has room for; the middle of a long one is left out."""
+    """A title in lines that fit into the figure; the middle of a long one is left out."""
     room = figure.get_figwidth() * 72 * _SHARE
     lines = list(_lines(title, room))
     if len(lines) > MAX_LINES:
-        # The end says what is shown; the beginning is often a list of symbols.
+        # The end names what is shown; the beginning is often a list of symbols.
         last = next(_lines(title[::-1], room))[::-1]
         cut = next(_lines(lines[MAX_LINES - 2], room - _width(" …"))) + " …"
         lines = [*lines[: MAX_LINES - 2], cut, last]
@@ -35,7 +35,7 @@ def wrapped(title: str, figure: Figure) -> str:
 
 
 def _lines(text: str, room: float) -> Iterator[str]:
-    """Lines of at most some points, broken at a blank, or anywhere in a word that is longer."""
+    """Lines of at most `room` points, broken at spaces, or anywhere in a word that is longer."""
     line = ""
     for word in text.split():
         longer = f"{line} {word}" if line else word
@@ -59,7 +59,7 @@ def _width(text: str) -> float:
 
 @cache
 def _width_of_character(character: str) -> float:
-    """In points; two of it less one of it, for a blank at an end has no width."""
+    """Width in points: that of two minus that of one, since a space at an end has no width."""
     one, two = (
         TextToPath().get_text_width_height_descent(
             f"|{character * count}|", FontProperties(size=SIZE), ismath=False

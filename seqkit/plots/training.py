@@ -17,10 +17,10 @@ def plot_loss(
     """Training and validation loss over steps, as a PNG.
 
     Args:
-        rows: of `metrics.jsonl`: `step`, `split`, `loss`.
-        path: of the file.
-        title: what was trained.
-        unit: of the loss.
+        rows: rows of `metrics.jsonl`: `step`, `split`, `loss`.
+        path: file to write.
+        title: title, which says what was trained.
+        unit: unit of the loss.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -44,12 +44,12 @@ def plot_loss(
 
 
 def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Cells against each other: validation bits per character over steps, and at the end with intervals.
+    """Compare cells: validation bits per character over steps, and the best values with intervals.
 
     Args:
         rows: `cell`, `curve` (steps and bits per character) and `bits_per_char` (`mean`, `interval_95`).
-        path: of the file.
-        title: what they were trained on.
+        path: file to write.
+        title: title, which says what they were trained on.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     curves, ends = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -72,12 +72,12 @@ def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> Non
 
 
 def plot_recipes(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Recipes against each other: validation loss over seconds and over tokens seen, a line a seed.
+    """Compare recipes: validation loss over seconds and over tokens seen, one line per seed.
 
     Args:
-        rows: `recipe`, and `curves`: for each seed points of seconds, tokens and loss.
-        path: of the file.
-        title: what the trainings had in common.
+        rows: `recipe`, and `curves`: for each seed, points of seconds, tokens and loss.
+        path: file to write.
+        title: title, which says what the trainings had in common.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)

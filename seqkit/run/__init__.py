@@ -1,4 +1,4 @@
-"""Runs: where recipe, data, model and trainer meet."""
+"""Runs: they connect recipe, data, model and trainer."""
 
 from seqkit.run.base import Run
 from seqkit.run.seeds import load_seeds, train_seeds

@@ -14,20 +14,20 @@ from seqkit.training.evaluation import evaluate
 
 
 class Run:
-    """A trained model and all that belongs to it: what `seqkit.train` and `seqkit.load` return.
+    """A trained model and all that belongs to it, as `seqkit.train` and `seqkit.load` return it.
 
-    It is a `TextRun` or a `SeriesRun`, as the recipe's source gives text or series, or what the plugin of
-    another kind of task declares.
+    It is a `TextRun` if the recipe's source gives text, and a `SeriesRun` if it gives series. For another
+    kind of task it is the class that the plugin declares.
 
     Args:
-        path: of the directory.
-        recipe: that it was trained by.
-        kept: what the task keeps besides the model, such as a tokenizer or a scaler.
-        model: with its weights.
+        path: the run directory.
+        recipe: the recipe that the model was trained with.
+        kept: what the task keeps in addition to the model, such as a tokenizer or a scaler.
+        model: the model with its weights.
     """
 
     verbs: ClassVar[str] = "It evaluates: run.evaluate()."
-    """What a run of this kind does, for whoever asks for something else."""
+    """What a run of this kind can do; part of the error message for a method that it lacks."""
 
     def __init__(self, path: Path, recipe: ResolvedRecipe, kept: Any, model: SequenceModel) -> None:
         self.path = path
@@ -51,12 +51,12 @@ class Run:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What `provenance.json` says: versions, components, device, seed, fingerprints of the data."""
+        """Contents of `provenance.json`: versions, components, device, seed, fingerprints of the data."""
         described: dict[str, Any] = rundir.read_json(self.path / rundir.PROVENANCE)
         return described
 
     def evaluate(self, split: str = "test") -> Any:
-        """What the model is worth on a whole split: `split`, and what `seqkit.training.evaluate` returns.
+        """Evaluate the model on a whole split: `split`, and the values of `seqkit.training.evaluate`.
 
         Raises:
             SourceError: there is no such split.

@@ -1,4 +1,4 @@
-"""What a run does while its trainer works: it writes metrics, keeps weights, and calls the plugins."""
+"""Callbacks of a run during training: they write metrics, keep weights, and call the plugins."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class MetricsLog:
     """A callback of the trainer that writes `metrics.jsonl`: training every `every` steps, and evaluations.
 
     Args:
-        path: of the file.
-        every: steps a row; it holds their mean.
+        path: the file.
+        every: number of steps per row; the row has their mean.
         data: the training data, for its units.
     """
 
@@ -32,12 +32,12 @@ class MetricsLog:
         self._last: dict[str, Any] = {}
 
     def run_started(self, trainer: Trainer) -> None:
-        """Begin to measure."""
+        """Start measuring."""
         self._trainer = trainer
         self._reading = trainer.meter.read()
 
     def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, Any]) -> None:
-        """Write a row where it is due."""
+        """Write a row if one is due."""
         self._last = {"step": step, **metrics}
         if trainer.meter.read().steps - self._reading.steps >= self._every:
             self._flush(trainer)
@@ -48,7 +48,7 @@ class MetricsLog:
         self._write({"step": step, "split": split, **metrics})
 
     def run_finished(self, trainer: Trainer) -> None:
-        """Write what is left."""
+        """Write the steps that are left."""
         self._flush(trainer)
 
     def _flush(self, trainer: Trainer) -> None:
@@ -67,14 +67,14 @@ class MetricsLog:
 
 
 class KeepWeights:
-    """A callback of the trainer that keeps the best weights on disk, and at the end the last ones."""
+    """A callback of the trainer that saves the best weights to disk, and at the end the last ones."""
 
     def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
         self._run, self._hooks = run, hooks
         self._best: Path | None = None
 
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-        """Save the weights if they are the best so far, and only then let the ones before go."""
+        """Save the weights if they are the best so far, and only then remove the previous ones."""
         best = trainer.history.best
         if best is None or best.step != step:
             return
@@ -88,7 +88,7 @@ class KeepWeights:
         step, evaluations = trainer.budget.step, trainer.history.evaluations
         if self._best is not None and trainer.history.best is not None and trainer.history.best.step == step:
             return  # the last weights are the best ones
-        measured = bool(evaluations) and evaluations[-1]["step"] == step  # not where Ctrl-C ended it
+        measured = bool(evaluations) and evaluations[-1]["step"] == step  # False after Ctrl-C
         loss = evaluations[-1]["loss"] if measured else None
         self._save(trainer.model.state_dict(), checkpoint.CheckpointInfo(step, loss))
 
@@ -99,26 +99,26 @@ class KeepWeights:
 
 
 class CallPlugins:
-    """A callback of the trainer that hands its events on to the plugins."""
+    """A callback of the trainer that passes its events on to the plugins."""
 
     def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
         self._run, self._hooks = run, hooks
 
     def run_started(self, trainer: Trainer) -> None:
-        """Training begins."""
+        """Report that training begins."""
         self._hooks.call("seqkit_run_started", run=self._run)
 
     def step_finished(self, trainer: Trainer, step: int, metrics: Mapping[str, Any]) -> None:
-        """A step is done."""
+        """Report that a step is done."""
         self._hooks.call("seqkit_step_finished", run=self._run, step=step, metrics=metrics)
 
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-        """A split was evaluated."""
+        """Report that a split was evaluated."""
         self._hooks.call("seqkit_evaluated", run=self._run, step=step, split=split, metrics=metrics)
 
 
 def tell(callbacks: Sequence[Any]) -> OnProgress:
-    """Hands the progress of tokenising on to the callbacks that want it."""
+    """Pass the progress of tokenising to the callbacks that have a method `text_tokenised`."""
     listeners = [method for each in callbacks if (method := getattr(each, "text_tokenised", None))]
 
     def on_progress(characters: int, total: int | None) -> None:

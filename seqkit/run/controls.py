@@ -1,6 +1,6 @@
-"""Control runs: a recipe on simulated random walks, where there is nothing to find.
+"""Control runs: a recipe on simulated random walks, which cannot be forecast.
 
-A recipe, or a tool, that "beats" the best baseline there would beat it anywhere.
+A recipe, or a tool, that "beats" the best baseline on them would beat it on any data.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from seqkit.run.training import train
 
 WALKS = 20
 SUSPICIOUS = 4
-"""Of 20 walks: where the recipe beats the best baseline on as many, the report is not to be trusted."""
+"""A recipe that beats the best baseline on this many of 20 walks has a report that cannot be trusted."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """What the control runs said."""
+    """Result of the control runs."""
 
     walks: int
     verdicts: dict[str, int]
-    """How many beat, tied with and lost to the best baseline, one row ahead."""
+    """Number of walks on which the recipe beat, tied with and lost to the best baseline, one row ahead."""
     spread_verdicts: dict[str, int]
-    """The same of its distribution and a normal one of constant volatility; empty for a point head."""
+    """Its distribution compared with a normal one of constant volatility; empty for a point head."""
     ratios: list[float]
-    """The error over the best baseline's, walk by walk."""
+    """Error of the model divided by that of the best baseline, for each walk."""
     trustworthy: bool
-    """Whether fewer than a fifth of the walks were beaten."""
+    """Whether the recipe beat the best baseline on fewer than a fifth of the walks."""
 
 
 def run_controls(
@@ -49,12 +49,13 @@ def run_controls(
     """Train a recipe on random walks, one seed each, and judge it on their test splits.
 
     Args:
-        recipe: for series; its source is replaced, volume and range left out, and one row ahead judged.
-        rows: of each walk.
-        sigma: of their log returns.
-        walks: how many, with the seeds 0, 1, ...
+        recipe: a recipe for series. Its source is replaced, volume and range are left out, and forecasts one
+            row ahead are judged.
+        rows: length of each walk.
+        sigma: standard deviation of the log returns.
+        walks: number of walks, with the seeds 0, 1, ...
         plugins: see `seqkit.train`.
-        on_walk: is told each verdict.
+        on_walk: called after each walk with its number and verdict.
     """
     verdicts, spread_verdicts = Counter[str](), Counter[str]()
     ratios = []
@@ -82,7 +83,7 @@ def judge_synthetic(
     seed: int,
     plugins: Sequence[Any] = (),
 ) -> Any:
-    """The skill one row ahead of a recipe that is trained on simulated prices; the run is thrown away."""
+    """The skill one row ahead of a recipe that is trained on simulated prices; the run is discarded."""
     changed = recipe.override(
         [
             "source.use=synthetic",
@@ -91,7 +92,7 @@ def judge_synthetic(
             f"source.sigma={sigma!r}",
             f"source.seed={seed}",
             "series.horizon=1",
-            *_split_of_its_own(recipe),
+            *_split_without_dates(recipe),
             *(f"series.{key}=false" for key in ("volume", "range")),
         ]
     )
@@ -101,15 +102,15 @@ def judge_synthetic(
         return run.evaluate("test", count=False).horizons[0]
 
 
-def _split_of_its_own(recipe: ResolvedRecipe) -> list[str]:
-    """The recipe's fractions; where it has dates, or no test split, the usual ones."""
+def _split_without_dates(recipe: ResolvedRecipe) -> list[str]:
+    """The recipe's fractions; the default ones if it has dates or no test split."""
     dates = [key for key in ("validation_from", "test_from") if getattr(recipe.series, key)]
     usual = ["series.split=0.7,0.1,0.2"] if dates or not recipe.series.split[2] else []
     return [*(f"series.{key}=none" for key in dates), *usual]
 
 
 def write_control(path: Path, control: Control) -> None:
-    """Keep it in a run's directory, for its reports to show; the one that is there is marked."""
+    """Write it to a run's directory, for later reports; an existing report is updated with it."""
     rundir.write_json(path / rundir.CONTROL, asdict(control))
     report = path / rundir.REPORT
     if report.is_file():

@@ -1,4 +1,4 @@
-"""What a run was made of: written when it is trained, read when it is opened."""
+"""Provenance of a run: written when it is trained, read when it is opened."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def keep_plugin_texts(path: Path, registry: Registry) -> None:
 
 
 def require_plugins(path: Path, registry: Registry) -> list[str]:
-    """See to it that the registry has every component of a run.
+    """Check that the registry has every component of a run.
 
     Returns:
-        Overrides for the recipe: where two plugins declare a name now, the one of the run is meant.
+        Overrides for the recipe: if two plugins declare the same name now, they select the one of the run.
     Raises:
-        MissingPluginError: it lacks one; the message says which plugin the run says that it needs.
+        MissingPluginError: a component is missing; the message names the plugin that the run needs.
     """
     overrides = []
     for kind, part in rundir.read_json(path / rundir.PROVENANCE)["components"].items():
@@ -100,7 +100,7 @@ def require_plugins(path: Path, registry: Registry) -> list[str]:
             trained = f"{part['distribution']} {part['version']}".strip()
             here = f"{origin.distribution} {origin.version}".strip()
             logger.warning(
-                "the %s %r is of %s, and the run was trained with %s", kind, part["use"], here, trained
+                "the %s %r comes from %s, but the run was trained with %s", kind, part["use"], here, trained
             )
     return overrides
 
@@ -112,14 +112,14 @@ def _missing(path: Path, kind: str, part: dict[str, Any]) -> str:
             f"{name} of this run comes from the single-file plugin {part['distribution']} "
             f"(SHA-256 {part['sha256'][:12]}...).\n"
             f"  Its text is in {path / PLUGIN_TEXTS / part['distribution']}, for reading. "
-            f"If you trust it, give the file: -p {part['distribution']}"
+            f"If you trust it, load the file: -p {part['distribution']}"
         )
     if part["distribution"] == "python":
         return (
             f"{name} of this run was declared in a Python program, not in an installed plugin.\n"
-            "  Give the declaration again: seqkit.load(path, plugins=[...])"
+            "  Pass the declaration again: seqkit.load(path, plugins=[...])"
         )
     return (
-        f"{name} is not installed here. This run says that it needs the plugin distribution "
+        f"{name} is not installed here. This run needs the plugin distribution "
         f"{part['distribution']!r} (version {part['version']}). Install it only if you trust it."
     )

@@ -18,9 +18,9 @@ from seqkit.skill.verdict import by_date
 from seqkit.tasks.series import SeriesData
 
 ROWS_SHOWN = 120
-"""Of the prices before the forecast."""
+"""Number of prices shown before the forecast."""
 FAN_ROWS = 10
-"""Of the fan, where the features allow it."""
+"""Rows ahead in the fan, if the features allow it."""
 
 
 def write_report(
@@ -28,14 +28,14 @@ def write_report(
 ) -> SkillReport:
     """Judge seeds of a run, and write `report.json` and the pictures into a folder.
 
-    `forecast-SYMBOL.png` for each symbol, `returns.png`, `errors.png`, and where the head has an interval
-    `calibration.png`.
+    The pictures are `forecast-SYMBOL.png` for each symbol, `returns.png` and `errors.png`, and
+    `calibration.png` if the head has an interval.
 
     Args:
-        runs: of one recipe.
-        folder: of the files.
-        split: that is judged.
-        read: what `SeriesRun.read` gave, where it was read already.
+        runs: runs of one recipe.
+        folder: the folder to write to.
+        split: the split to judge.
+        read: the result of `SeriesRun.read`, if the data was read already.
     """
     read = runs[0].read() if read is None else read
     report, truths, judged = judge_read(runs, read, split)

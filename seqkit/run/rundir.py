@@ -2,14 +2,14 @@
 
 recipe.toml          fully resolved
 provenance.json      versions, components, device, engine, seed, fingerprints of the data
-tokenizer.json       of a run on text
-series.json          of a run on series: the scaler, and the dates of the splits
-metrics.jsonl        one JSON object a line
+tokenizer.json       runs on text: the tokenizer
+series.json          runs on series: the scaler, and the dates of the splits
+metrics.jsonl        one JSON object per line
 checkpoints/         the best weights and the last ones
 loss.png
-report.json          of a run on series: what the report says; its pictures lie beside it
-control.json         of a run on series, after `evaluate --control`
-.lock, .claim.json   while a process writes in it: the lock, and who holds it
+report.json          runs on series: the report; its pictures are in the same directory
+control.json         runs on series, after `evaluate --control`
+.lock, .claim.json   while a process writes to it: the lock, and which process holds it
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ CLAIM = ".claim.json"
 
 @contextmanager
 def claim(out: str | Path | None, name: str) -> Iterator[Path]:
-    """A new, empty directory for a run that this process alone may write in, until the end of the block.
+    """A new, empty run directory that only this process may write to, until the end of the block.
 
-    A directory that holds no weights when the block ends with an exception is removed.
+    If the block ends with an exception and the directory has no weights in it, it is removed.
 
     Args:
         out: the directory; by default the first free of `runs/<name>`, `runs/<name>-2`, ...
-        name: of the recipe.
+        name: the recipe's name.
     Raises:
-        RunError: `out` holds something already, another process writes in it, or it cannot be made.
+        RunError: `out` is not empty, another process writes to it, or it cannot be created.
     """
     try:
         path, lock = _locked(out, name)
     except OSError as error:
         raise RunError(
-            f"{error.filename} cannot be made: {error.strerror}.\n  Choose another directory (--out)."
+            f"{error.filename} cannot be created: {error.strerror}.\n  Choose another directory (--out)."
         ) from error
     try:
         yield path
@@ -68,17 +68,17 @@ def claim(out: str | Path | None, name: str) -> Iterator[Path]:
             _empty(path)
         raise
     finally:
-        # Removed while it is locked: whoever has opened it meanwhile sees that it is gone, and tries again.
+        # Removed while it is locked: a process that has just opened it sees that it is gone, and tries again.
         for file in (CLAIM, LOCK):
             with suppress(OSError):
                 (path / file).unlink()
         with suppress(OSError):
-            path.rmdir()  # where nothing is left in it
+            path.rmdir()  # if nothing is left in it
         lock.release()
 
 
 def _locked(out: str | Path | None, name: str) -> tuple[Path, BaseFileLock]:
-    """The directory that `claim` promises, and the lock on it."""
+    """The directory that `claim` yields, and the lock on it."""
     for number in itertools.count(1):
         numbered = Path("runs", name if number == 1 else f"{name}-{number}")
         path = numbered if out is None else Path(out)
@@ -93,7 +93,8 @@ def _locked(out: str | Path | None, name: str) -> tuple[Path, BaseFileLock]:
             lock.acquire()
         except Timeout:
             raise RunError(
-                f"{path} is being written{_holder(path)}; nothing was changed.\n  Choose another --out."
+                f"{path} is being written{_holder(path)}; nothing was changed.\n"
+                "  Choose another directory (--out)."
             ) from None
         except FileNotFoundError:
             continue  # its holder has just removed it
@@ -114,35 +115,35 @@ def _locked(out: str | Path | None, name: str) -> tuple[Path, BaseFileLock]:
 
 
 def _holder(path: Path) -> str:
-    """Who writes in the directory, as far as is known."""
+    """The process that writes to the directory, as far as it is known."""
     try:
         holder = json.loads((path / CLAIM).read_text("utf-8"))
         return f" by process {holder['process']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return " by another process"  # which has not said yet who it is
+        return " by another process"  # which has not written its claim yet
 
 
 def _empty(path: Path) -> None:
-    """Remove all that is in a directory, but for the lock."""
+    """Remove everything in a directory except the lock."""
     for entry in path.iterdir():
         if entry.name != LOCK:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def require_run(path: Path) -> None:
-    """Raise RunError where a directory holds no run."""
-    if not os.path.isdir(path):  # which takes a name that is too long as well
+    """Raise RunError if a directory holds no run."""
+    if not os.path.isdir(path):  # which accepts a name that is too long as well
         there = Path("runs") / path.name
         hint = f" Did you mean {there}?" if os.path.isfile(there / RECIPE) else ""
         raise RunError(f"there is no run directory {path}.{hint}")
     if not (path / RECIPE).is_file():
         inner = sorted(str(folder) for folder in path.iterdir() if (folder / RECIPE).is_file())
-        hint = f"\n  It holds runs; give one of them: {', '.join(inner)}." if inner else ""
+        hint = f"\n  It contains runs; choose one of them: {', '.join(inner)}." if inner else ""
         raise RunError(f"{path} is not a run: there is no {RECIPE} in it.{hint}")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, whole."""
+    """Write JSON so that a reader sees either the whole old file or the whole new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
     os.replace(partial, path)
@@ -172,12 +173,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def tokens_per_s(path: Path) -> float:
-    """Tokens a second of a whole run, without evaluation: what is said at its end."""
+    """Tokens per second of a whole run, without evaluation, as printed at its end."""
     ended = read_json(path / PROVENANCE)
     return float(ended["tokens"] / max(ended["training_s"], 1e-9))
 
 
 def lowest_validation(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of the lowest validation loss; None where there was no validation split."""
+    """The row of the lowest validation loss; None if there was no validation split."""
     measured = [row for row in rows if row["split"] == "validation"]
     return min(measured, key=lambda row: float(row["loss"]), default=None)

@@ -1,4 +1,4 @@
-"""The same recipe with several seeds, and what they say together."""
+"""The same recipe with several seeds, and their joint result."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def train_seeds(
     """Train a recipe with seeds 0 to `seeds - 1`: `seed-0/`, `seed-1/`, ..., each a complete run.
 
     Args:
-        recipe: its own seed is not used.
-        seeds: how many, two at least.
+        recipe: the recipe; its own seed is not used.
+        seeds: number of seeds, at least two.
         out: the directory above the runs; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
         plugins, strict_plugins: see `train`.
-        callbacks: those of the run with this seed; see `Trainer`.
+        callbacks: from a seed to the callbacks of its run; see `Trainer`.
     Returns:
-        What `summary.json` holds: for the best validation loss and, of text, its bits per character, the
-        value of each seed, their mean, and a 95 % interval of the mean by Student's t.
+        The contents of `summary.json`: the best validation loss and, for text, its bits per character. Each
+        has the value of every seed, their mean, and a 95 % interval of the mean by Student's t.
     """
     if seeds < 2:
-        raise RunError(f"an interval needs two seeds at least, got {seeds}.")
-    # Its faults are reported before a directory is made.
+        raise RunError(f"an interval needs at least two seeds, got {seeds}.")
+    # The recipe's faults are reported before a directory is created.
     compares_by_loss = task_of(recipe.resolve(registry_with(plugins))).compares_by_loss
     with rundir.claim(out, recipe.name) as path:
         best = []
@@ -56,7 +56,7 @@ def train_seeds(
             )
             row = rundir.lowest_validation(run.metrics)
             if row is None and not compares_by_loss:
-                continue  # its report judges them together
+                continue  # its report judges the seeds together
             if row is None:
                 raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
             best.append(row)
@@ -74,10 +74,10 @@ def train_seeds(
 
 
 def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> list[Run]:
-    """Open the runs that `train_seeds` made in a directory, in order; or the one run that a directory is.
+    """Open the runs that `train_seeds` made in a directory, in order; or the directory itself if it is one.
 
     Raises:
-        RunError: there is none.
+        RunError: there is no run.
     """
     path = Path(path)
     inner = [

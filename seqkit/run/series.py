@@ -35,14 +35,14 @@ logger = logging.getLogger(__name__)
 
 
 class SeriesRun(Run):
-    """A run on series: it forecasts, and is compared with baselines."""
+    """A run on series: it makes forecasts, and is compared with baselines."""
 
     kept: Scaler
     verbs = "It forecasts: run.forecast(), or seqkit forecast DIR."
 
     @property
     def scaler(self) -> Scaler:
-        """Of the training rows, with the dates of the splits."""
+        """The scaler of the training rows, with the dates of the splits."""
         return self.kept
 
     @property
@@ -53,17 +53,17 @@ class SeriesRun(Run):
     def forecast(
         self, horizon: int | None = None, data: str | Path | None = None, *, paths: int = 1000, seed: int = 0
     ) -> list[Outlook]:
-        """What comes after the last row, symbol by symbol.
+        """Forecast the rows after the last one, for each symbol.
 
         Args:
-            horizon: rows ahead; by default the recipe's.
+            horizon: number of rows ahead; by default the recipe's.
             data: a price file that ends later, instead of the recipe's source. It is scaled with the run's
                 own scaler; the model reads it from its first row.
-            paths: sampled, for more than one row ahead.
-            seed: of the draws.
+            paths: number of sampled paths, for more than one row ahead.
+            seed: seed of the sampling.
         Raises:
             SourceError: the data cannot be read, or has another symbol.
-            OutOfRangeError: a feature of the recipe does not follow from sampled returns.
+            OutOfRangeError: a feature of the recipe cannot be computed from sampled returns.
         """
         return forecast_together([self], horizon, data, paths=paths, seed=seed)
 
@@ -74,9 +74,9 @@ class SeriesRun(Run):
         return evaluate_together([self], split, data, count=count)
 
     def leaks(self) -> LeakCheck:
-        """Replace what comes later by noise, and see whether anything before it changes.
+        """Replace later rows by noise, and check whether anything before them changes.
 
-        The recipe's source is prepared anew for that, scaler and all, as before training.
+        For this, the recipe's source is prepared again from the start, scaler included, as before training.
         """
         series = list(open_series(self.recipe).series())
         return check_leaks(series, partial(prepare, self.recipe), self.model, horizon=self.settings.horizon)
@@ -90,7 +90,7 @@ class SeriesRun(Run):
         return found
 
     def forecast_from(self, data: SeriesData, symbol: int, truth: Truth) -> Iterator[Forecast]:
-        """What the model forecasts from the origins of a symbol's split, block by block."""
+        """Forecasts of the model from the origins of a symbol's split, block by block."""
         return forecast_blocks(
             self.model,
             data.prepared,
@@ -113,10 +113,10 @@ def evaluate_together(
     """The honest report: the mean forecast of seeds of one recipe compared with baselines, on the same rows.
 
     Args:
-        runs: of one recipe, which differ in their seeds.
+        runs: runs of one recipe, which differ in their seeds.
         split: `"validation"` or `"test"`, by the dates that the runs were trained with.
-        data: a price file to be read instead of the recipe's source.
-        count: the look at the test split; it makes it a little less of a test.
+        data: a price file to read instead of the recipe's source.
+        count: whether to count this look at the test split. Each look makes it a little less of a test.
     Returns:
         The report; `as_dict()` gives plain values.
     Raises:
@@ -129,7 +129,7 @@ def evaluate_together(
 def judge_read(
     runs: Sequence[SeriesRun], read: SeriesData, split: str, *, count: bool = True
 ) -> tuple[SkillReport, list[Truth], list[Judged]]:
-    """The report on what `SeriesRun.read` gave, and the rows that it was made of."""
+    """The report on the result of `SeriesRun.read`, and the rows that it is based on."""
     if split not in ("validation", "test"):
         raise SourceError(f"series are judged on validation or test, got {split!r}.")
     chosen: SplitName = "test" if split == "test" else "validation"
@@ -174,7 +174,7 @@ def forecast_together(
     paths: int = 1000,
     seed: int = 0,
 ) -> list[Outlook]:
-    """The same as `SeriesRun.forecast`, of several seeds: the mean of what they say, quantile by quantile."""
+    """The same as `SeriesRun.forecast` for several seeds: the mean of their forecasts, by quantile."""
     return forecast_read(runs, runs[0].read(data), horizon, paths=paths, seed=seed)
 
 
@@ -186,25 +186,23 @@ def forecast_read(
     paths: int = 1000,
     seed: int = 0,
 ) -> list[Outlook]:
-    """The same from what `SeriesRun.read` gave."""
+    """The same from the result of `SeriesRun.read`."""
     horizon = runs[0].settings.horizon if horizon is None else horizon
     if not isinstance(horizon, int):
-        raise OutOfRangeError(
-            f"a horizon is a number of rows, got {horizon!r}; a file is given as data=PATH."
-        )
+        raise OutOfRangeError(f"a horizon is a number of rows, got {horizon!r}.\n  Pass a file as data=PATH.")
     if horizon < 1 or paths < 10:
-        raise OutOfRangeError(f"a horizon is 1 row at least, and paths are 10; got {horizon} and {paths}.")
+        raise OutOfRangeError(f"horizon must be at least 1 and paths at least 10; got {horizon} and {paths}.")
     prepared = read.prepared
-    if horizon > 1 and (beside := prepared.features.names_of_the_file):
+    if horizon > 1 and (from_file := prepared.features.names_of_the_file):
         raise OutOfRangeError(
-            f"a path of {horizon} rows is sampled row by row, and {beside[0]} does not follow from sampled "
-            f"returns.\n  Forecast one row (--horizon 1), or train without it."
+            f"a path of {horizon} rows is sampled row by row, and {from_file[0]} cannot be computed from "
+            f"sampled returns.\n  Forecast one row (--horizon 1), or train without this feature."
         )
     outlooks = []
     for symbol, rows in enumerate(prepared.symbols):
         if rows.dates[-1] < prepared.scaler.cuts.validation_from:
             logger.warning(
-                "%s ends on %s: what came after is among the rows that the model was trained on",
+                "%s ends on %s: the rows after it are among those that the model was trained on",
                 rows.name,
                 rows.dates[-1],
             )

@@ -1,4 +1,4 @@
-"""What a training is set up with: a resolved recipe, device and threads, and the keywords of the trainer."""
+"""Setup of a training: the resolved recipe, device and threads, and the keywords of the trainer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 def resolved(recipe: Recipe | ResolvedRecipe | str | Path, registry: Registry) -> ResolvedRecipe:
-    """A recipe, or that by a name or a path, resolved.
+    """A recipe, given as it is, by name or by path, resolved.
 
     Raises:
         UnknownNameError: no recipe has that name.
-        RecipeError: with every fault of the recipe.
+        RecipeError: the recipe has faults; the message lists all of them.
     """
     if isinstance(recipe, str | Path):
         recipe = Recipe.load(recipe, registry)
@@ -39,8 +39,8 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
     """The keywords of the trainer: optimizer, schedule and the rest of the `[train]` table."""
     if train.weight_decay and (unusual := _unusually_decayed(model)):
         logger.info(
-            "train.weight_decay also decays %s, which no layer of torch.nn multiplies by; "
-            "`parameter._no_weight_decay = True` spares one",
+            "train.weight_decay also decays parameters outside torch.nn layers: %s; "
+            "set `parameter._no_weight_decay = True` to exclude one",
             ", ".join(unusual),
         )
     return {
@@ -64,7 +64,7 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
 
 
 def _unusually_decayed(model: SequenceModel) -> list[str]:
-    """The decayed parameters that are no weight of a layer of torch.nn, such as a table of decay rates."""
+    """The decayed parameters that are not weights of a torch.nn layer, such as a table of decay rates."""
     return [
         f"{prefix}.{name}" if prefix else name
         for prefix, module in model.named_modules()
@@ -77,12 +77,12 @@ def _unusually_decayed(model: SequenceModel) -> list[str]:
 
 @contextmanager
 def process_for(train: TrainConfig) -> Iterator[torch.device]:
-    """Torch's random streams and thread count are the run's inside, and afterwards as they were.
+    """Set torch's random streams and thread count for a run, and restore both afterwards.
 
-    Gives the device that the run computes on. Where the recipe chooses no number of threads, there are as
-    many as there are free cores.
+    Yields the device that the run computes on. If the recipe sets no number of threads, one thread per free
+    core is used.
 
-    The process keeps the memory that it frees, from here on.
+    From here on, the process keeps the memory that it frees.
     """
     device = choose_device(train.device)
     keep_freed_memory()
@@ -100,10 +100,10 @@ def process_for(train: TrainConfig) -> Iterator[torch.device]:
 
 
 def choose_device(name: str) -> torch.device:
-    """`"auto"` is cuda where there is one, else cpu.
+    """The device of this name; `"auto"` is cuda if available, else cpu.
 
     Raises:
-        ContractError: torch knows no such device, or has none here.
+        ContractError: torch does not know the device, or it is not available here.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -117,6 +117,6 @@ def choose_device(name: str) -> torch.device:
         reason = f" ({reason})" if len(reason) < 80 else ""
         raise ContractError(
             f"the device {name!r} cannot be used here{reason}.\n"
-            "  Use train.device=auto, which is cuda where there is one, else cpu."
+            "  Use train.device=auto, which is cuda if available, else cpu."
         ) from error
     return device

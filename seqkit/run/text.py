@@ -28,12 +28,12 @@ class TextRun(Run):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """That the model reads and writes with."""
+        """The tokenizer that the model reads and writes with."""
         return self.kept
 
     @property
     def _lines(self) -> bool:
-        """Whether a text that is read is a set of documents, one a line."""
+        """Whether each line of a text is read as a document."""
         return self.recipe.data.documents == "lines"
 
     @overload
@@ -48,10 +48,10 @@ class TextRun(Run):
         """The text that follows a prompt, or several such texts.
 
         Args:
-            prompt: by default that of the recipe's `[sample]` table.
-            num: how many texts, with the seeds `seed`, `seed + 1`, ...; by default one, not in a list.
+            prompt: text to continue; by default the prompt of the recipe's `[sample]` table.
+            num: number of texts, with the seeds `seed`, `seed + 1`, ...; by default one, not in a list.
             options: `max_tokens, temperature, top_k, top_p, repetition_penalty, stop, keep_stop, seed` as in
-                `seqkit.generate`; what is not given is taken from the `[sample]` table.
+                `seqkit.generate`; missing ones are taken from the `[sample]` table.
         Raises:
             SamplingError: an option is out of its range.
         """
@@ -61,36 +61,37 @@ class TextRun(Run):
             raise SamplingError(f"num must be 1 or greater, got {num}.")
         first = options.pop("seed", self.recipe.sample.seed)
         seeds = [None if first is None else first + index for index in range(num)]
-        # Made before any of them is drawn: they say at once what is out of range.
+        # All are created before the first is drawn, so that an option out of range is reported at once.
         streams = [self.stream(prompt, seed=seed, **options) for seed in seeds]
         return ["".join(stream) for stream in streams]
 
     def stream(self, prompt: str | None = None, **options: Any) -> inference.TextStream:
-        """The same text in pieces, as they are made; its `ended_by` says in the end what ended it."""
+        """The same text in pieces, as they are generated; at the end, `ended_by` says what ended it."""
         chosen = {**self.recipe.sample.model_dump(), **options}
         recipe_prompt = chosen.pop("prompt")
         prompt = recipe_prompt if prompt is None else prompt
-        if self._lines:  # the state starts again behind a line end: only the last line counts
+        if self._lines:  # the state is reset after a line end: only the last line counts
             prompt = prompt.rpartition("\n")[2]
         return inference.stream(self.model, self.tokenizer, prompt, **chosen)
 
     def copies(
         self, count: int = 1000, *, most_characters: int | None = None, seed: int = 0, **options: Any
     ) -> inference.Copies:
-        """Generate so many documents, and count how many are new and how many stand in the training split.
+        """Generate documents, and count how many are new and how many occur in the training split.
 
         Args:
-            count: of documents, with the seeds `seed` to `seed + count - 1`.
-            most_characters: generate no further document once the others have as many characters.
+            count: number of documents, with the seeds `seed` to `seed + count - 1`.
+            most_characters: stop once the documents together have this number of characters.
+            seed: seed of the first document.
             options: see `generate`; the temperature is 1 unless it is given.
         Raises:
-            SourceError: the run was not trained on documents that are kept apart.
+            SourceError: the run was not trained on separate documents.
         """
         splits = split_text(self.recipe, open_text(self.recipe), self.recipe.data.split)
         if not splits.apart:
             raise SourceError(
                 "the run was trained on one joined text: its documents have no end, and cannot be counted.\n"
-                '  Train with data.documents="apart", or "lines".'
+                '  Train with data.documents="apart" or data.documents="lines".'
             )
         options = {"prompt": "", "temperature": 1.0, **options}
         texts, cut, characters = [], 0, 0
@@ -108,11 +109,11 @@ class TextRun(Run):
         return inference.count_copies(texts, training, cut)
 
     def novelty(self, text: str, *, shortest: int = 20) -> inference.Novelty:
-        """The spans of a generated text that stand in the training split word for word.
+        """The spans of a generated text that occur verbatim in the training split.
 
         Args:
-            text: without the prompt, which the model did not write.
-            shortest: characters that a span has at least.
+            text: generated text, without the prompt.
+            shortest: minimum length of a span, in characters.
         Raises:
             SourceError: the recipe's source cannot be read.
         """
@@ -120,19 +121,20 @@ class TextRun(Run):
         return found
 
     def training_text(self) -> Iterator[str]:
-        """The text of the training split, piece by piece, as the recipe's source gives it today."""
+        """The text of the training split, piece by piece, as the recipe's source gives it now."""
         splits = split_text(self.recipe, open_text(self.recipe), self.recipe.data.split)
         self._warn_of_changed_data(splits.source.fingerprint, "train")
         return splits.texts("train")
 
     def open_text(self, data: Given, overrides: Sequence[str] = ()) -> TextSource:
-        """Another text, read as the run reads its own: the same encoding, the same column.
+        """Another text, read with the run's settings: the same encoding, the same column.
 
         Args:
-            data: a file, a folder, a glob, or several of these; a table (`.jsonl`, `.csv`, ...) has texts.
+            data: a file, a folder, a glob, or several of these; of a table (`.jsonl`, `.csv`, ...), the texts
+                are read.
             overrides: `source.key=value`, such as `source.column=title`.
         Raises:
-            SourceError: it cannot be read.
+            SourceError: the text cannot be read.
         """
         return open_other(self.recipe, data, self.provenance["data"].get("column"), overrides)
 
@@ -145,19 +147,19 @@ class TextRun(Run):
     def score(self, text: str | Iterable[str] | TextSource) -> inference.Score: ...
 
     def score(self, text: str | Iterable[str] | TextSource) -> inference.Score | list[inference.Score]:
-        """What a text or a source costs under the model, or each text of a list; see `seqkit.score`.
+        """Score a text, a source, or each text of a list under the model; see `seqkit.score`.
 
-        An iterator gives pieces of one text. A run whose documents are lines reads each line as a document,
-        and one whose documents are kept apart each document of a source.
+        An iterator gives pieces of one text. If `data.documents` is `"lines"`, each line is read as a
+        document. If it is `"apart"`, each document of a source is read separately.
         """
         return inference.score(self.model, self.tokenizer, self._readable(text), lines=self._lines)
 
     def score_blocks(self, text: str | Iterable[str] | TextSource) -> Iterator[inference.ScoredBlock]:
-        """The same block by block, for a text of any length: each part with its ids and their bits."""
+        """The same block by block, for a text of any length: each block with its ids and their bits."""
         return inference.score_blocks(self.model, self.tokenizer, self._readable(text), lines=self._lines)
 
     def _readable(self, text: str | Iterable[str] | TextSource) -> str | Iterable[str] | Documents:
-        """A source as documents where the run keeps them apart, else as pieces."""
+        """A source as documents if the run keeps them apart, else as pieces."""
         if not isinstance(text, TextSource):
             return text
         if self.recipe.data.documents == "apart":
@@ -169,7 +171,7 @@ class TextRun(Run):
 
         Args:
             text: a text, or pieces of it.
-            layer: 0 is the one that reads the text, -1 the last.
+            layer: index of the layer; 0 is the first one, which reads the text, and -1 the last.
         Raises:
             SourceError: the text is empty.
             OutOfRangeError: there is no such layer, or the values would take more than 2 GiB.
@@ -179,16 +181,16 @@ class TextRun(Run):
         )
 
     def evaluate(self, split: str = "test", data: Given | TextSource | None = None) -> dict[str, Any]:
-        """The loss on a whole split, by the run's state policy.
+        """The loss on a whole split, with the run's state policy.
 
         Args:
-            split: of the source that the recipe names.
-            data: a file to read whole, instead; or whatever `open_text` takes, or a source.
+            split: split of the recipe's source.
+            data: a file to read whole instead, anything that `open_text` takes, or a source.
         Returns:
             `split, state, loss, tokens, bits_per_char, bits_per_byte, perplexity, unknown_characters`, and
-            `loss_interval_95, bits_per_char_interval_95`: what another text of the kind and length might
-            give, by the spread of blocks of 1,000 positions or more; None, and a warning, for fewer than
-            5,000 positions.
+            `loss_interval_95, bits_per_char_interval_95`. The intervals estimate the values for another text
+            of the same kind and length, from the spread of blocks of 1,000 positions or more. For fewer than
+            5,000 positions they are None, and a warning is logged.
         Raises:
             SourceError: there is no such split.
         """
@@ -202,8 +204,8 @@ class TextRun(Run):
         if counts is None:
             there = list(read.corpus.counts)
             raise SourceError(
-                f"there is no {split} split; there is {', '.join(there)}: try --split {there[-1]}.\n"
-                "  [data] split says how the text is cut; a missing split is never invented."
+                f"there is no {split} split; available: {', '.join(there)}. Try --split {there[-1]}.\n"
+                "  [data] split sets how the text is cut; a missing split is never made up."
             )
         if data is None:
             self._warn_of_changed_data(read.splits.source.fingerprint, split)
@@ -215,7 +217,7 @@ class TextRun(Run):
         ends = slices.interval_95()
         if metrics["tokens"] < FEWEST_POSITIONS:
             logger.warning(
-                "there is no interval: %s has %d tokens, and one that holds needs %d",
+                "no interval is computed: %s has %d tokens, and a reliable one needs %d",
                 "the text" if data is not None else f"the {split} split",
                 metrics["tokens"],
                 FEWEST_POSITIONS,

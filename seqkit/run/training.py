@@ -38,22 +38,22 @@ def train(
     """Train what a recipe describes, into a new run directory.
 
     Args:
-        recipe: a recipe, or the name or the path of one.
+        recipe: a recipe, or its name or path.
         out: the directory; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
-        plugins: besides the installed ones: files (`"./mycell.py"`), modules, or declarations such
-            as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
-        strict_plugins: an exception in a behaviour hook stops training; else it is logged once.
-        callbacks: see `Trainer`; one with a method `text_tokenised(characters, total)` is told how far
-            the text is tokenised before training begins.
+        plugins: plugins in addition to the installed ones: files (`"./mycell.py"`), modules, or declarations
+            such as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
+        strict_plugins: whether an exception in a behaviour hook stops training; otherwise it is logged once.
+        callbacks: see `Trainer`. If one has a method `text_tokenised(characters, total)`, it is called with
+            the progress of tokenising before training begins.
     Returns:
-        The run, with its best weights where there was validation data, else its last ones.
+        The run, with its best weights if there was validation data, else its last ones.
     Raises:
-        RecipeError: with every fault of the recipe.
+        RecipeError: the recipe has faults; the message lists all of them.
         SourceError: the data cannot be read, or is too short.
-        RunError: the directory holds something already.
-        PluginError: a plugin that was given cannot be loaded.
-        NonFiniteError, AuditError: see `Trainer.fit`. Like Ctrl-C, and all else after the first step, they
-            leave the weights of that moment, and the best ones, in the run.
+        RunError: the directory is not empty.
+        PluginError: one of the given plugins cannot be loaded.
+        NonFiniteError, AuditError: see `Trainer.fit`. As after Ctrl-C or any other error after the first
+            step, the weights of that moment and the best ones are kept in the run.
     """
     registry = registry_with(plugins)
     recipe = resolved(recipe, registry)
@@ -64,7 +64,7 @@ def train(
             batches = data.training_batches(recipe.train)
             validation = data.validation_batches(recipe.train)
             sizes, saved = task.sizes(data.kept), data.saved()
-            json.dumps(saved)  # what is not JSON fails before there is a directory
+            json.dumps(saved)  # a value that is not JSON fails before the directory is created
         _warn_of_short_splits(recipe.train, batches, validation)
         model = make_model(recipe, sizes).to(device)
         with rundir.claim(out, recipe.name) as path:
@@ -83,7 +83,7 @@ def train(
                 _fit(trainer, recipe.train, batches, validation)
             except BaseException as stop:
                 if not trainer.budget.step:
-                    raise  # nothing was trained: the directory goes
+                    raise  # nothing was trained: the directory is removed
                 with whole():
                     trainer.status.ended_by = _reason(stop)
                     keeper.run_finished(trainer)
@@ -110,31 +110,31 @@ def _fit(trainer: Trainer, train: TrainConfig, batches: Any, validation: Any) ->
 
 
 def _reason(stop: BaseException) -> str:
-    """What `ended_by` says of a training that ended before its time."""
+    """Value of `ended_by` for a training that ended early."""
     return "an interrupt" if isinstance(stop, KeyboardInterrupt) else f"an error ({type(stop).__name__})"
 
 
 def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
-    """Log where a training stopped before its time, and what is kept of it."""
+    """Log at which step a training ended early, and what is kept of it."""
     how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
-    logger.warning("%s at step %d; what was trained is kept in %s", how, trainer.budget.step, run.path)
+    logger.warning("%s at step %d; the weights are kept in %s", how, trainer.budget.step, run.path)
     best = trainer.history.best
     if best is not None and best.step != trainer.budget.step:
-        logger.warning("it opens with the weights of step %d, its lowest validation loss", best.step)
+        logger.warning("the run opens with the weights of step %d, its lowest validation loss", best.step)
 
 
 def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> Run:
     """Open a run directory; nothing else is read.
 
     Args:
-        path: of the directory.
-        device: where the model goes, whatever it was trained on.
-        plugins: see `train`; a single-file plugin that the run was made with has to be given again.
+        path: the run directory.
+        device: device to load the model on; it need not be the one that it was trained on.
+        plugins: see `train`; a single-file plugin that the run was trained with has to be given again.
     Returns:
-        The run, with its best weights where there was validation data, else its last ones.
+        The run, with its best weights if there was validation data, else its last ones.
     Raises:
         RunError: there is no run, or it is incomplete or damaged.
-        MissingPluginError: it was made with a plugin that is not installed, or not given.
+        MissingPluginError: the run was trained with a plugin that is neither installed nor given.
     """
     path = Path(path)
     registry = registry_with(plugins)
@@ -145,8 +145,8 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     trained = rundir.read_json(path / rundir.PROVENANCE).get("kind", recipe.kind)
     if trained != recipe.kind:
         raise RunError(
-            f"{path} was trained on {trained}, and its source is one for {recipe.kind} here.\n"
-            "  Block the plugin that declares that: -p no:NAME"
+            f"{path} was trained on {trained}, but its source is one for {recipe.kind} here.\n"
+            "  Block the plugin that declares this source: -p no:NAME"
         )
     saved = rundir.read_json(path / task.file)
     with asking(recipe, "what a run keeps"):
@@ -165,7 +165,7 @@ def _run_class(recipe: ResolvedRecipe) -> Callable[..., Run]:
 
 
 def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:
-    """Log where the training split gives fewer lanes than asked for, and where nothing is validated."""
+    """Warn if the training split gives fewer lanes than requested, or if there is no validation split."""
     if isinstance(batches, Lanes) and batches.lanes < train.batch_size:
         logger.warning(
             "the training split has room for %d lanes of one window, not for train.batch_size = %d",
@@ -179,7 +179,7 @@ def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> 
 def _write_first_files(
     run: Run, registry: Registry, task: Task, data: TaskData, saved: Any
 ) -> dict[str, Any]:
-    """All that a run directory holds before the first step; the provenance is returned."""
+    """Write all files that a run directory has before the first step; the provenance is returned."""
     described = provenance.describe(run.recipe, registry, data, run.model)
     run.recipe.save(run.path / rundir.RECIPE)
     rundir.write_json(run.path / rundir.PROVENANCE, described)
@@ -189,7 +189,7 @@ def _write_first_files(
 
 
 def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
-    """The best weights into the model; the end into the provenance; the picture."""
+    """Load the best weights into the model, add how training ended to the provenance, and plot the loss."""
     history = trainer.history
     if history.best is not None:
         run.model.load_state_dict(history.best.weights)

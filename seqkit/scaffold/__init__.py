@@ -1,7 +1,7 @@
-"""Complete plugin projects to start from: what `seqkit new` writes.
+"""Templates for complete plugin projects, which `seqkit new` writes.
 
-`project/` is common to all kinds; `cell/`, `tokenizer/`, `source/` and `head/` each hold the module with the
-component, its test and the declaration. A single file holds declaration and component together.
+`project/` is common to all kinds. `cell/`, `tokenizer/`, `source/` and `head/` each have the module with the
+component, its test and the declaration. A single file has declaration and component together.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ def write_project(kind: str, name: str, folder: Path, *, single_file: bool = Fal
 
     Args:
         kind: `"cell"`, `"tokenizer"`, `"source"` or `"head"`.
-        name: of the component: lower-case letters, digits and `-`.
-        folder: where `seqkit-<name>/`, or `<name>.py`, is written.
-        single_file: one file for `-p`, instead of an installable project.
+        name: name of the component: lower-case letters, digits and `-`.
+        folder: folder in which `seqkit-<name>/`, or `<name>.py`, is written.
+        single_file: whether to write one file for `-p` instead of an installable project.
     Returns:
         The files that were written.
     Raises:
-        PluginError: the name cannot be used, or the project is there already.
+        PluginError: the name cannot be used, or the project exists already.
     """
     if not NAME.fullmatch(name):
         raise PluginError(f"{name!r} cannot be the name of a {kind}: use lower-case letters, digits and '-'.")
     if name in Registry(["no:*"]).names(kind):
-        raise PluginError(f"{name!r} is a {kind} of seqkit's own, and a plugin cannot take its name.")
+        raise PluginError(
+            f"{name!r} is a {kind} of seqkit itself; a plugin cannot use its name.\n  Choose another name."
+        )
     module = f"seqkit_{name.replace('-', '_')}"
     words = {
         "name": name,
@@ -60,7 +62,10 @@ def write_project(kind: str, name: str, folder: Path, *, single_file: bool = Fal
     for target in targets:
         taken = target if single_file else root
         if taken.exists():
-            raise PluginError(f"{taken} is there already; nothing was written.")
+            raise PluginError(
+                f"{taken} exists already; nothing was written.\n"
+                "  Choose another name or folder, or delete it."
+            )
     for target, template in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(Template(template.read_text("utf-8")).substitute(words), "utf-8")

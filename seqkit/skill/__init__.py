@@ -1,4 +1,4 @@
-"""Is a forecast better than none? Baselines, scores, and the verdict on a model."""
+"""Is a model better than baselines? Baselines, scores, and the verdict on a model."""
 
 from seqkit.skill.judging import Judged, Truth, judge, make_truth
 from seqkit.skill.leaks import Leak, LeakCheck, check_leaks

@@ -1,6 +1,6 @@
-"""Baselines: forecasts that no model is needed for, in log returns.
+"""Baselines: forecasts without a model, in log returns.
 
-Each sees what the model sees: the rows up to the origin, and constants of the training rows.
+Each reads what the model reads: the rows up to the origin, and constants of the training rows.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from seqkit.skill.seasons import same_places
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Baseline: TypeAlias = Callable[[int, Rows], Floats]
-"""From a horizon and origins to log returns from each origin, `(origins, horizon)`."""
+"""Function of a horizon and origins that returns log returns from each origin, `(origins, horizon)`."""
 
 MOVING_AVERAGES = {"moving_average_5": 5, "moving_average": 20, "moving_average_60": 60}
-"""Rows of each, by name."""
+"""Number of rows of each moving average, by name."""
 FEWEST_CHANGES = 8
-"""Changes that a drift is the mean of, at least."""
+"""Smallest number of changes that a drift is computed from."""
 WITH_DRIFT = "_with_drift"
-"""Ends the name of a cycle's baseline to which its mean growth in a cycle is added."""
+"""Suffix of the name of a cycle's baseline to which the mean growth per cycle is added."""
 EWMA_DECAY = 0.94
 """Source: J.P. Morgan and Reuters (1996), "RiskMetrics technical document", for daily returns."""
 
@@ -35,9 +35,9 @@ def make_baselines(rows: SymbolRows, mean_steps: Floats, known: int) -> dict[str
     """All baselines of a symbol by name, `naive` first.
 
     Args:
-        rows: of the symbol.
-        mean_steps: the mean log return as it is known at each row, `(rows,)`.
-        known: rows, from the first, whose dates decide which cycles there are.
+        rows: the rows of the symbol.
+        mean_steps: the mean log return as known at each row, `(rows,)`.
+        known: number of rows, from the first, whose dates decide which cycles there are.
     """
     prices = rows.log_prices
     found: dict[str, Baseline] = {"naive": naive, "drift": partial(drift, mean_steps=mean_steps)}
@@ -55,7 +55,7 @@ def mean_changes(log_prices: Floats, previous: Rows) -> Floats:
 
     Args:
         log_prices: `(rows,)`.
-        previous: the earlier row of each row, -1 where there is none, `(rows,)`.
+        previous: index of the earlier row of each row, -1 if there is none, `(rows,)`.
     """
     there = previous >= 0
     changes, counts = np.where(there, log_prices - log_prices[previous], 0.0).cumsum(), there.cumsum()
@@ -64,26 +64,26 @@ def mean_changes(log_prices: Floats, previous: Rows) -> Floats:
 
 
 def label(name: str) -> str:
-    """What people call a baseline: `"last value"`, `"same month a year ago"`."""
+    """Name of a baseline for a reader: `"last value"`, `"same month a year ago"`."""
     if name in MOVING_AVERAGES:
         return f"mean of {MOVING_AVERAGES[name]} rows"
     return {"naive": "last value", "each": "best of each symbol"}.get(name, name.replace("_", " "))
 
 
 def phrase(name: str) -> str:
-    """The same within a sentence: `"the last value"`."""
+    """Name of a baseline within a sentence: `"the last value"`."""
     if name == "each":
         return "the best baseline of each symbol"
     return "drift" if name == "drift" else f"the {label(name)}"
 
 
 def naive(horizon: int, origins: Rows) -> Floats:
-    """The last value: the price stays, `(origins, horizon)`."""
+    """The last value: the price stays the same, `(origins, horizon)`."""
     return np.zeros((len(origins), horizon))
 
 
 def drift(horizon: int, origins: Rows, mean_steps: Floats) -> Floats:
-    """The price goes on by the mean step, `(origins, horizon)`."""
+    """The price changes by the mean step in each row, `(origins, horizon)`."""
     steps: Floats = mean_steps[origins][:, None] * np.arange(1, horizon + 1)
     return steps
 
@@ -99,16 +99,16 @@ def moving_average(horizon: int, origins: Rows, log_prices: Floats, rows: int = 
 def seasonal(
     horizon: int, origins: Rows, log_prices: Floats, previous: Rows, growth: Floats | None = None
 ) -> Floats:
-    """The price returns to that of the same place of the cycle, `(origins, horizon)`.
+    """The price returns to that at the same place in the cycle, `(origins, horizon)`.
 
     Args:
-        horizon: rows ahead. The dates of these rows are taken as known.
+        horizon: number of rows ahead. The dates of these rows are taken as known.
         origins: rows after which the forecasts are made.
-        log_prices: of all rows.
+        log_prices: log prices of all rows.
         previous: see `same_places`.
         growth: see `mean_changes`; it is added for each cycle.
     Returns:
-        NaN where no row up to the origin has that place.
+        The log returns; NaN if no row up to the origin is at that place.
     """
     earlier, cycles = previous[origins[:, None] + np.arange(1, horizon + 1)], np.ones((len(origins), horizon))
     while (late := earlier > origins[:, None]).any():
@@ -122,10 +122,10 @@ def ewma_volatility(errors: Floats, scale: float) -> Floats:
     """The standard deviation by an exponentially weighted mean of squared errors one row ahead.
 
     Args:
-        errors: of the forecast made after each row, `(rows,)`; NaN where there was none.
-        scale: the deviation before the first of them.
+        errors: error of the forecast made after each row, `(rows,)`; NaN if there was no forecast.
+        scale: the deviation before the first error.
     Returns:
-        After each row, of the errors that are known by then, `(rows + 1,)`.
+        The deviation after each row, from the errors that are known by then, `(rows + 1,)`.
     """
     variance, found = scale**2, np.empty(len(errors) + 1)
     found[0] = variance

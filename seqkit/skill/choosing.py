@@ -1,4 +1,4 @@
-"""The best baseline, and the scale of its errors, from rows that come before those that are judged."""
+"""The best baseline, and the scale of its errors, chosen on rows before those that are judged."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Best:
-    """The best baseline at each horizon, and how far it was off."""
+    """The best baseline at each horizon, and the size of its errors."""
 
     names: tuple[str, ...]
-    """`(horizon,)`."""
+    """Name of the best baseline at each horizon, `(horizon,)`."""
     scales: Floats
     """The root mean square of its errors at each horizon, `(horizon,)`."""
     one_row: Floats
-    """The same one row ahead, `(horizon,)`."""
+    """The root mean square of its errors one row ahead, `(horizon,)`."""
 
 
 def choose_best(
     baselines: Mapping[str, Baseline], log_prices: Floats, horizon: int, return_scale: float
 ) -> Best:
-    """The baselines with the lowest mean absolute error on rows that come before those that are judged.
+    """The baselines with the lowest mean absolute error on rows before those that are judged.
 
-    The rows where every baseline has a forecast decide. Fewer than 20 decide nothing: the result is then the
+    Only rows for which every baseline has a forecast count. If there are fewer than 20, the result is the
     last value, with the volatility of the training rows.
 
     Args:
-        baselines: by name, with a drift of the rows up to each origin (see `mean_changes`). The drift of the
-            training rows would be compared on the rows that it was computed from.
-        log_prices: of all rows before the judged ones, `(rows,)`.
-        horizon: rows ahead.
+        baselines: baselines by name, with a drift of the rows up to each origin (see `mean_changes`). The
+            drift of the training rows would be compared on the rows that it was computed from.
+        log_prices: log prices of all rows before the judged ones, `(rows,)`.
+        horizon: number of rows ahead.
         return_scale: the root mean square of the training rows' log returns.
     """
     origins = np.arange(len(log_prices) - horizon)

@@ -1,4 +1,4 @@
-"""The actual values, what a model forecast of them, and what the baselines did, row by row."""
+"""The actual values, and the forecasts of a model and of the baselines, row by row."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Spread:
-    """What a distribution was worth."""
+    """Scores of a forecast distribution."""
 
     crps: Floats
-    """At each origin, `(origins, horizon)`."""
+    """CRPS at each origin, `(origins, horizon)`."""
     low: Floats
     high: Floats
     """The ends of the 90 % interval, in log return, `(origins, horizon)`."""
     below: Floats
-    """At how many origins what came lay below the quantiles at `CRPS_LEVELS`, `(horizon, 100)`."""
+    """Number of origins whose actual value was not above each quantile at `CRPS_LEVELS`, `(horizon, 100)`."""
 
     @classmethod
     def of(cls, quantiles: Floats, actual: Floats) -> Spread:
-        """From quantiles at `LEVELS`, `(origins, horizon, 102)`."""
+        """Scores of quantiles at `LEVELS`, `(origins, horizon, 102)`."""
         count = len(CRPS_LEVELS)
         scored = quantiles[..., :count]
         below = (actual[..., None] <= scored).sum(0).astype(np.float64)
@@ -42,7 +42,7 @@ class Spread:
 
     @classmethod
     def joined(cls, parts: Sequence[Spread]) -> Spread:
-        """Of the origins of all parts, in order."""
+        """Scores for the origins of all parts, in order."""
         crps, low, high = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("crps", "low", "high")
         )
@@ -51,58 +51,58 @@ class Spread:
 
 @dataclass(frozen=True)
 class Truth:
-    """One symbol's rows of a split, seen from every origin whose whole horizon lies in it.
+    """One symbol's rows of a split, as seen from every origin whose whole horizon is in the split.
 
-    The first origin is the row before the split, which has been read by then.
+    The first origin is the row before the split, which the model has read by then.
     """
 
     symbol: str
     origins: NDArray[np.intp]
     dates: NDArray[np.datetime64]
-    """Of the first row ahead of each origin, `(origins,)`."""
+    """Date of the first row ahead of each origin, `(origins,)`."""
     prices: Floats
-    """At the origins."""
+    """Prices at the origins, `(origins,)`."""
     previous: Floats
     """The log return into each origin, `(origins,)`."""
     actual: Floats
     """The log return from the origin to each row ahead, `(origins, horizon)`."""
     points: dict[str, Floats]
-    """Baselines by name, each `(origins, horizon)`."""
+    """Forecasts of the baselines by name, each `(origins, horizon)`."""
     best: tuple[str, ...]
-    """The best of them at each horizon, chosen on the rows before the split, `(horizon,)`."""
+    """The best baseline at each horizon, chosen on the rows before the split, `(horizon,)`."""
     spreads: dict[str, Spread]
     """Normal distributions around the best baseline, by the name of their volatility."""
 
     @property
     def best_point(self) -> Floats:
-        """The best baseline, `(origins, horizon)`."""
+        """Forecasts of the best baseline, `(origins, horizon)`."""
         return np.stack([self.points[name][:, ahead] for ahead, name in enumerate(self.best)], 1)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the seeds of a model forecast of one symbol."""
+    """Forecasts of one symbol by the seeds of a model."""
 
     locations: Floats
-    """Of each seed, `(seeds, origins, horizon)`."""
+    """Forecast of each seed, `(seeds, origins, horizon)`."""
     spread: Spread | None
-    """Of the mean forecast of the seeds; None where the head has no interval."""
+    """Scores of the mean forecast of the seeds; None if the head has no interval."""
 
 
 def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int) -> Truth:
     """The actual values of a split of one symbol, with its baselines; the best is chosen on earlier rows.
 
     Raises:
-        SourceError: the split has too few rows, or no move.
+        SourceError: the split has too few rows, or its price never changes.
     """
     rows = data.symbols[symbol]
     inside = np.flatnonzero(data.predicted(rows, split))
     if len(inside) < rows_to_judge(horizon):
         raise SourceError(
-            f"{rows.name}: the {split} split has {len(inside)} rows, and to judge a horizon of {horizon}, "
+            f"{rows.name}: the {split} split has {len(inside)} rows, but to judge a horizon of {horizon}, "
             f"{rows_to_judge(horizon)} are needed.\n"
             f"  Validation begins at {data.scaler.cuts.validation_from}, the test at "
-            f"{data.scaler.cuts.test_from}; give a file with more rows, or leave the symbol out."
+            f"{data.scaler.cuts.test_from}. Use a file with more rows, or leave the symbol out."
         )
     origins = rows.first + inside[: len(inside) - horizon + 1]
     scale = data.scaler.symbols[rows.name]
@@ -110,14 +110,15 @@ def make_truth(data: PreparedSeries, symbol: int, split: SplitName, horizon: int
     actual = log_prices[origins[:, None] + np.arange(1, horizon + 1)] - log_prices[origins, None]
     if not actual.any(0).all():
         raise SourceError(
-            f"{rows.name}: the price never moves in the {split} split; there is nothing to judge."
+            f"{rows.name}: the price never changes in the {split} split, so there is nothing to judge.\n"
+            "  Leave the symbol out, or use a file in which its price changes."
         )
     known = int(origins[0]) + 1
     earlier = make_baselines(rows, mean_changes(log_prices, np.arange(len(rows)) - 1), known)
     best = choose_best(earlier, log_prices[:known], horizon, scale.return_scale)
     baselines = make_baselines(rows, np.full(len(rows), scale.mean_return), known)
     found = {name: baseline(horizon, origins) for name, baseline in baselines.items()}
-    # Where no earlier row has the place in the cycle, the last value is used.
+    # If no earlier row is at the same place in the cycle, the last value is used.
     points = {name: np.where(np.isnan(point), 0.0, point) for name, point in found.items()}
     location = np.stack([points[name][:, ahead] for ahead, name in enumerate(best.names)], 1)
     spreads = {
@@ -141,8 +142,8 @@ def judge(truth: Truth, forecasts: Iterable[Sequence[Forecast]]) -> Judged:
     """Score the mean forecast of the seeds; the quantiles are not kept.
 
     Args:
-        truth: of one symbol.
-        forecasts: blocks of its origins, in order; of each block the forecast of every seed.
+        truth: the actual values of one symbol.
+        forecasts: for each block of its origins, in order, the forecast of every seed.
     Raises:
         NonFiniteError: a forecast is not a number.
     """
@@ -153,7 +154,8 @@ def judge(truth: Truth, forecasts: Iterable[Sequence[Forecast]]) -> Judged:
         at += len(mean.origins)
         if not np.isfinite(mean.location).all():
             raise NonFiniteError(
-                f"a forecast of {truth.symbol} is not a number: the model's state has overflowed."
+                f"a forecast of {truth.symbol} is not a finite number: the model's state has overflowed.\n"
+                "  Train again with a lower learning rate (train.learning_rate)."
             )
         locations.append(np.stack([forecast.location for forecast in seeds]))
         if mean.quantiles is not None:
@@ -163,21 +165,21 @@ def judge(truth: Truth, forecasts: Iterable[Sequence[Forecast]]) -> Judged:
 
 @dataclass(frozen=True)
 class Pooled:
-    """The rows of all symbols, one symbol after the other, and what the seeds forecast of them."""
+    """The rows of all symbols, one symbol after the other, and the forecasts of the seeds."""
 
     dates: NDArray[np.datetime64]
-    """`(rows,)`."""
+    """Date of each row, `(rows,)`."""
     previous: Floats
     actual: Floats
-    """`(rows, horizon)`."""
+    """The actual log returns, `(rows, horizon)`."""
     locations: Floats
-    """Of each seed, `(seeds, rows, horizon)`."""
+    """Forecast of each seed, `(seeds, rows, horizon)`."""
     points: dict[str, Floats]
-    """The baselines that all symbols have, and `each`, the best of each symbol; each `(rows, horizon)`."""
+    """The baselines that all symbols have, and `each`, the best of each symbol; all `(rows, horizon)`."""
     best: tuple[str, ...]
-    """The best of them at each horizon; `each` where the symbols differ."""
+    """The best baseline at each horizon; `each` if the symbols have different ones."""
     spread: Spread | None
-    """Of the mean forecast; None where the head has no interval."""
+    """Scores of the mean forecast; None if the head has no interval."""
     normals: dict[str, Spread]
 
     @property
@@ -187,16 +189,16 @@ class Pooled:
 
     @property
     def errors(self) -> Floats:
-        """Absolute ones of the mean forecast, `(rows, horizon)`."""
+        """Absolute errors of the mean forecast, `(rows, horizon)`."""
         return np.abs(self.location - self.actual)
 
 
 def pool(truths: Sequence[Truth], judged: Sequence[Judged]) -> Pooled:
-    """Put the symbols below each other.
+    """Concatenate the symbols.
 
     Args:
-        truths: of one symbol or of several.
-        judged: what the seeds forecast of each of them.
+        truths: the actual values of one symbol or of several.
+        judged: the forecasts of the seeds for each symbol.
     """
     spreads = [one.spread for one in judged if one.spread is not None]
     shared = [name for name in truths[0].points if all(name in truth.points for truth in truths)]

@@ -1,7 +1,7 @@
-"""The leak check: nothing that lies before a date may know what came at it or later.
+"""The leak check: nothing before a date may depend on the rows from that date on.
 
-Every row from a date on is replaced by noise, and all is made anew but the model. What training reads and
-predicts, the scaler, and every forecast before that date have to be the same, bit for bit.
+Every row from the date on is replaced by noise, and everything except the model is computed again. The inputs
+and targets of training, the scaler, and every forecast before that date must stay the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from seqkit.sources.base import Series
 Prepare = Callable[[Sequence[Series]], PreparedSeries]
 
 LATER_CUTS = 3
-"""Dates within the test split before which forecasts may not change either."""
+"""Number of dates within the test split before which forecasts may not change either."""
 LEVELS = (0.05, 0.5, 0.95)
 PATH_ORIGINS = 20
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that changed with rows that lie after it."""
+    """Something that changed when later rows were replaced."""
 
     what: str
     replaced_from: str
-    """The rows from this date on were replaced."""
+    """First date of the rows that were replaced."""
 
     def __str__(self) -> str:
         return f"{self.what} changed when the rows from {self.replaced_from} on were replaced"
@@ -39,10 +39,10 @@ class Leak:
 
 @dataclass(frozen=True)
 class LeakCheck:
-    """What the check looked at, and what it found."""
+    """Result of the leak check."""
 
     compared: int
-    """Arrays and numbers that were compared bit for bit."""
+    """Number of arrays and numbers that were compared bit for bit."""
     replaced_from: tuple[str, ...]
     leaks: tuple[Leak, ...]
 
@@ -55,14 +55,14 @@ class LeakCheck:
 def check_leaks(
     series: Sequence[Series], prepare: Prepare, model: SequenceModel, *, horizon: int = 1, seed: int = 0
 ) -> LeakCheck:
-    """Replace what comes later, and see what changes.
+    """Replace later rows, and compare everything before them.
 
     Args:
-        series: of the source.
-        prepare: from series to rows, splits and scaler, as before training.
-        model: trained or not; it forecasts both.
-        horizon: rows ahead.
-        seed: of the noise, and of the forecasts' draws.
+        series: the series of the source.
+        prepare: function from series to rows, splits and scaler, as before training.
+        model: a trained or untrained model; it forecasts with the original and with the replaced rows.
+        horizon: number of rows ahead.
+        seed: seed of the noise and of the sampling of forecasts.
     """
     before = prepare(series)
     cuts = before.scaler.cuts
@@ -93,7 +93,7 @@ def replace_from(series: Series, date: np.datetime64, seed: int) -> Series:
     values = series.values.copy()
     later = series.dates >= date
     usual = np.nanmean(np.where(values > 0, values, np.nan), 0)
-    there = values > 0  # where there is no number, or a 0, there shall be one
+    there = values > 0  # a missing number or a 0 is replaced by a number
     values[later] = np.where(there, values, usual)[later] * np.exp(
         generator.normal(0, 0.5, size=(int(later.sum()), values.shape[1]))
     )
@@ -103,9 +103,9 @@ def replace_from(series: Series, date: np.datetime64, seed: int) -> Series:
 def _training(before: PreparedSeries, after: PreparedSeries) -> dict[str, tuple[object, object]]:
     old, new = before.training_stream(), after.training_stream()
     return {
-        "what training reads": (old.inputs, new.inputs),
-        "what training predicts": (old.targets, new.targets),
-        "where training starts anew": (old.reset, new.reset),
+        "the inputs of training": (old.inputs, new.inputs),
+        "the targets of training": (old.targets, new.targets),
+        "the resets of training": (old.reset, new.reset),
     }
 
 
@@ -117,15 +117,15 @@ def _forecasts(
     horizon: int,
     seed: int,
 ) -> dict[str, tuple[object, object]]:
-    """Forecasts of both from each origin before the date, by symbol.
+    """Forecasts from both, from each origin before the date, by symbol.
 
-    All origins are forecast, and those before the date compared: a model that reads ahead is found out so.
+    All origins are forecast, and those before the date are compared. This finds a model that reads ahead.
     """
     pairs: dict[str, tuple[object, object]] = {}
     for symbol, rows in enumerate(before.symbols):
         origins = np.arange(rows.first, len(rows))
         earlier = int((rows.dates[origins] < date).sum())
-        # Paths take a while, and the origins next to the date are nearest to what comes.
+        # Paths are slow, and the origins next to the date are nearest to the replaced rows.
         chosen = {1: origins, horizon: origins[max(0, earlier - PATH_ORIGINS) : earlier + 1]}
         for ahead, some in chosen.items():
             compared = int((rows.dates[some] < date).sum())
@@ -146,7 +146,7 @@ def _forecast(
     horizon: int,
     seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Location and quantiles; of a head without an interval, the location twice."""
+    """Location and quantiles; for a head without an interval, the location twice."""
     blocks = list(
         forecast_blocks(model, data, symbol, origins, horizon=horizon, levels=LEVELS, paths=20, seed=seed)
     )
@@ -160,7 +160,7 @@ def _numbers(data: PreparedSeries) -> list[object]:
 
 
 def _same(old: object, new: object) -> bool:
-    """Bit for bit."""
+    """Whether both are equal bit for bit."""
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(_same, old, new))
     if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):

@@ -14,17 +14,17 @@ from seqkit.skill.verdict import RESAMPLES, Comparison, block_rows, by_date, com
 from seqkit.training.bootstrap import block_bootstrap_mean
 
 MIN_SEEDS = 5
-"""A verdict on fewer is told as provisional."""
+"""A verdict on fewer seeds is reported as provisional."""
 
 
 @dataclass(frozen=True)
 class Direction:
-    """How often the sign was right, of the rows where both the price and the forecast have one."""
+    """Share of rows with the right sign, among those where both the price and the forecast change."""
 
     accuracy: float
     interval_95: tuple[float, float]
     always_up: float
-    """How often "up" would have been right on the same rows."""
+    """Share of the same rows on which "up" was right."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Distribution:
     ewma: Comparison
     """CRPS of the model and of normals of constant and of exponentially weighted volatility."""
     calibration: dict[str, list[float]]
-    """The share of rows below each of the quantiles at 0.005, 0.015, ..., 0.995; it should be that level."""
+    """Share of rows below each quantile at 0.005, 0.015, ..., 0.995; it should be equal to the level."""
     coverage_90: dict[str, float]
-    """How often the actual value was in the 90 % interval: of the model, and of both normals."""
+    """Share of rows with the actual value in the 90 % interval: for the model and for both normals."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,25 @@ class HorizonSkill:
     baseline: str
     """The best baseline, chosen on the rows before the split: a key of `errors`.
 
-    Of several symbols with different ones it is `each`: the best of each symbol.
+    If several symbols have different ones, it is `each`: the best of each symbol.
     """
     errors: dict[str, Comparison]
     """Absolute errors in log return compared with each baseline: `naive` (the last value), `drift`,
     `moving_average`, `same_month_a_year_ago`, ..."""
     rmse: dict[str, float]
-    """Of the model and of each of them."""
+    """Root mean square error of the model and of each baseline."""
     seed_ratios: tuple[float, ...]
-    """The error of each single seed over that of the last value."""
+    """Error of each single seed divided by that of the last value."""
     direction: Direction | None
-    """None where every forecast is 0: that is no direction."""
+    """None if every forecast is 0, which is not a direction."""
     correlation_with_previous: float | None
-    """Of the forecast with the return into its origin: near 1 where it repeats what was."""
+    """Correlation of the forecast with the return into its origin: near 1 if it repeats the last return."""
     distribution: Distribution | None
-    """None where the head has no interval."""
+    """None if the head has no interval."""
 
     @property
     def verdict(self) -> str:
-        """On the point forecast, compared with the best baseline: `beats`, `ties` or `loses`."""
+        """Verdict on the point forecast, compared with the best baseline: `beats`, `ties` or `loses`."""
         return self.best.verdict
 
     @property
@@ -78,7 +78,7 @@ class HorizonSkill:
 
 @dataclass(frozen=True)
 class SkillReport:
-    """What `evaluate` gives for a run on series."""
+    """Result of `evaluate` for a run on series."""
 
     split: str
     symbols: tuple[str, ...]
@@ -86,20 +86,20 @@ class SkillReport:
     head: str
     target: str
     periods: dict[str, dict[str, Any]]
-    """Of train, validation and test: `from`, `to`, `rows`."""
+    """Periods of train, validation and test: `from`, `to`, `rows`."""
     scaler: dict[str, Any]
     """The rows that the scaler was fitted on: `from`, `to`, `rows`."""
     horizons: tuple[HorizonSkill, ...]
     by_symbol: dict[str, tuple[HorizonSkill, ...]]
     """The same for each of several symbols."""
     test_uses: int | None = None
-    """How often the test split was looked at on this machine, this time counted; None for another split."""
+    """How often the test split was looked at on this machine, including this time; None for another split."""
     control: dict[str, Any] | None = None
-    """What the control runs said, where there were any."""
+    """Result of the control runs; None if there were none."""
 
     @property
     def trustworthy(self) -> bool | None:
-        """False where the control runs found skill in random walks; None where there were none."""
+        """False if the control runs found skill in random walks; None if there were no control runs."""
         return None if self.control is None else bool(self.control["trustworthy"])
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,8 +126,8 @@ def measure_skill(truths: Sequence[Truth], judged: Sequence[Judged]) -> tuple[Ho
     """Skill at each horizon.
 
     Args:
-        truths: of one symbol or of several.
-        judged: what the seeds forecast of each of them.
+        truths: the actual values of one symbol or of several.
+        judged: the forecasts of the seeds for each symbol.
     """
     pooled = pool(truths, judged)
     return tuple(_skill_at(pooled, ahead) for ahead in range(pooled.actual.shape[1]))
@@ -225,7 +225,7 @@ def make_report(truths: Sequence[Truth], judged: Sequence[Judged], **described: 
 
     Args:
         truths: the actual values and the baselines, by symbol.
-        judged: what the seeds forecast of each symbol.
+        judged: the forecasts of the seeds for each symbol.
         described: the other fields of the report.
     """
     by_symbol: Mapping[str, tuple[HorizonSkill, ...]] = {}

@@ -17,8 +17,8 @@ def crps(quantiles: Floats, actual: Floats) -> Floats:
     """The continuous ranked probability score, in the unit of `actual`: twice the mean pinball loss.
 
     Args:
-        quantiles: at `CRPS_LEVELS`, `(..., 100)`.
-        actual: what came, `(...)`.
+        quantiles: quantiles at `CRPS_LEVELS`, `(..., 100)`.
+        actual: the actual values, `(...)`.
 
     Source: Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and estimation".
     """
@@ -29,7 +29,7 @@ def crps(quantiles: Floats, actual: Floats) -> Floats:
 
 
 def normal_quantiles(location: Floats, deviation: Floats) -> Floats:
-    """Those of normal distributions at `LEVELS`, `(...)` and `(...)` to `(..., 102)`."""
+    """Quantiles of normal distributions at `LEVELS`, from `(...)` and `(...)` to `(..., 102)`."""
     from scipy.special import ndtri
 
     quantiles: Floats = location[..., None] + deviation[..., None] * ndtri(np.array(LEVELS))
@@ -37,7 +37,7 @@ def normal_quantiles(location: Floats, deviation: Floats) -> Floats:
 
 
 def correlation(first: Floats, second: Floats) -> float | None:
-    """Pearson's; None where one of them is constant."""
+    """Pearson's correlation; None if one of both is constant."""
     first, second = first - first.mean(), second - second.mean()
     spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum() / spread) if spread > 1e-15 else None

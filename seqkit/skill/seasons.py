@@ -11,24 +11,24 @@ HOUR, DAY = 3600.0, 86400.0
 YEAR, YEAR_OF_WEEKS = 365.2425 * DAY, 364 * DAY
 """52 weeks keep the weekday and the hour; rows a month or a quarter apart need the calendar's year."""
 STEP_TOLERANCE = 0.02
-"""Of the usual step between rows: months of 31 days are 1.8 % longer than a twelfth of a year."""
+"""Tolerance of the usual step between rows: 31 days are 1.8 % longer than a twelfth of a year."""
 FEWEST_FOUND = 0.9
-"""Share of the rows after the first cycle that have an earlier row at their place, if there is a cycle."""
+"""A cycle is accepted if this share of the rows after the first cycle has an earlier row at its place."""
 
 
 def same_places(dates: NDArray[np.datetime64], known: int) -> dict[str, Rows]:
-    """For each cycle of the dates, the last earlier row at the same place of the cycle.
+    """For each cycle of the dates, the last earlier row at the same place in the cycle.
 
-    Places follow from the dates, not from counting rows, so a missing row shifts nothing. Where the row of
-    one cycle ago is missing, the row of two cycles ago is used.
+    Places are computed from the dates, not by counting rows, so a missing row shifts nothing. If the row one
+    cycle ago is missing, the row two cycles ago is used.
 
     Args:
-        dates: of all rows, ascending, `(rows,)`.
-        known: the number of rows, from the first, whose dates decide which cycles there are. They cover at
+        dates: dates of all rows, ascending, `(rows,)`.
+        known: number of rows, from the first, whose dates decide which cycles there are. They cover at
             least two of each cycle.
     Returns:
-        By name, such as `same_hour_a_week_ago`: the earlier row of each row, `(rows,)`. It is -1 where there
-        is none.
+        By name, such as `same_hour_a_week_ago`: the earlier row of each row, `(rows,)`, or -1 if there is
+        none.
     """
     seconds = dates.astype("datetime64[us]").astype(np.int64) / 1e6
     if known < 2:
@@ -55,19 +55,19 @@ def same_places(dates: NDArray[np.datetime64], known: int) -> dict[str, Rows]:
 
 
 def _previous(places: NDArray[np.int64], count: int) -> Rows:
-    """The last row of an earlier cycle at the same place, -1 where there is none."""
+    """The last row of an earlier cycle at the same place, -1 if there is none."""
     order = np.argsort(places % count, kind="stable")
     same = (places % count)[order][1:] == (places % count)[order][:-1]
     previous = np.full(len(places), -1, dtype=np.intp)
     previous[order[1:][same]] = order[:-1][same]
-    # Two rows can share a place of one cycle, such as two rows in a month: neither is from an earlier cycle.
+    # Two rows can share a place in one cycle, such as two rows in a month: neither is from an earlier cycle.
     while (again := (previous >= 0) & (places[previous] == places)).any():
         previous[again] = previous[previous[again]]
     return previous
 
 
 def _unit(step: float) -> str:
-    """What people call the place of a row, by the usual step between rows in seconds."""
+    """Name of the place of a row in a cycle, from the usual step between rows in seconds."""
     for unit, shortest in (("quarter", 80 * DAY), ("month", 27 * DAY), ("week", 6 * DAY), ("day", 0.9 * DAY)):
         if step >= shortest:
             return unit

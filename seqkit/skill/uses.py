@@ -1,7 +1,7 @@
 """How often the rows of a test split were looked at: each look makes them a little less of a test.
 
-A row is known by its date, its return and the one before it, so it is the same row in a newer file, in
-another recipe and beside other symbols.
+A row is identified by its date, its return and the return before it. So it is the same row in a newer file,
+in another recipe and with other symbols in the file.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from seqkit.data.cache import cache_dir, writing_to
 from seqkit.skill.judging import Truth
 
 DIGITS = 5
-"""Of a log return, that tell a row from others."""
+"""Digits of a log return that are used to identify a row."""
 
 Keys = NDArray[np.int64]
 
 
 def count_use(truths: Sequence[Truth]) -> int:
-    """Count a look at these rows, whichever run it was for; how often the most seen of them was looked at.
+    """Count a look at these rows, for any run; return how often the most seen of them was looked at.
 
-    The count is kept in the cache directory, so it is this machine's, and goes with the cache.
+    The count is kept in the cache directory, so it is for this machine only, and is lost with the cache.
     """
     path = cache_dir() / "test-uses.npy"
     seen = np.unique(np.concatenate([_keys(truth) for truth in truths]), axis=0)
@@ -40,7 +40,7 @@ def count_use(truths: Sequence[Truth]) -> int:
 
 
 def _keys(truth: Truth) -> Keys:
-    """Date and rounded returns of the first row ahead of each origin, `(rows, 3)`, without still rows."""
+    """Date and rounded returns of the first row ahead of each origin, `(rows, 3)`; rows with a 0 left out."""
     dates = truth.dates.astype("datetime64[s]").astype(np.int64)
     returns = np.round(np.stack([truth.actual[:, 0], truth.previous]) * 10**DIGITS).astype(np.int64)
     keys: Keys = np.stack([dates, *returns], 1)[returns.all(0)]
@@ -48,7 +48,7 @@ def _keys(truth: Truth) -> Keys:
 
 
 def _read(path: object) -> Keys:
-    """Rows of `date, return, the one before, uses`; none where nothing readable is there."""
+    """Rows of `date, return, previous return, uses`; no rows if the file is missing or unreadable."""
     try:
         known = np.load(str(path), allow_pickle=False)
     except (OSError, ValueError, EOFError):

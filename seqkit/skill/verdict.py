@@ -17,29 +17,29 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Comparison:
-    """Losses of a model against those of another forecast, on the same dates."""
+    """Losses of a model compared with those of another forecast, on the same dates."""
 
     model: float
     other: float
     """Mean losses."""
     difference_interval_95: tuple[float, float]
-    """Of the mean difference, model minus other; the verdict follows from it."""
+    """Interval of the mean difference, model minus other; the verdict follows from it."""
     ratio_interval_95: tuple[float, float]
-    """Of the ratio of the means; infinite where the other forecast is exact."""
+    """Interval of the ratio of the means; infinite if the other forecast is exact."""
 
     @property
     def ratio(self) -> float:
-        """The model's mean loss over the other's; infinite where the other forecast is exact."""
+        """The model's mean loss divided by the other's; infinite if the other forecast is exact."""
         return self.model / self.other if self.other else math.inf
 
     @property
     def verdict(self) -> Verdict:
-        """`beats` where the whole interval lies below 0, `loses` where it lies above, else `ties`."""
+        """`beats` if the whole interval is below 0, `loses` if it is above 0, else `ties`."""
         low, high = self.difference_interval_95
         return "beats" if high < 0 else "loses" if low > 0 else "ties"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; None for what is infinite, which JSON does not have."""
+        """Plain values; None for infinite ones, which JSON does not have."""
         exact = not self.other
         return {
             "model": self.model,
@@ -57,10 +57,11 @@ def compare(
     """Compare losses row by row, by the moving-block bootstrap.
 
     Args:
-        model: its losses, `(rows,)`.
-        other: those of the other forecast.
-        dates: of the rows: those of one date, of several symbols, are averaged first, for they move together.
-        horizon: rows ahead.
+        model: losses of the model, `(rows,)`.
+        other: losses of the other forecast, `(rows,)`.
+        dates: dates of the rows. Losses of several symbols on one date are averaged first, since their prices
+            move together.
+        horizon: number of rows ahead.
     """
     both = np.stack([by_date(model, dates), by_date(other, dates)], 1)
     models, others = block_bootstrap_means(both, block_rows(horizon, len(both)), RESAMPLES).T
@@ -74,7 +75,7 @@ def compare(
 def block_rows(horizon: int, rows: int) -> int:
     """Rows of a block: 5, or three horizons, since forecasts from neighbouring origins share rows.
 
-    A block of one horizon would see two thirds of the variance of their mean, and no more.
+    A block of one horizon would show only two thirds of the variance of their mean.
     """
     return min(max(5, 3 * horizon), rows)
 

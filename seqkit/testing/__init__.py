@@ -1,6 +1,6 @@
-"""The conformance kit: what the contracts say, as checks that a plugin author runs.
+"""The conformance kit: the contracts of components, as checks that a plugin author runs.
 
-In a test file of a plugin, one line gives a test for every check:
+In a test file of a plugin, this makes one test of every check:
 
     from seqkit.testing import CellCase, parametrize_with_checks
 
@@ -8,7 +8,7 @@ In a test file of a plugin, one line gives a test for every check:
     def test_conformance(check):
         check()
 
-A check that fails for a good reason is declared, with the reason, and has to fail:
+A check that is expected to fail is declared with the reason. The test then fails if the check passes:
 `CellCase("minrnn", expected_failures={"trains": "it has no weights"})`.
 """
 
@@ -61,7 +61,7 @@ def checks_of(case: AnyCase) -> CheckList[Any]:
 
 
 def run_checks(case: AnyCase, only: Collection[str] = ()) -> Report:
-    """Run every check that applies to a case, or only some by name, without pytest.
+    """Run all checks that apply to a case, or only those named, without pytest.
 
     Example:
         >>> run_checks(CellCase("rnn")).passed
@@ -71,10 +71,10 @@ def run_checks(case: AnyCase, only: Collection[str] = ()) -> Report:
 
 
 def engine_for(case: CellCase) -> tuple[str, str]:
-    """The engine that `auto` takes for the cell in training on a CPU, and why, if that is the plain loop.
+    """The engine that `auto` chooses for the cell in training on a CPU, and why if it is the plain loop.
 
     Raises:
-        ContractError: the cell cannot be made, or cannot be unrolled at all.
+        ContractError: the cell cannot be created, or cannot be unrolled at all.
 
     Example:
         >>> engine_for(CellCase("rnn"))
@@ -90,7 +90,7 @@ def engine_for(case: CellCase) -> tuple[str, str]:
     begins = torch.zeros(inputs.shape[:2], dtype=torch.bool)
     begins[0, -1] = True
     try:
-        for reset in (None, begins):  # a run may reset some rows, which a cell that mixes rows cannot do
+        for reset in (None, begins):  # a run may reset some rows; a cell that mixes rows does not support it
             unroll(case.make().train(), inputs, reset=reset, engine="fused")
     except SplitError as error:
         reason = str(error).rpartition("\n  engine='auto'")[0] or str(error)

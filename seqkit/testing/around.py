@@ -1,4 +1,4 @@
-"""What is checked of what is around a cell: a head or an encoder, named or as a class, with a config."""
+"""Cases for the components around a cell: a head or an encoder, by name or as a class, with a config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _AroundCase(ComponentCase):
         self._numbers = numbers
 
     def is_of_numbers(self, kind: str) -> bool:
-        """Whether it is for numbers: as the case says, or by what it and the task of series declare."""
+        """Whether it is for numbers: as the case says, or as the component and the task of series declare."""
         if self._numbers is not None or self.declaration is None:
             return bool(self._numbers)
         (series,) = (
@@ -41,7 +41,7 @@ class HeadCase(_AroundCase):
 
     Args:
         component: its name in a recipe, or the class.
-        numbers: whether it predicts numbers and not ids; by default what the tasks of its plugin say.
+        numbers: whether it predicts numbers instead of ids; by default as the tasks of its plugin declare.
         plugins, expected_failures, config: see `CellCase`.
     """
 
@@ -50,14 +50,17 @@ class HeadCase(_AroundCase):
 
     @cached_property
     def vocab_size(self) -> int | None:
-        """Different ids that it predicts; None for numbers."""
+        """Number of different ids that it predicts; None for numbers."""
         return None if self.is_of_numbers("heads") else self.input_size
 
     def make(self, seed: int = 0) -> Head:
-        """A head with weights from this seed, all of them moved: fresh ones may be zeros."""
+        """A head with weights from this seed; noise is added to all, since initial ones may be zeros."""
         head = _seeded(self.name, lambda: self.target(self.input_size, self.vocab_size, **self.config), seed)
         if not isinstance(head, Head):
-            raise ContractError(f"{self.name} is not a Head: {type(head).__name__}.")
+            raise ContractError(
+                f"{self.name} must be a Head, got {type(head).__name__}.\n"
+                "  Derive the class from seqkit.plugin.Head."
+            )
         return head
 
     def outputs(self, head: Head, count: int) -> torch.Tensor:
@@ -80,7 +83,8 @@ class EncoderCase(_AroundCase):
 
     Args:
         component: its name in a recipe, or the class.
-        numbers: whether it reads rows of numbers and not ids; by default what the tasks of its plugin say.
+        numbers: whether it reads rows of numbers instead of ids; by default as the tasks of its plugin
+            declare.
         plugins, expected_failures, config: see `CellCase`.
     """
 
@@ -96,11 +100,14 @@ class EncoderCase(_AroundCase):
         """An encoder with weights from this seed."""
         encoder = _seeded(self.name, lambda: self.target(self.input_size, **self.config), seed)
         if not isinstance(encoder, Encoder):
-            raise ContractError(f"{self.name} is not an Encoder: {type(encoder).__name__}.")
+            raise ContractError(
+                f"{self.name} must be an Encoder, got {type(encoder).__name__}.\n"
+                "  Derive the class from seqkit.plugin.Encoder."
+            )
         return encoder
 
     def inputs(self, seed: int = 0) -> torch.Tensor:
-        """Ids `(3, 5)`, or numbers `(3, 5, 7)`."""
+        """Random inputs: ids `(3, 5)`, or numbers `(3, 5, 7)`."""
         generator = torch.Generator().manual_seed(seed)
         if self.reads_numbers:
             return torch.randn(3, 5, self.input_size, generator=generator, dtype=torch.float64)
@@ -108,7 +115,7 @@ class EncoderCase(_AroundCase):
 
 
 def _seeded(name: str, construct: Callable[[], Any], seed: int) -> Any:
-    """What is constructed, in double precision, with every parameter moved from where it starts."""
+    """The constructed module in double precision, with noise added to every initial parameter."""
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         module = constructed(name, construct)

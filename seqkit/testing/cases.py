@@ -1,4 +1,4 @@
-"""What is checked: a component, named or as a class, with a config."""
+"""Cases: a component to check, by name or as a class, with a config."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seqkit.testing.kit import CheckFailedError
 from seqkit.tokenizers import Tokenizer
 
 SMALL = 6
-"""Units of the cells that are checked, where nothing else is said: gradients are checked number by number."""
+"""Default number of units of the cells that are checked: gradients are checked number by number."""
 
 TRAINING_TEXTS = (
     "The quick brown fox jumps over the lazy dog. It's 3.14, isn't it?\n\nTwo  spaces,\ta tab.\n",
@@ -32,7 +32,7 @@ TRAINING_TEXTS = (
 
 
 class ComponentCase:
-    """A component, its name or its class, and how it is made."""
+    """A component, given by its name or its class, and how it is created."""
 
     kind: str
 
@@ -50,29 +50,29 @@ class ComponentCase:
         self._given = config
 
     def prepare(self) -> None:
-        """Raise where the component does not exist or the config is wrong: no check would mean anything."""
+        """Raise if the component does not exist or the config is wrong: no check would mean anything."""
         _ = self.target, self.config
 
     @property
     def name(self) -> str:
-        """Of the component."""
+        """Name of the component."""
         return self._component if isinstance(self._component, str) else self._component.__name__
 
     @cached_property
     def declaration(self) -> ComponentPlugin | None:
-        """What the plugin declares; None for a class."""
+        """The plugin's declaration of the component; None for a class."""
         if not isinstance(self._component, str):
             return None
         return registry_with(self._plugins).component(self.kind, self._component).declaration
 
     @cached_property
     def target(self) -> Any:
-        """The class."""
+        """The class of the component."""
         return self.declaration.load() if self.declaration is not None else self._component
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The config as keywords, the defaults filled in."""
+        """The config as keywords, with the defaults filled in."""
         if self.declaration is None:
             return dict(self._given)
         try:
@@ -88,7 +88,7 @@ class ComponentCase:
 
     @property
     def parameters(self) -> list[str]:
-        """The keywords that the class takes its config by."""
+        """Names of the constructor's parameters, which take the config."""
         return list(inspect.signature(self.target).parameters)
 
 
@@ -97,12 +97,13 @@ class CellCase(ComponentCase):
 
     Args:
         component: its name in a recipe, or the class.
-        stochastic: whether a step draws random numbers in training; by default what its plugin declares.
+        stochastic: whether a step draws random numbers in training; by default as its plugin declares.
             Such a cell is checked in evaluation mode, and in training under one seed.
-        surrogate_gradients: whether its gradients differ from its derivative on purpose; likewise.
-        plugins: besides the installed ones.
-        expected_failures: checks that fail, each with the reason why that is right.
-        config: its config; the field for its size is small where nothing is said.
+        surrogate_gradients: whether its gradients differ from its derivative on purpose; by default as its
+            plugin declares.
+        plugins: plugins in addition to the installed ones.
+        expected_failures: checks that are expected to fail, each with the reason.
+        config: its config; the field for its size is small by default.
     """
 
     kind = "cell"
@@ -146,13 +147,16 @@ class CellCase(ComponentCase):
         return any(tensor.is_complex() for tensor in tensors)
 
     def make(self, dtype: torch.dtype = torch.float64, seed: int = 0, input_size: int | None = None) -> Cell:
-        """A cell with weights from this seed; complex ones are as exact as real ones of the dtype."""
+        """A cell with weights from this seed; complex ones have the precision of the dtype."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             size = self.input_size if input_size is None else input_size
             cell = constructed(self.name, lambda: self.target(size, **self.config))
         if not isinstance(cell, Cell):
-            raise ContractError(f"{self.name} is not a Cell: {type(cell).__name__}.")
+            raise ContractError(
+                f"{self.name} must be a Cell, got {type(cell).__name__}.\n"
+                "  Derive the class from seqkit.plugin.Cell."
+            )
         check_cell(cell)
         cell._apply(lambda tensor: tensor.to(_dtype_like(tensor, dtype)))  # type: ignore[no-untyped-call]
         return cell.eval() if self.is_stochastic else cell
@@ -167,7 +171,7 @@ class CellCase(ComponentCase):
 
 
 def _dtype_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
-    """The dtype for a tensor of a cell in this precision: integers stay, complex numbers stay complex."""
+    """The dtype for a tensor of a cell in this precision; integers keep theirs, complex ones stay complex."""
     if tensor.is_complex():
         return {torch.float64: torch.complex128}.get(dtype, torch.complex64)
     return dtype if tensor.is_floating_point() else tensor.dtype
@@ -178,7 +182,7 @@ class TokenizerCase(ComponentCase):
 
     Args:
         component: its name in a recipe, or the class.
-        texts: what it is trained on; by default several scripts.
+        texts: training texts; by default texts in several scripts.
         plugins, expected_failures, config: see `CellCase`.
     """
 
@@ -192,19 +196,22 @@ class TokenizerCase(ComponentCase):
 
     @property
     def parameters(self) -> list[str]:
-        """The keywords of `train`."""
+        """Names of the parameters of `train`."""
         return list(inspect.signature(self.target.train).parameters)
 
     @property
     def text(self) -> str:
-        """What it is trained on, joined."""
+        """The training texts, joined."""
         return "".join(self.texts)
 
     def train(self, texts: Sequence[str] | None = None) -> Tokenizer:
         """A tokenizer, trained on the texts of the case or on others."""
         tokenizer = self.target.train(iter(self.texts if texts is None else texts), **self.config)
         if not isinstance(tokenizer, Tokenizer):
-            raise ContractError(f"{self.name}.train gives no Tokenizer: {type(tokenizer).__name__}.")
+            raise ContractError(
+                f"{self.name}.train must return a Tokenizer, got {type(tokenizer).__name__}.\n"
+                "  Return an instance of the class, for instance cls(...)."
+            )
         return tokenizer
 
 
@@ -213,8 +220,8 @@ class SourceCase(ComponentCase):
 
     Args:
         component: its name in a recipe, or the class.
-        missing: a config that names data that is not there.
-        change: changes the data that the config names, so that the fingerprint has to change.
+        missing: a config that names missing data.
+        change: function that changes the data, so that the fingerprint has to change.
         plugins, expected_failures, config: see `CellCase`.
     """
 
@@ -233,17 +240,17 @@ class SourceCase(ComponentCase):
 
     @cached_property
     def is_series(self) -> bool:
-        """Whether it is one of series; else it is one of text."""
+        """Whether it is a source of series; else it is a source of text."""
         if isinstance(self.target, type):
             return issubclass(self.target, SeriesSource)
         return isinstance(self.open(), SeriesSource)
 
     def open(self) -> Any:
-        """The source: a `TextSource` or a `SeriesSource`."""
+        """Open the source: a `TextSource` or a `SeriesSource`."""
         return self._checked(self.target(**self.config))
 
     def read(self, source: Any, split: str) -> Iterator[Any]:
-        """What a split gives, one by one, in a form that can be compared."""
+        """The pieces or series of a split, one by one, in a form that can be compared."""
         if isinstance(source, SeriesSource):
             for name, dates, values, columns in source.series(split):
                 yield name, dates.dtype, dates.tobytes(), values.dtype, values.tobytes(), columns
@@ -251,22 +258,25 @@ class SourceCase(ComponentCase):
             yield from source.pieces(split)
 
     def open_missing(self) -> Any:
-        """The source of data that is not there."""
+        """Open a source whose data is missing."""
         if self._missing is None:
             raise CheckFailedError(
-                "the case does not say which data is missing: SourceCase(..., missing={...})"
+                "the case needs a config that names missing data.\n  Add it: SourceCase(..., missing={...})"
             )
         return self._checked(self.target(**{**self.config, **self._missing}))
 
     def change(self) -> None:
-        """Change the data."""
+        """Change the data of the source."""
         if self._change is None:
             raise CheckFailedError(
-                "the case does not say how its data changes: SourceCase(..., change=function)"
+                "the case needs a function that changes its data.\n  Add it: SourceCase(..., change=function)"
             )
         self._change()
 
     def _checked(self, source: object) -> Source:
         if not isinstance(source, TextSource | SeriesSource):
-            raise ContractError(f"{self.name} is no TextSource or SeriesSource: {type(source).__name__}.")
+            raise ContractError(
+                f"{self.name} must be a TextSource or a SeriesSource, got {type(source).__name__}.\n"
+                "  Derive the class from one of the two."
+            )
         return source

@@ -28,7 +28,7 @@ def everything(
     state = random_state(cell)
     starts = [leaf.requires_grad_() for leaf in leaves_of(state) if is_differentiable(leaf)]
     if engine == "scan":
-        scan: Any = cell.scan  # the check applies where the cell has one
+        scan: Any = cell.scan  # the check applies only if the cell has one
         outputs, final = scan(x, state, reset)
     else:
         outputs, final = unroll(cell, x, state, reset=reset, engine=engine, recompute_every=recompute_every)
@@ -45,7 +45,7 @@ def _weights_like(end: Tensor) -> Tensor:
 
 
 def moved(cell: Cell) -> Cell:
-    """The cell with every parameter moved, in place: a gate that starts at zero is open."""
+    """The cell with noise added to every parameter, in place, so that a gate that starts at zero is open."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in cell.parameters():
@@ -55,7 +55,7 @@ def moved(cell: Cell) -> Cell:
 
 
 def settings_of(cell: Cell) -> list[tuple[Any, str, float]]:
-    """Floats that the cell, its modules and the objects that they hold have as attributes."""
+    """Float attributes of the cell, of its modules and of the objects that these hold."""
     found: list[tuple[Any, str, float]] = []
     waiting: list[Any] = list(cell.modules())
     seen: set[int] = set()
@@ -83,7 +83,7 @@ def sequence(case: CellCase, seed: int = 0) -> Tensor:
 
 
 def random_state(cell: Cell) -> State:
-    """A state that a run could be in: the one after a few steps over noise."""
+    """A state that can occur in a run: the one after a few steps over noise."""
     generator = torch.Generator().manual_seed(5)
     state = cell.initial_state(BATCH)
     with torch.no_grad():
@@ -106,11 +106,14 @@ def structure_of(state: State) -> str:
 def require_equal(found: Any, expected: Any, message: str, tolerance: float = 0.0) -> None:
     pairs = list(zip(leaves_of(found), leaves_of(expected), strict=True))
     for ours, theirs in pairs:
-        require(ours.shape == theirs.shape, f"{message}: {tuple(ours.shape)} against {tuple(theirs.shape)}")
+        require(
+            ours.shape == theirs.shape,
+            f"{message}\n  The shapes are {tuple(ours.shape)} and {tuple(theirs.shape)}.",
+        )
         if not is_differentiable(ours):
             require(torch.equal(ours, theirs), message)
             continue
-        same = (ours == theirs) | (ours.isnan() & theirs.isnan())  # an infinity less itself is not a number
+        same = (ours == theirs) | (ours.isnan() & theirs.isnan())  # infinity minus itself is NaN
         differences = torch.where(same, 0, (ours - theirs).detach()).abs()
         difference = float(differences.max()) if ours.numel() else 0.0
-        require(difference <= tolerance, f"{message}: by {difference:.3g}")
+        require(difference <= tolerance, f"{message}\n  The largest difference is {difference:.3g}.")

@@ -1,8 +1,8 @@
-"""Checks as plain functions, and the accounting of which ran.
+"""Checks as plain functions, and the count of which of them ran.
 
 A check takes a case and raises `CheckFailedError`. Which checks apply to a case is decided before any of
-them runs, by what the component has (a cell with a `scan` is held against it), so the number of checks
-is known, and none is skipped in silence.
+them runs, by what the component has (a `scan` is checked only if the cell has one). So the number of checks
+is known, and none is skipped silently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seqkit.errors import ContractError, SeqkitError
 
 
 class CheckFailedError(SeqkitError):
-    """A component does not do what its contract says."""
+    """A component does not satisfy its contract."""
 
     exit_code = 1
 
@@ -25,14 +25,14 @@ class Case(Protocol):
 
     @property
     def name(self) -> str:
-        """For reports."""
+        """Name for reports."""
 
     def prepare(self) -> None:
-        """Raise where the component does not exist or the config is wrong: no check would mean anything."""
+        """Raise if the component does not exist or the config is wrong: no check would mean anything."""
 
     @property
     def expected_failures(self) -> Mapping[str, str]:
-        """Checks that fail, and why that is right."""
+        """Checks that are expected to fail, each with the reason."""
 
 
 C = TypeVar("C", bound=Case)
@@ -41,7 +41,7 @@ C_contra = TypeVar("C_contra", contravariant=True)
 
 @dataclass(frozen=True)
 class Check(Generic[C_contra]):
-    """One thing that the contract says."""
+    """One requirement of the contract."""
 
     name: str
     function: Callable[[C_contra], None]
@@ -62,7 +62,7 @@ class CheckList(Generic[C]):
     def check(
         self, function: Callable[[C], None], *, applies: Callable[[C], bool] = lambda case: True
     ) -> Callable[[C], None]:
-        """Add a check; it is called by its name without `check_`."""
+        """Add a check; its name is that of the function without `check_`."""
         self._checks.append(Check(function.__name__.removeprefix("check_"), function, applies))
         return function
 
@@ -75,17 +75,20 @@ class CheckList(Generic[C]):
         case.prepare()
         unknown = set(case.expected_failures) - {check.name for check in self._checks}
         if unknown:
-            raise CheckFailedError(f"expected_failures names no check: {', '.join(sorted(unknown))}")
+            raise CheckFailedError(
+                f"expected_failures has names that are not checks: {', '.join(sorted(unknown))}.\n"
+                "  Use the names of checks as the report shows them."
+            )
         return [check for check in self._checks if check.applies(case)]
 
     def not_applying_to(self, case: C) -> list[Check[C]]:
-        """The checks that do not."""
+        """The checks that do not apply to a case."""
         return [check for check in self._checks if not check.applies(case)]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check."""
+    """Result of one check."""
 
     check: str
     says: str
@@ -93,27 +96,27 @@ class Result:
     expected_failure: str | None
     message: str
     names_contract: bool = False
-    """Whether the message says what the contract of the component asks for."""
+    """Whether the message states what the contract of the component requires."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of all checks of a case."""
+    """Results of all checks of a case."""
 
     case: str
     total: int
-    """How many checks apply."""
+    """Number of checks that apply."""
     results: Sequence[Result]
     not_applicable: Sequence[str]
 
     @property
     def passed(self) -> bool:
-        """Whether every check did what was expected."""
+        """Whether every check passed, or failed as expected."""
         return all(result.passed for result in self.results)
 
     @property
     def summary(self) -> str:
-        """`"41 of 41 checks ran, 41 passed"`, and what was expected to fail."""
+        """Such as `"41 of 41 checks ran, 41 passed"`, with the number of expected failures."""
         ran = len(self.results)
         expected = sum(result.expected_failure is not None for result in self.results)
         good = sum(result.passed for result in self.results) - expected
@@ -125,7 +128,7 @@ class Report:
 
 
 def run_case(checks: CheckList[C], case: C, only: Collection[str] = ()) -> Report:
-    """Run every check that applies, or only some; whatever a check raises is a failure."""
+    """Run all checks that apply, or only some; any exception in a check is a failure."""
     results = []
     applying = checks.applying_to(case)
     for check in applying:
@@ -142,13 +145,16 @@ def run_case(checks: CheckList[C], case: C, only: Collection[str] = ()) -> Repor
             )
         failed = bool(message)
         if reason is not None and not failed:
-            message = f"it was expected to fail ({reason}), and it passes: take it out of expected_failures"
+            message = (
+                f"the check was expected to fail ({reason}), but it passes.\n"
+                "  Remove it from expected_failures."
+            )
         passed = failed == (reason is not None)
         results.append(Result(check.name, check.says, passed, reason, message, names_contract))
     return Report(case.name, len(applying), results, [check.name for check in checks.not_applying_to(case)])
 
 
 def require(condition: Any, message: str) -> None:
-    """Raise CheckFailedError where the condition does not hold."""
+    """Raise CheckFailedError if the condition is false."""
     if not condition:
         raise CheckFailedError(message)

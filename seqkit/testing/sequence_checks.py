@@ -1,4 +1,4 @@
-"""What the contract of a cell says about whole sequences: it adds to the checks of a single step."""
+"""Checks of a cell's contract for whole sequences: they add to the checks of a single step."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ __all__ = ["CELL_CHECKS"]
 
 @check
 def check_runs_do_not_see_each_other(case: CellCase) -> None:
-    """A sequence gives the same outputs whatever was run before it."""
+    """A sequence gives the same outputs, independent of what was run before it."""
     cell, x = case.make(), sequence(case)
     expected, _ = unroll(cell, x, engine="loop")
     unroll(cell, sequence(case, seed=9), engine="loop")
-    require_equal(unroll(cell, x, engine="loop")[0], expected, "something leaks from one call into the next")
+    require_equal(
+        unroll(cell, x, engine="loop")[0],
+        expected,
+        "a sequence gives other outputs after another sequence was run; each run must be independent.\n"
+        "  Keep everything that a step remembers in the state, not in attributes or buffers.",
+    )
 
 
 @check
@@ -49,15 +54,23 @@ def check_deterministic(case: CellCase) -> None:
     before = torch.get_rng_state()
     first, second = unroll(cell, x, engine="loop"), unroll(cell, x, engine="loop")
     remedy = (
-        "declare it, if it is meant to: CellPlugin(..., stochastic=True) or CellCase(..., stochastic=True)"
+        "If this is intended, declare it: CellPlugin(..., stochastic=True) or CellCase(..., stochastic=True)."
     )
-    require(torch.equal(torch.get_rng_state(), before), f"the step draws random numbers ({remedy})")
-    require_equal(first, second, "two runs differ")
+    require(
+        torch.equal(torch.get_rng_state(), before),
+        f"the step draws random numbers; by default it must draw none.\n  {remedy}",
+    )
+    require_equal(
+        first,
+        second,
+        "two runs over the same input must give the same outputs, but they differ.\n"
+        "  Keep everything that a step remembers in the state, not in attributes or buffers.",
+    )
 
 
 @check
 def check_rows_are_independent(case: CellCase) -> None:
-    """A row does not see the input or the state of another."""
+    """A row does not depend on the input or the state of another row."""
     cell, x = case.make(), sequence(case)
     state = random_state(cell)
     outputs, final = unroll(cell, x, state, engine="loop")
@@ -66,48 +79,83 @@ def check_rows_are_independent(case: CellCase) -> None:
     for leaf in leaves_of(other_state):
         leaf[0] = leaf[0] + 1 if is_differentiable(leaf) else leaf[0]
     other_outputs, other_final = unroll(cell, other_x, other_state, engine="loop")
-    require_equal(other_outputs[1:], outputs[1:], "another row's input shows in an output", 1e-9)
+    require_equal(
+        other_outputs[1:],
+        outputs[1:],
+        "the outputs of a row change with the input or the state of another row.\n"
+        "  Compute each row in step from its own input and state alone, without operations over the batch.",
+        1e-9,
+    )
     rows = (map_state(lambda leaf: leaf[1:], other_final), map_state(lambda leaf: leaf[1:], final))
-    require_equal(*rows, "another row's input shows in a state", 1e-9)
+    require_equal(
+        *rows,
+        "the state of a row changes with the input or the state of another row.\n"
+        "  Compute each row in step from its own input and state alone, without operations over the batch.",
+        1e-9,
+    )
 
 
 @check
 def check_batched_equals_one_by_one(case: CellCase) -> None:
-    """Rows together give what they give alone."""
+    """Rows give the same outputs together as alone."""
     cell, x = case.make(), sequence(case)
     outputs, _ = unroll(cell, x, engine="loop")
     alone = torch.cat([unroll(cell, x[row : row + 1], engine="loop")[0] for row in range(BATCH)])
-    require_equal(alone, outputs, "a row alone differs", 1e-9)
+    require_equal(
+        alone,
+        outputs,
+        "a row must give the same outputs alone as in a batch, but they differ.\n"
+        "  Compute each row in step from its own input and state alone, without operations over the batch.",
+        1e-9,
+    )
 
 
 @check
 def check_causal(case: CellCase) -> None:
-    """An output does not see later inputs."""
+    """An output does not depend on later inputs."""
     cell, x = case.make(), sequence(case)
     outputs, _ = unroll(cell, x, engine="loop")
     later = torch.cat([x[:, :4], x[:, 4:] + 1], dim=1)
-    require_equal(unroll(cell, later, engine="loop")[0][:, :4], outputs[:, :4], "a later input shows", 1e-12)
+    require_equal(
+        unroll(cell, later, engine="loop")[0][:, :4],
+        outputs[:, :4],
+        "outputs change with later inputs; they must depend only on inputs up to their own step.\n"
+        "  Keep everything that a step remembers in the state, not in attributes or buffers.",
+        1e-12,
+    )
 
 
 @check
 def check_chunks_equal_the_whole(case: CellCase) -> None:
-    """Two halves, with the state handed on, give what the whole gives."""
+    """Two halves, with the state passed on, give the same as the whole."""
     cell, x = case.make(), sequence(case)
     whole, final = unroll(cell, x, engine="loop")
     first, state = unroll(cell, x[:, :3], engine="loop")
     second, after = unroll(cell, x[:, 3:], state, engine="loop")
-    require_equal((torch.cat([first, second], 1), after), (whole, final), "the halves differ", 1e-12)
+    require_equal(
+        (torch.cat([first, second], 1), after),
+        (whole, final),
+        "two halves of a sequence, with the state passed on, must give the same as the whole, but differ.\n"
+        "  Keep everything that a step remembers in the state that it returns.",
+        1e-12,
+    )
 
 
 @check
 def check_reset_begins_anew(case: CellCase) -> None:
-    """A row that is reset goes on as from the initial state."""
+    """A row that is reset continues from the initial state."""
     cell, x = case.make(), sequence(case)
     reset = torch.zeros(BATCH, TIME, dtype=torch.bool)
     reset[1, 4] = True
     outputs, _ = unroll(cell, x, random_state(cell), reset=reset)
     fresh, _ = unroll(cell, x[:, 4:], engine="loop")
-    require_equal(outputs[1, 4:], fresh[1], "the row remembers what was before the reset", 1e-9)
+    require_equal(
+        outputs[1, 4:],
+        fresh[1],
+        "after a reset, a row must give the same outputs as from the initial state, but they differ.\n"
+        "  Keep everything that a step remembers in the state, not in attributes or buffers.",
+        1e-9,
+    )
 
 
 @check
@@ -116,7 +164,11 @@ def check_changing_shapes(case: CellCase) -> None:
     cell = case.make()
     for batch, time in ((3, 5), (1, 5), (3, 2), (4, 1)):
         outputs, _ = unroll(cell, sequence(case)[:1, :1].expand(batch, time, -1))
-        require(outputs.shape == (batch, time, cell.output_size), f"outputs of {tuple(outputs.shape)}")
+        require(
+            outputs.shape == (batch, time, cell.output_size),
+            f"the outputs have the shape {tuple(outputs.shape)}, expected (batch, time, output_size).\n"
+            "  Take the batch size from the input of each step; do not store it.",
+        )
 
 
 @CELL_CHECKS.where(lambda case: case.is_stochastic)
@@ -128,8 +180,17 @@ def check_draws_follow_the_seed(case: CellCase) -> None:
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             outputs.append(unroll(cell, x)[0])
-    require_equal(outputs[1], outputs[0], "two runs under one seed differ")
-    require(not torch.equal(outputs[2], outputs[0]), "another seed gives the same: it draws nothing")
+    require_equal(
+        outputs[1],
+        outputs[0],
+        "two runs in training with the same seed must give the same outputs, but they differ.\n"
+        "  Draw all random numbers in step with torch's global generator.",
+    )
+    require(
+        not torch.equal(outputs[2], outputs[0]),
+        "another seed gives the same outputs, but the cell is declared as stochastic.\n"
+        "  Draw the random numbers in step while self.training is true, or remove stochastic=True.",
+    )
 
 
 @CELL_CHECKS.where(lambda case: not case.has_surrogate_gradients)
@@ -152,7 +213,7 @@ def check_gradients(case: CellCase) -> None:
             output, after = functional_call(cell, weights, (x, after))
             outputs.append(output)
         ends = [leaf for leaf in leaves_of(after) if is_differentiable(leaf)]
-        # Differences of infinities are not numbers.
+        # The difference of two infinities is NaN.
         return (*outputs, *(torch.where(leaf.isfinite(), leaf, 0) for leaf in ends))
 
     tensors = [
@@ -169,8 +230,9 @@ def check_gradients(case: CellCase) -> None:
         found = re.search(r"with respect to input (\d+)", str(error))
         of = f" of {names[int(found[1])]}" if found else ""
         raise CheckFailedError(
-            f"the gradient{of} is not that of finite differences "
-            "(declare it, if it is meant to differ: CellPlugin(..., surrogate_gradients=True))"
+            f"the gradient{of} must equal that of finite differences, but it differs.\n"
+            "  Look in step for detach, torch.no_grad and custom autograd functions. If the difference is "
+            "intended, declare it: CellPlugin(..., surrogate_gradients=True)."
         ) from error
 
 
@@ -179,34 +241,57 @@ def check_parameters_are_used(case: CellCase) -> None:
     """Every trained parameter gets a gradient within a few steps."""
     cell = case.make()
     if not any(parameter.requires_grad for parameter in cell.parameters()):
-        return  # there is none
+        return  # no trained parameter
     outputs, _ = unroll(cell, sequence(case), engine="loop")
-    require(outputs.requires_grad, "no gradient reaches any parameter")
+    require(
+        outputs.requires_grad,
+        "no parameter gets a gradient; every trained one must get one.\n"
+        "  Do not use detach or torch.no_grad in step.",
+    )
     outputs.square().sum().backward()  # type: ignore[no-untyped-call]  # torch has not typed it
     unused = [name for name, p in cell.named_parameters() if p.requires_grad and p.grad is None]
-    require(not unused, f"no gradient reaches {', '.join(unused)}")
+    require(
+        not unused,
+        f"every trained parameter must get a gradient, but none reaches: {', '.join(unused)}.\n"
+        "  Use each of them in step, remove it, or set requires_grad = False.",
+    )
 
 
 @check
 def check_state_dict_round_trip(case: CellCase) -> None:
-    """Weights that are saved and loaded into another cell give the same outputs."""
+    """A second cell that loads the saved weights gives the same outputs."""
     cell, other = case.make(), case.make(seed=1)
     other.load_state_dict(cell.state_dict())
     x = sequence(case)
-    require_equal(unroll(other, x)[0], unroll(cell, x)[0], "the state dict does not hold everything")
+    require_equal(
+        unroll(other, x)[0],
+        unroll(cell, x)[0],
+        "a second cell that loads the same state_dict must give the same outputs, but they differ.\n"
+        "  Keep every tensor that step uses in a parameter or a buffer.",
+    )
 
 
 @check
 def check_deepcopy(case: CellCase) -> None:
-    """A deep copy gives the same outputs and shares no weight."""
+    """A deep copy gives the same outputs and shares no weights."""
     cell, x = case.make(), sequence(case)
     twin = copy.deepcopy(cell)
     expected, _ = unroll(cell, x)
-    require_equal(unroll(twin, x)[0], expected, "the copy differs")
+    require_equal(
+        unroll(twin, x)[0],
+        expected,
+        "a deep copy must give the same outputs as the cell, but they differ.\n"
+        "  Keep every tensor that step uses in a parameter or a buffer.",
+    )
     with torch.no_grad():
         for parameter in twin.parameters():
             parameter.add_(1)
-    require_equal(unroll(cell, x)[0], expected, "the copy shares weights with the cell")
+    require_equal(
+        unroll(cell, x)[0],
+        expected,
+        "changing the weights of a deep copy changes the outputs of the cell; they must not share weights.\n"
+        "  Let step read its weights from self, not from a closure, a global or a shared object.",
+    )
 
 
 @check
@@ -219,19 +304,29 @@ def check_float32_and_bfloat16(case: CellCase) -> None:
             if dtype == torch.bfloat16 and re.search(
                 r"Unsupported dtype|not implemented for|Half, Float or Double", str(error)
             ):
-                continue  # PyTorch itself has no such operation, as for a Fourier transform
+                continue  # PyTorch itself lacks the operation in bfloat16, such as a Fourier transform
             raise
-        require(outputs.dtype == dtype, f"outputs are {outputs.dtype} in a {dtype} cell")
-        require(bool(outputs.isfinite().all()), f"outputs are not finite in {dtype}")
+        require(
+            outputs.dtype == dtype,
+            f"the outputs have the dtype {outputs.dtype} in a {dtype} cell, expected that of the cell.\n"
+            "  Create tensors in step with the dtype of its input.",
+        )
+        require(
+            bool(outputs.isfinite().all()),
+            f"the outputs are not finite in {dtype}; all must be.\n"
+            "  Look in step for exponentials, divisions and constants that overflow at this precision.",
+        )
         for leaf in leaves_of(state):
             require(
-                not leaf.is_floating_point() or leaf.dtype == dtype, f"a state is {leaf.dtype} in {dtype}"
+                not leaf.is_floating_point() or leaf.dtype == dtype,
+                f"the state has the dtype {leaf.dtype} in a {dtype} cell, expected that of the cell.\n"
+                "  Create tensors in initial_state and step with the dtype of the parameters and the input.",
             )
 
 
 @check
 def check_trains(case: CellCase) -> None:
-    """The loss falls on a toy task: to repeat what was read two steps before."""
+    """The loss decreases on a toy task: to repeat the id read two steps before."""
     tried = []
     for learning_rate in (0.02, 0.1, 0.005):
         with torch.random.fork_rng([]):
@@ -244,4 +339,10 @@ def check_trains(case: CellCase) -> None:
         if last < 0.9 * first:
             return
         tried.append(f"{last:.3f} at a learning rate of {learning_rate}")
-    require(False, f"after 80 steps the loss is {', '.join(tried)}, from {first:.3f}")
+    require(
+        False,
+        "on a toy task, the loss must fall below 90 % of its first value within 80 steps; "
+        f"it is {', '.join(tried)}, from {first:.3f}.\n"
+        "  Check the initial weights, the gradients, and that the state keeps past inputs. "
+        "If the cell is not meant to learn this, declare it in expected_failures.",
+    )

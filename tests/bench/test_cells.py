@@ -58,8 +58,10 @@ def test_cells_have_the_same_budget_and_size(tiny_recipe: seqkit.Recipe) -> None
     assert Path("out/cells.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_cell_that_cannot_have_that_size_is_told(tiny_recipe: seqkit.Recipe) -> None:
-    with pytest.raises(PluginError, match="'rnn' has .* parameters at hidden_size = 1, over 2 % from 20"):
+def test_a_cell_that_cannot_have_that_size_is_refused(tiny_recipe: seqkit.Recipe) -> None:
+    with pytest.raises(
+        PluginError, match="'rnn' has .* parameters at hidden_size = 1, more than 2 % from 20"
+    ):
         compare(["rnn"], recipe=tiny_recipe, parameters=20, steps=1, seeds=2, out="out")
 
     class Fixed(Wide):
@@ -67,7 +69,7 @@ def test_a_cell_that_cannot_have_that_size_is_told(tiny_recipe: seqkit.Recipe) -
             super().__init__(input_size, 4)
 
     fixed = CellPlugin("fixed", WideConfig, Fixed, size_field="width")
-    with pytest.raises(PluginError, match="'fixed' does not grow with its field 'width'"):
+    with pytest.raises(PluginError, match="the cell 'fixed' does not grow with its field 'width'"):
         compare(
             ["fixed"], recipe=tiny_recipe, parameters=99_999, steps=1, seeds=2, out="out", plugins=[fixed]
         )

@@ -14,7 +14,7 @@ def test_the_best_forecast_of_an_ar1_is_known() -> None:
     assert _best_rmse(20_000, 0, 10_000) == pytest.approx(0.01, rel=0.02)
 
 
-def test_both_laws_are_told() -> None:
+def test_both_processes_are_reported() -> None:
     arguments = ["bench", "controls", "--rows", "400", "--series", "1", "--walks", "1", "--json"]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     found = json.loads(result.stdout)

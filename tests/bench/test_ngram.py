@@ -16,7 +16,7 @@ CONTEXT = st.lists(st.integers(0, VOCAB - 1), max_size=4)
 
 
 def markov(length: int, seed: int) -> NDArray[np.int64]:
-    """Each token is 3 times the one before it, plus 0, 1 or 2, modulo 50: its entropy is known."""
+    """Each token is 3 times the one before it, plus 0, 1 or 2, modulo 50, so the entropy is known."""
     steps = np.random.Generator(np.random.Philox(seed)).choice(3, length, p=[0.5, 0.25, 0.25])
     ids = [0]
     for step in steps:
@@ -25,18 +25,18 @@ def markov(length: int, seed: int) -> NDArray[np.int64]:
 
 
 def skewed(length: int, seed: int) -> NDArray[np.int64]:
-    """Tokens independent of each other, few of them frequent, as words are."""
+    """Independent tokens, a few of them frequent, as words in a text are."""
     generator = np.random.Generator(np.random.Philox(seed))
     return np.minimum(generator.zipf(1.3, length), 50)
 
 
 def test_a_bigram_worked_by_hand() -> None:
-    """Pairs, with the start token 0: 01 12 21 12 21 11. A text this small has discounts of a half."""
+    """Pairs, with the start token 0: 01 12 21 12 21 11. So small a text has discounts of one half."""
     model = NGram(np.array([1, 2, 1, 2, 1, 1]), 4, order=2, start_id=0)
-    # Before 1 stand three different tokens, before 2 one: 4 in all, of which twice a half is left over.
+    # Three different tokens occur before 1, and one before 2: 4 in all, of which twice a half is left over.
     one, two, other = 2.5 / 4 + 0.25 / 4, 0.5 / 4 + 0.25 / 4, 0.25 / 4
     np.testing.assert_allclose(
-        model.distribution(np.array([1])),  # 1 stands before 2 twice and before 1 once
+        model.distribution(np.array([1])),  # 1 occurs twice before 2 and once before 1
         [other / 3, 0.5 / 3 + one / 3, 1.5 / 3 + two / 3, other / 3],
     )
     np.testing.assert_allclose(model.distribution(np.array([3])), [other, one, two, other])
@@ -77,7 +77,7 @@ def test_they_sum_to_one_after_contexts_of_a_text_that_has_all_counts() -> None:
 
 
 def reference(ids: Sequence[int], context: Sequence[int], token: int, order: int) -> float:
-    """The same by dictionaries, one probability at a time, from the definition."""
+    """The same with dictionaries, one probability at a time, from the definition."""
     padded = [0] * (order - 1) + list(ids)
     windows = [tuple(padded[i : i + order]) for i in range(len(ids))]
 
@@ -109,16 +109,16 @@ def reference(ids: Sequence[int], context: Sequence[int], token: int, order: int
 
 
 @given(st.integers(0, 99), CONTEXT, st.integers(2, 4))
-def test_it_is_the_definition(seed: int, context: list[int], order: int) -> None:
+def test_it_equals_the_definition(seed: int, context: list[int], order: int) -> None:
     generator = np.random.Generator(np.random.Philox(seed))
-    ids = generator.choice(VOCAB - 1, 80, p=[0.5, 0.2, 0.1, 0.1, 0.1])  # the last token is never there
+    ids = generator.choice(VOCAB - 1, 80, p=[0.5, 0.2, 0.1, 0.1, 0.1])  # the last token never occurs
     found = NGram(ids, VOCAB, order=order).distribution(np.array(context, dtype=np.int64))
     for token in range(VOCAB):
         assert found[token] == pytest.approx(reference(ids.tolist(), context, token, order))
 
 
 def test_it_comes_near_the_entropy_of_what_it_models() -> None:
-    """A text of known entropy (1.5 bits a token), which no honest model can be below."""
+    """A text of known entropy (1.5 bits per token): no correct model can be below it."""
     train, test = markov(100_000, seed=0), markov(20_000, seed=1)
     entropy = 2**1.5
     assert entropy * 0.99 < perplexity(train, test, 50) < entropy * 1.01

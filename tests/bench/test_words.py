@@ -89,7 +89,7 @@ def test_without_another_split_there_is_nothing_to_compare_on(words: seqkit.Reci
 
 
 def test_the_recipe_runs_with_no_file_of_the_users() -> None:
-    """As it ships, but for the size and the budget."""
+    """The recipe as it ships, except for the size and the budget."""
     arguments = ["bench", "words", "--out", "out", *REDUCED, "train.steps=2"]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -1,4 +1,4 @@
-"""What the tests of the operators found is counted at the end, whichever process ran them."""
+"""Counts the results of the operator tests at the end, from all test processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line: how many operators are equal, refused, wrong."""
+    """Write one line: how many operators are equal, refused, wrong."""
     found = [
         dict(report.user_properties)["kinds"]
         for outcome in ("passed", "failed")

@@ -37,16 +37,16 @@ class UntriedError(Exception):
 
 
 class OperatorCell(Cell):
-    """h' = tanh(i2h(x) + h2h(h) + mix(operator(value of h, ...))); the rows of the batch stay apart.
+    """h' = tanh(i2h(x) + h2h(h) + mix(operator(value of h, ...))); the rows of the batch stay independent.
 
     Args:
         info: the operator.
         sample: its arguments. Each tensor that takes a gradient becomes a value near the sample's: the first
             depends on the state, the others on the input, on a weight, on the state, and so on.
-        form: "plain"; "gate", where the operator's result is multiplied by a parameter that is 0; or
-            "twice", where the operator is applied several times to equal values.
-        inside: values stay between the sample's smallest and largest number: for operators with a domain;
-            a single number moves all the same.
+        form: "plain"; "gate", which multiplies the operator's result by a parameter that is 0; or
+            "twice", which applies the operator several times to equal values.
+        inside: whether values stay between the sample's smallest and largest number, for operators with a
+            domain; a single number changes in any case.
         shared: only the first value depends on the state, and all others are weights without a batch.
     """
 
@@ -98,7 +98,7 @@ class OperatorCell(Cell):
         return [self.get_buffer(f"sample_{index}") for index in range(len(self.sources))]
 
     def values(self, x: Tensor, state: Tensor) -> list[Tensor]:
-        """What the operator is applied to: `(batch, *shape)` where it varies with the row, else `shape`."""
+        """Arguments of the operator: `(batch, *shape)` if they vary with the row, else `shape`."""
         values = self.samples()
         for index, source in enumerate(self.sources):
             if source == "sample":
@@ -144,7 +144,7 @@ class OperatorCell(Cell):
                     call = partial(_call_with_rows, call, self.sources)
                 try:
                     found = [_results(call(values)) for values in batches]
-                except Exception:  # whatever an operator raises that takes no batch
+                except Exception:  # any error of an operator that does not support a batch
                     continue
                 if all(map(_same, found, expected)):
                     self.call_on_batch = call
@@ -157,10 +157,10 @@ class OperatorCell(Cell):
 
 
 def build(info: OpInfo, sample: SampleInput, form: str, *, row_by_row: bool = False) -> OperatorCell:
-    """A cell whose loop gives finite numbers; it calls the operator once for all rows, if that can be.
+    """A cell whose loop gives finite numbers; it calls the operator once for all rows, if that is possible.
 
     Raises:
-        UntriedError: there is none.
+        UntriedError: there is no such cell.
     """
     reason = ""
     for inside in _ways_of_staying(info):
@@ -176,13 +176,13 @@ def build(info: OpInfo, sample: SampleInput, form: str, *, row_by_row: bool = Fa
             return shared if is_shared else cell
         except UntriedError:
             raise
-        except Exception as error:  # whatever an operator raises
+        except Exception as error:  # any error of an operator
             reason = f"its loop fails: {str(error).strip()}"
     raise UntriedError(reason.split("\n", 1)[0])
 
 
 def _ways_of_staying(info: OpInfo) -> tuple[bool, bool]:
-    """Whether values stay inside the sample's: what to try first, and what else."""
+    """Whether values stay inside the sample's range: first the setting to try first, then the other."""
     has_domain = getattr(info, "domain", (None, None)) != (None, None)
     return has_domain, not has_domain
 
@@ -200,19 +200,19 @@ def tensors_of(sample: SampleInput) -> list[Tensor]:
 
 
 def call_of(info: OpInfo, sample: SampleInput, *, shifted: bool = False) -> Call:
-    """The operator as a function of the tensors of a sample; whole numbers are one larger, if `shifted`.
+    """The operator as a function of the tensors of a sample; whole numbers are one larger if `shifted`.
 
-    So a dimension of a row becomes the same dimension of the batch.
+    With this shift, a dimension of a row becomes the same dimension of the batch.
     """
     leaves, structure = pytree.tree_flatten((sample.input, sample.args, sample.kwargs))
     if shifted:
         leaves = [leaf + 1 if type(leaf) is int and leaf >= 0 else leaf for leaf in leaves]
     places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    # PyTorch's wrapper makes, for instance, a matrix symmetric.
+    # PyTorch's wrapper, for instance, makes a matrix symmetric.
     wrapper: Any = _unseeded if info.gradcheck_wrapper is _SEEDED else info.gradcheck_wrapper
     process: Any = (
         sample.output_process_fn_grad
-    )  # keeps, for instance, only what is unique of a decomposition
+    )  # keeps, for instance, only the unique part of a decomposition
 
     def call(tensors: list[Tensor]) -> Any:
         filled = list(leaves)
@@ -225,7 +225,7 @@ def call_of(info: OpInfo, sample: SampleInput, *, shifted: bool = False) -> Call
 
 
 def _sources(tensors: list[Tensor], *, shared: bool) -> list[str]:
-    """What the value in the place of each tensor depends on: "h", "x", "weight", or "sample" for none."""
+    """What the value that replaces each tensor depends on: "h", "x", "weight", or "sample" for nothing."""
     cycle = (
         itertools.chain("h", itertools.repeat("weight")) if shared else itertools.cycle(("h", "x", "weight"))
     )
@@ -233,7 +233,7 @@ def _sources(tensors: list[Tensor], *, shared: bool) -> list[str]:
 
 
 def _call_with_rows(call: Call, sources: list[str], values: list[Tensor]) -> Any:
-    """The operator's result where each value has a row for each row of the batch."""
+    """The operator's result if each value has a row for each row of the batch."""
     batch_size = len(values[sources.index("h")])
     pairs = zip(values, sources, strict=True)
     return call(
@@ -253,7 +253,7 @@ def _results(result: Any) -> list[Tensor]:
     leaves = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
     found = [leaf for leaf in leaves if leaf.is_floating_point() or leaf.is_complex()]
     if not found or any(leaf.layout != torch.strided for leaf in found):
-        raise UntriedError("its result is no dense tensor of real or complex numbers")
+        raise UntriedError("its result is not a dense tensor of real or complex numbers")
     return found
 
 

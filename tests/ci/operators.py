@@ -27,13 +27,13 @@ OPERATORS: Final[dict[str, OpInfo]] = {
     for info in invocations.op_db
     if info.supports_autograd and info.supports_dtype(torch.float64, "cpu")
 }
-"""By its name, with a variant where it has several."""
+"""The operators by name, with the variant if an operator has several."""
 
 _MOST_NUMBERS: Final = 150
 _MOST_DRAWN: Final = 100
 _MOST_BUILT: Final = 12
 _TOLERANCE: Final = {"bfloat16": 3e-2, "half": 2e-3, "chalf": 2e-3, "float": 1e-6, "cfloat": 1e-6}
-"""Of operators that give numbers of fewer digits; of all others it is 1e-7."""
+"""Tolerances of operators whose results have fewer digits; that of all others is 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Outcome:
 
 
 def outcomes_of(info: OpInfo) -> Iterator[tuple[str, Outcome]]:
-    """Each form in which the operator is tried, by its name, and how it ended."""
+    """Name and outcome of each form in which the operator is tried."""
     takes_complex = torch.complex128 in info.supported_backward_dtypes("cpu")
     for dtype in (torch.float64, torch.complex128) if takes_complex else (torch.float64,):
         kind = "complex" if dtype.is_complex else "real"
@@ -68,12 +68,12 @@ def outcomes_of(info: OpInfo) -> Iterator[tuple[str, Outcome]]:
 
 
 def samples_of(info: OpInfo, dtype: torch.dtype) -> tuple[SampleInput, SampleInput]:
-    """The first sample around which a cell can be built, and another one; the same where there is only one.
+    """The first sample around which a cell can be built, and another one; the same if there is only one.
 
     Small ones of more than a single number are preferred, and for dropout those that drop half of them.
 
     Raises:
-        UntriedError: there is none.
+        UntriedError: there is no such sample.
     """
     torch.manual_seed(0)
     random.seed(0)
@@ -81,7 +81,7 @@ def samples_of(info: OpInfo, dtype: torch.dtype) -> tuple[SampleInput, SampleInp
     drawn = itertools.islice(info.sample_inputs("cpu", dtype, requires_grad=True), _MOST_DRAWN)
     samples = [sample for sample in drawn if _size(sample)]
     del drawn
-    gc.collect(1)  # a generator that is not at its end switches gradients on when it is collected
+    gc.collect(1)  # an unfinished generator turns gradients on when it is collected
     if not samples:
         raise UntriedError("no sample has a dense tensor with a gradient")
     first, *others = sorted(samples, key=lambda sample: (not _drops_out(sample), not _is_small(sample)))
@@ -111,7 +111,7 @@ def _is_small(sample: SampleInput) -> bool:
 
 
 def _size(sample: SampleInput) -> int:
-    """How many numbers take a gradient; 0 for a sample that no cell can be built around."""
+    """Number of numbers that take a gradient; 0 if no cell can be built around the sample."""
     tensors = tensors_of(sample)
     if any(tensor.layout != torch.strided or not tensor.numel() for tensor in tensors):
         return 0
@@ -119,7 +119,7 @@ def _size(sample: SampleInput) -> int:
 
 
 def outcome_of(make: Callable[[], OperatorCell]) -> Outcome:
-    """Both engines on one cell; behind a gate while it is closed, and then open, with other weights."""
+    """Compare both engines on a cell; with a gate, first while it is closed, then open with other weights."""
     try:
         cell = make()
     except UntriedError as error:
@@ -149,7 +149,7 @@ def _compared(cell: OperatorCell) -> Outcome:
         fused = everything(cell, **inputs(), engine="fused")
     except SplitError as error:
         return Outcome("refused", _reason(error))
-    except Exception as error:  # what must not happen
+    except Exception as error:  # a failure of the engine
         return Outcome("raised", f"{type(error).__name__}: {str(error).strip()}".split("\n", 1)[0])
     ours, theirs = [*fused[0], *fused[1]], [*loop[0], *loop[1]]
     starts = ["x", "state", *(name for name, _ in cell.named_parameters())]
@@ -163,6 +163,6 @@ def _compared(cell: OperatorCell) -> Outcome:
 
 
 def _reason(error: SplitError) -> str:
-    """What a refusal says after the name of the cell, without the line of the step and the remedy."""
+    """The reason of a refusal, without the name of the cell, the line of the step and the remedy."""
     text = str(error).split("\n", 1)[0]
     return (text.partition("cannot be split: ")[2] or text).rstrip(".")

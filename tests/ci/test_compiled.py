@@ -25,7 +25,7 @@ def test_gated_cells(kind: type[Cell]) -> None:
 
 
 def test_a_large_matrix_memory() -> None:
-    """So large that both loops hand on what is read of it."""
+    """The matrix is so large that both loops pass on what is read from it."""
     cell = MLSTM(5, 128).double()
     ids = torch.randint(5, (32, 6))
     reset = torch.rand(32, 6) < 0.3
@@ -61,7 +61,7 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Body]]:
 
 
 class Everything(Cell):
-    """Products of constants, of a matrix that the state decides on, of several pairs; a copy; a counter."""
+    """Products of constants, of a matrix that depends on the state, of several pairs; a copy; a counter."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def test_a_tall_product(rows: int, m: int, n: int, bodies: list[Body]) -> None:
     )
 
 
-def test_what_cannot_be_written_down_runs_kernel_after_kernel(bodies: list[Body]) -> None:
+def test_a_loop_that_cannot_be_one_function_runs_kernel_after_kernel(bodies: list[Body]) -> None:
     cell, x = GRU(5, 8), torch.randn(3, 7, 5)
     with torch.autocast("cpu", torch.bfloat16):
         found, _ = unroll(cell, x, engine="compiled")
@@ -200,7 +200,7 @@ def test_saved_tensors_may_be_copied() -> None:
 
 
 @pytest.mark.parametrize("engine", ["loop", "fused", "compiled"])
-def test_an_id_out_of_range_is_told(engine: str) -> None:
+def test_an_id_out_of_range_is_refused(engine: str) -> None:
     cell = LSTM(5, 8)
     unroll(cell, torch.randint(5, (3, 4)), engine=engine)
     with pytest.raises(ContractError, match="ids must be from 0 to 4; got 1 to 7"):
@@ -208,7 +208,7 @@ def test_an_id_out_of_range_is_told(engine: str) -> None:
     assert unroll(cell, torch.randint(5, (3, 4)), engine=engine)[0].shape == (3, 4, 8)
 
 
-def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from torch._inductor import config
 
     with config.patch({"cpp.cxx": ("no-such-compiler",)}):

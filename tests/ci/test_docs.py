@@ -1,7 +1,7 @@
-"""Every code block of the documentation runs: Python as it stands, recipes as files, commands as commands.
+"""Every code block of the documentation runs: Python as written, recipes as files, commands as commands.
 
-A block with `title="path"` is written to that path. Commands that train run with a few steps only; what a
-command prints (`text` blocks) is not held against the page.
+A block with `title="path"` is written to that path. Commands that train run with a few steps only. The
+output of commands (`text` blocks) is not compared with the page.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SMALLER = {
     ],
     "words": REDUCED,
 }
-"""What a benchmark is given besides, so that a test of the documentation does not measure for minutes."""
+"""Further arguments of each benchmark, so that a test of the documentation does not measure for minutes."""
 FENCE = re.compile(r'^```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$', re.M | re.S)
 SHELL_ONLY = {"source .venv/bin/activate"}
 ids = {"argnames": "page", "argvalues": PAGES, "ids": lambda page: str(page.relative_to(ROOT))}
@@ -67,7 +67,7 @@ def run_block(example: Example) -> None:
         for line in text.splitlines():
             run_line(shlex.split(line, comments=True), line, example.namespace["environment"])
     else:
-        assert language == "text", f"a block in a language that no test runs: {language!r}"
+        assert language == "text", f"no test runs blocks in the language {language!r}"
 
 
 def run_line(words: list[str], line: str, environment: Environment) -> None:
@@ -78,7 +78,7 @@ def run_line(words: list[str], line: str, environment: Environment) -> None:
     elif words[:2] == ["pip", "install"]:
         environment.install(*words[2:])
     else:
-        assert words[0] in ("seqkit", "pytest"), f"a block tells to type what no test runs: {line}"
+        assert words[0] in ("seqkit", "pytest"), f"no test runs this command of a block: {line}"
         if words[:2] == ["seqkit", "run"]:
             words += REDUCED
         if words[:2] == ["seqkit", "bench"]:
@@ -133,8 +133,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_generated_page_is_that_of_the_registry() -> None:
-    """In a process of its own, for this one blocks the plugins of the repository."""
+def test_the_generated_page_agrees_with_the_registry() -> None:
+    """Runs in a separate process, since this one blocks the plugins of the repository."""
     env = {name: value for name, value in os.environ.items() if name != "SEQKIT_DISABLE_PLUGINS"}
     program = "import sys; sys.path.insert(0, 'docs'); import components; sys.stdout.write(components.page())"
     written = subprocess.run(

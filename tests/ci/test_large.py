@@ -1,4 +1,4 @@
-"""Texts that one does not hold in memory; tests/slow has a larger one."""
+"""Texts that are too large to keep in memory; tests/slow has a larger one."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.ci.operators import OPERATORS, Outcome, outcomes_of
 
-# What operators say of themselves, in the loop as well.
+# Warnings of the operators themselves, which the loop gives as well.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{message}:UserWarning")
     for message in (
@@ -73,7 +73,7 @@ REFUSED: Final[dict[str, str]] = {
     "index_fill": "its derivative has a shape that depends on numbers (aten._unique",
     "to_sparse": "it makes a sparse tensor",
 }
-"""Operators of which some forms are refused, and the true reason."""
+"""Operators with forms that are refused, and the true reason."""
 
 NOT_TRIED: Final[dict[str, str]] = {
     "__rpow__": "its loop gives numbers that are not finite",
@@ -84,8 +84,8 @@ NOT_TRIED: Final[dict[str, str]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _database_is_no_garbage() -> Iterator[None]:
-    """The database has so many objects that collecting garbage among them takes a quarter of the time."""
+def _database_is_not_collected() -> Iterator[None]:
+    """Garbage collection among the many objects of the database takes a quarter of the time."""
     gc.collect()
     gc.freeze()
     yield
@@ -106,7 +106,7 @@ def test_the_engines_agree_or_the_step_is_refused_for_a_true_reason(
     kinds = {outcome.kind for outcome in outcomes.values()}
     for listed, kind in ((REFUSED, "refused"), (NOT_TRIED, "not tried")):
         if name in listed and kind not in kinds:
-            faults.append(f"it is in the list of what is {kind}, and is not {kind}")
+            faults.append(f"it is in the list of operators that are {kind}, but it is not {kind}")
     assert not faults, "\n".join([name, *faults])
 
 

@@ -1,4 +1,4 @@
-"""First-party plugins, each alone in an environment; and the projects that `seqkit new` writes."""
+"""First-party plugins, each alone in an environment, and the projects that `seqkit new` writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = [path.name for path in PLUGINS]
 
 
 def passed(output: str) -> int:
-    """How many tests pytest says that passed."""
+    """Number of passed tests, as pytest reports it."""
     found = re.search(r"(\d+) passed", output)
     return int(found[1]) if found else 0
 
@@ -62,7 +62,7 @@ def test_a_generated_project_installs_and_its_tests_pass(kind: str, workdir: Pat
     assert "seqkit-my-own" in listed.stdout
     again = environment.run("seqkit", "new", kind, "my-own")
     assert again.returncode == 2
-    assert "seqkit-my-own is there already; nothing was written." in again.stderr
+    assert "seqkit-my-own exists already; nothing was written." in again.stderr
 
 
 @pytest.mark.parametrize("kind", seqkit.scaffold.KINDS)

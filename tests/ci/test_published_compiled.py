@@ -1,6 +1,6 @@
-"""Cells from papers by the engine that needs a compiler: its numbers are those of a plain loop.
+"""Cells from papers with the engine that needs a compiler: it gives the numbers of a plain loop.
 
-Its kernels are for real numbers: a step with complex ones may be refused, if the refusal says so.
+Its kernels are for real numbers. A step with complex ones may be refused, if the error says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from seqkit.errors import SplitError
 from tests.engine.published.catalogue import CELLS, COMPLEX, cell_of, moved
 from tests.engine.published.situations import require_plain_numbers
 
-# Each cell with resets, and in one situation more: compiling takes seconds for each.
+# Each cell with resets and in one other situation only, since compiling takes seconds for each.
 OTHERS = ("ids", "table", "recomputed", "numbers")
 CASES = [
     (name, situation)
@@ -30,7 +30,7 @@ def test_complex_numbers_are_right_or_refused_as_such(name: str, situation: str)
     try:
         _require(name, situation)
     except SplitError:
-        with pytest.raises(SplitError, match="complex"):  # what was found at first is kept
+        with pytest.raises(SplitError, match="complex"):  # the first result is kept
             require_plain_numbers(cell_of(name), situation, "compiled")
         pytest.skip("refused, as complex numbers may be")
 
@@ -38,6 +38,6 @@ def test_complex_numbers_are_right_or_refused_as_such(name: str, situation: str)
 def _require(name: str, situation: str) -> None:
     cell = cell_of(name)
     assert require_plain_numbers(cell, situation, "compiled") == "compiled"
-    for scale in (0.2, 0.7):  # the same kernels, with gates open that start at zero
+    for scale in (0.2, 0.7):  # the same kernels, after gates that start at zero were opened
         with moved(cell, scale):
             assert require_plain_numbers(cell, situation, "compiled") == "compiled"

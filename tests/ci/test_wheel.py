@@ -1,4 +1,4 @@
-"""What a user installs: the wheel, in an environment of its own."""
+"""The wheel, as a user installs it, in a separate environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.ci.environments import Environment
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_wheel_holds_all_that_a_run_needs(workdir: Path) -> None:
+def test_the_wheel_has_everything_that_a_run_needs(workdir: Path) -> None:
     flags = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "dist"]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *flags, str(ROOT)], check=True)
     (wheel,) = Path("dist").glob("seqkit-*.whl")

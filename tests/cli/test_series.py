@@ -212,7 +212,7 @@ class TestMistakes:
         said = refused(WrongKindError, "score", str(stocks / "seed-0"), "-")
         assert "seed-0 is a run on series; it has no 'score'." in said
         assert f"run.forecast(), or seqkit forecast {stocks / 'seed-0'}" in said
-        assert f"It holds runs; give one of them: {stocks}/seed-0" in refused(
+        assert f"It contains runs; choose one of them: {stocks}/seed-0" in refused(
             RunError, "generate", str(stocks), "The "
         )
 

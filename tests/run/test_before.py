@@ -1,4 +1,4 @@
-"""Run directories that were written before a change open after it (`before/` is by commit 1f84a6e)."""
+"""Run directories from before a change open after it (`before/` was written by commit 1f84a6e)."""
 
 import shutil
 from pathlib import Path

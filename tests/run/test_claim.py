@@ -1,4 +1,4 @@
-"""One process at a time writes in a run directory."""
+"""Only one process at a time writes to a run directory."""
 
 import json
 import multiprocessing
@@ -54,7 +54,7 @@ def test_the_holder_is_named(workdir: Path) -> None:
         with pytest.raises(RunError, match=f"by process {os.getpid()} on .*, since 20"):
             rundir.claim("a", "x").__enter__()
         assert strays(path) == [rundir.CLAIM, rundir.LOCK]
-    assert not path.exists()  # nothing was written into it
+    assert not path.exists()  # nothing was written to it
 
 
 def test_a_run_without_a_name_takes_the_next_directory() -> None:
@@ -82,7 +82,9 @@ def test_the_lock_of_a_killed_process_is_free(workdir: Path) -> None:
         assert json.loads((path / rundir.CLAIM).read_text())["process"] == os.getpid()
 
 
-def test_whoever_fails_leaves_the_others_run_alone(tiny_recipe: seqkit.Recipe, workdir: Path) -> None:
+def test_a_process_that_fails_does_not_change_the_run_of_another(
+    tiny_recipe: seqkit.Recipe, workdir: Path
+) -> None:
     begun, failed = threading.Event(), threading.Event()
 
     class Wait:

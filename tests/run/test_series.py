@@ -69,7 +69,7 @@ class TestTraining:
         assert described["data"]["scaler_fit"]["to"] < described["data"]["splits"]["validation"]["from"]
         assert "tokenizer" not in (run.path / "recipe.toml").read_text()
 
-    def test_loaded_it_forecasts_and_judges_alike(self, workdir: Path) -> None:
+    def test_a_loaded_run_forecasts_and_judges_the_same(self, workdir: Path) -> None:
         run, loaded = seqkit.train(recipe(), "out"), seqkit.load("out")
         assert loaded.forecast(horizon=3) == run.forecast(horizon=3)
         assert loaded.evaluate().horizons == run.evaluate().horizons
@@ -116,8 +116,8 @@ class TestOfAFile:
         with pytest.raises(OutOfRangeError) as caught:
             trained.forecast(horizon=2)
         assert str(caught.value) == (
-            "a path of 2 rows is sampled row by row, and volume does not follow from sampled returns.\n"
-            "  Forecast one row (--horizon 1), or train without it."
+            "a path of 2 rows is sampled row by row, and volume cannot be computed from sampled returns.\n"
+            "  Forecast one row (--horizon 1), or train without this feature."
         )
 
     def test_newer_rows_are_scaled_as_the_run_was(self, workdir: Path) -> None:
@@ -132,7 +132,7 @@ class TestOfAFile:
         with pytest.raises(SourceError, match="the run was not trained on 'AA', so it has no scale for it"):
             trained.forecast(data="other.csv")
 
-    def test_a_file_that_names_no_symbol_is_that_of_the_run(
+    def test_a_file_without_a_symbol_is_read_as_that_of_the_run(
         self, workdir: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         trained = seqkit.train(recipe().with_data(price_file("my.csv", 500, ("AAPL",))), "out")
@@ -141,24 +141,24 @@ class TestOfAFile:
         with caplog.at_level("INFO"):
             assert trained.forecast(data="newer.csv")[0].symbol == "AAPL"
         assert "newer.csv names no symbol; it is read as AAPL" in caplog.text
-        price_file("MSFT.csv", 520, ("MSFT",))  # called as its file, and yet it says so
+        price_file("MSFT.csv", 520, ("MSFT",))  # it has the name of its file, and still a warning is logged
         with pytest.raises(SourceError, match="the run was not trained on 'MSFT'"):
             trained.forecast(data="MSFT.csv")
 
-    def test_a_file_that_ends_in_training_is_told(
+    def test_a_file_that_ends_in_training_is_reported(
         self, workdir: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
         trained.forecast(data=price_file("early.csv", 100))
-        assert "X ends on 2010-05-21: what came after is among the rows that the model was" in caplog.text
+        assert "X ends on 2010-05-21: the rows after it are among those that the model was" in caplog.text
 
-    def test_a_file_in_the_place_of_the_horizon(self, run: SeriesRun) -> None:
+    def test_a_file_instead_of_the_horizon(self, run: SeriesRun) -> None:
         with pytest.raises(
-            OutOfRangeError, match="a horizon is a number of rows, got 'my.csv'; a file is given"
+            OutOfRangeError, match="a horizon is a number of rows, got 'my.csv'.\n  Pass a file as data=PATH"
         ):
             run.forecast("my.csv")
 
-    def test_data_that_has_changed_is_told(self, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_data_that_has_changed_is_reported(self, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
         trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
         price_file("my.csv", 520)
         trained.evaluate()
@@ -174,14 +174,16 @@ class TestReport:
         assert [seeded.path.name for seeded in runs] == ["seed-0", "seed-1"]
         report = write_report(runs, Path("out"))
         assert report.seeds == 2
-        (skill,) = report.horizons  # of the mean forecast, which is never worse than its seeds on average
+        (skill,) = (
+            report.horizons
+        )  # the error of the mean forecast, which is never worse than its seeds on average
         assert skill.errors["naive"].ratio < np.mean(skill.seed_ratios)
         saved = json.loads(Path("out/report.json").read_text())
         assert saved["horizons"][0]["verdict"] == report.horizons[0].verdict
         for name in ("returns", "errors", "calibration", "forecast-S1"):
             assert Path(f"out/{name}.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_looks_at_the_test_split_are_counted_whichever_run_they_are_for(self, run: SeriesRun) -> None:
+    def test_looks_at_the_test_split_are_counted_for_any_run(self, run: SeriesRun) -> None:
         assert [run.evaluate().test_uses for _ in range(2)] == [1, 2]
         assert run.evaluate("validation").test_uses is None
         assert run.evaluate(count=False).test_uses is None
@@ -190,7 +192,7 @@ class TestReport:
         elsewhere = seqkit.train(recipe(source={"use": "synthetic", "rows": 500}), "elsewhere")
         assert elsewhere.evaluate().test_uses == 1
 
-    def test_a_split_that_there_is_not(self, workdir: Path) -> None:
+    def test_a_missing_split(self, workdir: Path) -> None:
         trained = seqkit.train(recipe(series={"split": [0.8, 0.2, 0.0]}), "out")
         with pytest.raises(
             SourceError, match=r"there is no test split: no row has its dates \(validation from"
@@ -199,7 +201,7 @@ class TestReport:
         with pytest.raises(SourceError, match="series are judged on validation or test, got 'train'"):
             trained.evaluate("train")
 
-    def test_a_row_that_was_looked_at_is_known_in_a_newer_file(self, workdir: Path) -> None:
+    def test_a_row_that_was_looked_at_is_recognised_in_a_newer_file(self, workdir: Path) -> None:
         trained = seqkit.train(recipe().with_data(price_file("my.csv", 500)), "out")
         assert trained.evaluate().test_uses == 1
         assert trained.evaluate(data=price_file("newer.csv", 520)).test_uses == 2
@@ -238,12 +240,12 @@ class TestReport:
             assert count == sum(skill.errors[skill.baseline].verdict == verdict for skill in judged)
 
     def test_control_runs_mark_the_report(self, run: SeriesRun) -> None:
-        told: list[str] = []
+        reported: list[str] = []
         resolved = recipe(train={**TINY, "epochs": 1}).resolve()
         control = run_controls(
-            resolved, rows=300, sigma=0.01, walks=2, on_walk=lambda walk, verdict: told.append(verdict)
+            resolved, rows=300, sigma=0.01, walks=2, on_walk=lambda walk, verdict: reported.append(verdict)
         )
-        assert sum(control.verdicts.values()) == len(told) == len(control.ratios) == 2
+        assert sum(control.verdicts.values()) == len(reported) == len(control.ratios) == 2
         assert control.trustworthy == (control.verdicts["beats"] == 0)
         write_report([run], run.path)
         write_control(run.path, control)
@@ -313,7 +315,7 @@ class TestKinds:
                 recipe().override([dates[0], text]).resolve()
             assert said in str(caught.value)
 
-    def test_a_horizon_that_needs_what_no_path_has(self) -> None:
+    def test_a_horizon_that_needs_features_no_path_has(self) -> None:
         with pytest.raises(RecipeError) as caught:
             recipe(series={"horizon": 5, "calendar": True}).resolve()
         (fault,) = caught.value.faults
@@ -322,14 +324,14 @@ class TestKinds:
             "sampled returns (series.calendar=false leaves it out); should be 1, got 5"
         )
 
-    def test_the_user_s_file_takes_the_place_of_the_source(self, workdir: Path) -> None:
+    def test_the_user_s_file_replaces_the_source(self, workdir: Path) -> None:
         changed = seqkit.Recipe.load("stocks").with_data("my.csv").resolve()
         assert (changed.source.use, changed.source.config.path) == ("prices", str(workdir / "my.csv"))
 
 
 @pytest.mark.ci
-def test_the_recipe_finds_what_there_is_to_find_and_no_more() -> None:
-    """AR(1): the flat forecast is 15 % above the optimum. The noise of the same rows is the measure."""
+def test_the_recipe_finds_the_skill_that_is_there_and_no_more() -> None:
+    """AR(1): the flat forecast is 15 % above the optimum, measured with the noise of the same rows."""
     stocks = seqkit.Recipe.load("stocks").resolve()
     ratios = []
     for seed in range(2):

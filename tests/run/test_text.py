@@ -57,7 +57,7 @@ class TestTraining:
         assert all(row["tokens_per_s"] > 0 for row in train)
         assert train[-1]["loss"] < train[0]["loss"]
 
-    def test_the_provenance_says_what_it_was_made_of(self, run: seqkit.Run) -> None:
+    def test_the_provenance_lists_the_components(self, run: seqkit.Run) -> None:
         provenance = run.provenance
         assert provenance["components"]["cell"] == {
             "use": "rnn",
@@ -78,7 +78,7 @@ class TestTraining:
         assert not torch.equal(first.model.cell.i2h.weight, other.model.cell.i2h.weight)
         assert torch.equal(torch.get_rng_state(), before)
 
-    def test_the_best_weights_are_the_runs(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_a_run_has_the_best_weights(self, tiny_recipe: seqkit.Recipe) -> None:
         """A learning rate that is far too high for the second half makes the last weights worse."""
         recipe = tiny_recipe.override(["train.steps=40", "train.learning_rate=0.02"])
 
@@ -120,11 +120,11 @@ class TestTraining:
         assert {row["split"] for row in run.metrics} == {"train"}
         assert seqkit.load("out").generate("a") == run.generate("a")
         with pytest.raises(
-            SourceError, match="no test split; there is train: try --split train.\n.*never invented"
+            SourceError, match="no test split; available: train. Try --split train.\n.*never made up"
         ):
             run.evaluate()
 
-    def test_a_description_is_no_formula(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_a_description_is_not_a_formula(self, tiny_recipe: seqkit.Recipe) -> None:
         recipe = seqkit.Recipe(**{**tiny_recipe.resolve().tables(), "description": r"LaTeX, $\LaTeX$ kept"})
         assert (seqkit.train(recipe, "out").path / "loss.png").exists()
 
@@ -154,7 +154,7 @@ class TestMistakes:
         Path("full/mine").write_text("")
         with pytest.raises(RunError, match="full is not empty"):
             seqkit.train(tiny_recipe, "full")
-        with pytest.raises(RunError, match="full/mine cannot be made: "):
+        with pytest.raises(RunError, match="full/mine cannot be created: "):
             seqkit.train(tiny_recipe, "full/mine")
 
     def test_a_text_shorter_than_a_window(self, tiny_recipe: seqkit.Recipe) -> None:
@@ -193,7 +193,7 @@ class TestMistakes:
         with pytest.raises(NonFiniteError, match=r"at step \d+; training stopped before"):
             seqkit.train(tiny_recipe.override(overrides), "out")
 
-    def test_a_training_that_ends_higher_than_it_began_says_so(
+    def test_a_training_that_ends_higher_than_it_began_is_reported(
         self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
     ) -> None:
         change = ["train.learning_rate=100", "train.optimizer=sgd", "train.clip_norm=inf"]
@@ -231,12 +231,12 @@ class TestLoading:
         suffixes = {path.suffix for path in run.path.rglob("*") if path.is_file()}
         assert suffixes == {".toml", ".json", ".jsonl", ".safetensors", ".png"}
 
-    def test_what_is_no_run_is_told(self, workdir: Path, run: seqkit.Run) -> None:
+    def test_a_path_that_is_not_a_run_is_refused(self, workdir: Path, run: seqkit.Run) -> None:
         with pytest.raises(RunError, match="there is no run directory nowhere"):
             seqkit.load("nowhere")
         with pytest.raises(
             RunError,
-            match=r"there is no recipe.toml in it.\n  It holds runs; give one of them: .*out",
+            match=r"there is no recipe.toml in it.\n  It contains runs; choose one of them: .*out",
         ):
             seqkit.load(workdir)
         (run.path / "tokenizer.json").write_text("{")
@@ -246,7 +246,7 @@ class TestLoading:
     @pytest.mark.parametrize(
         "other", ["{}", "[1, 2]", '{"words": ["a"]}', '{"characters": 3, "errors": "x"}']
     )
-    def test_a_tokenizer_of_another_kind_is_told(self, run: seqkit.Run, other: str) -> None:
+    def test_a_tokenizer_of_another_kind_is_refused(self, run: seqkit.Run, other: str) -> None:
         (run.path / "tokenizer.json").write_text(other)
         with pytest.raises(
             RunError, match="tokenizer.json is not that of a 'char' tokenizer, which the run's"
@@ -261,7 +261,7 @@ class TestLoading:
 
 
 class TestUsing:
-    def test_what_is_not_said_comes_from_the_recipe(self, run: seqkit.Run) -> None:
+    def test_missing_options_come_from_the_recipe(self, run: seqkit.Run) -> None:
         assert len(run.generate()) == 40
         assert len(run.generate(max_tokens=7)) == 7
         assert run.generate("a", seed=1) != run.generate("a", seed=2)
@@ -303,7 +303,7 @@ class TestUsing:
         assert metrics["tokens"] == run.provenance["data"]["splits"]["test"]["tokens"]
         last = [row for row in run.metrics if row["split"] == "validation"][-1]
         assert run.evaluate("validation")["loss"] == pytest.approx(last["loss"], abs=1e-6)
-        with pytest.raises(SourceError, match="there is no dev split; there is train, validation, test"):
+        with pytest.raises(SourceError, match="there is no dev split; available: train, validation, test"):
             run.evaluate("dev")
 
     def test_carried_evaluation_does_not_depend_on_the_batch_size(self, tiny_recipe: seqkit.Recipe) -> None:
@@ -314,7 +314,7 @@ class TestUsing:
 
     @pytest.mark.parametrize("state", ["carry", "reset"])
     @pytest.mark.parametrize("length", [40, 900, 19_000])
-    def test_evaluation_has_a_shape_of_its_own(
+    def test_evaluation_does_not_use_the_shape_of_training(
         self,
         tiny_recipe: seqkit.Recipe,
         text_file: Path,
@@ -322,7 +322,7 @@ class TestUsing:
         length: int,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Few batches, whatever those of training are like, and the same numbers."""
+        """It uses few batches, independent of those of training, and gives the same numbers."""
         change = [f"train.state={state}", "train.batch_size=2", "train.seq_len=8", "train.steps=3"]
         run = seqkit.train(tiny_recipe.override(change), "out")
         Path("part.txt").write_text(text_file.read_text()[:length])
@@ -342,7 +342,7 @@ class TestUsing:
         assert metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)
         assert metrics[0]["tokens"] == metrics[1]["tokens"]
 
-    def test_another_file_is_read_as_the_recipe_reads_its_own(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_another_file_is_read_with_the_settings_of_the_recipe(self, tiny_recipe: seqkit.Recipe) -> None:
         Path("latin.txt").write_text("né\n" * 400, "latin-1")
         recipe = tiny_recipe.with_data("latin.txt").override(["source.encoding=latin-1", "train.steps=1"])
         run = seqkit.train(recipe, "out")
@@ -353,7 +353,7 @@ class TestUsing:
         metrics = run.evaluate(data="other.txt")
         assert (metrics["split"], metrics["tokens"], metrics["unknown_characters"]) == ("all", 420, 30)
 
-    def test_changed_data_is_told(
+    def test_changed_data_is_reported(
         self, run: seqkit.Run, text_file: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.WARNING):
@@ -380,7 +380,7 @@ class TestInterrupt:
         recipe = tiny_recipe.override([f"train.evaluate_every={evaluate_every}"])
         with pytest.raises(KeyboardInterrupt):
             seqkit.train(recipe, "out", callbacks=[self.Interrupt()])
-        assert "interrupted at step 15; what was trained is kept in out" in caplog.text
+        assert "interrupted at step 15; the weights are kept in out" in caplog.text
         run = seqkit.load("out")
         assert run.generate("the ")
         assert run.provenance["ended_by"] == "an interrupt"
@@ -389,7 +389,10 @@ class TestInterrupt:
         assert kept == (["step-00000010", "step-00000015"] if evaluate_every == 10 else ["step-00000015"])
         assert run.metrics[-1]["step"] == 15
         last = json.loads((run.path / "checkpoints/step-00000015/checkpoint.json").read_text())
-        assert last == {"step": 15, "validation_loss": None}  # that of step 10 is not its own
+        assert last == {
+            "step": 15,
+            "validation_loss": None,
+        }  # the loss of step 10 is not that of the last weights
 
 
 def test_the_recipe_of_a_run_keeps_its_name(tiny_recipe: seqkit.Recipe) -> None:
@@ -414,7 +417,7 @@ class TestDocuments:
             )
         )
 
-    def test_new_documents_end_by_themselves(self, names: seqkit.Recipe) -> None:
+    def test_new_documents_end_with_their_end_token(self, names: seqkit.Recipe) -> None:
         run = seqkit.train(names, "out")
         assert run.tokenizer.decode([run.tokenizer.end_id]) == "\n"  # the line end
         texts = [run.generate(seed=seed) for seed in range(20)]
@@ -471,7 +474,7 @@ class TestAnswers:
         assert run.novelty("something new").copied == 0
         assert run.novelty(train[1000:1010], shortest=10).copied == 10
 
-    def test_data_that_has_changed_is_told(
+    def test_data_that_has_changed_is_reported(
         self, run: seqkit.Run, text_file: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         text_file.write_text(text_file.read_text() + "more\n")

@@ -1,4 +1,4 @@
-"""A run that is used by several threads at once: each gets what one alone would get."""
+"""A run that is used by several threads at once: each gets the same result as a single thread."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

@@ -1,4 +1,4 @@
-"""The best baseline of series whose law is known, and verdicts on forecasts of known kinds."""
+"""The best baseline of series with a known process, and verdicts on forecasts of known kinds."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TestTheBest:
         assert truth.best == (CASES[name],) * horizon
 
     def test_each_horizon_has_its_own(self) -> None:
-        """A cycle of a week on a walk: seven rows ahead it is the last value, in between the same weekday."""
+        """A weekly cycle on a walk: 7 rows ahead the last value is best, in between the same weekday."""
         generator = np.random.default_rng(0)
         days = np.arange(1000)
         log_prices = 0.3 * np.sin(2 * np.pi * days / 7) + 0.01 * generator.standard_normal(1000).cumsum()
@@ -91,7 +91,7 @@ class TestTheBest:
         assert np.abs(after.best_point - after.actual).mean() > np.abs(after.actual).mean()
 
     def test_validation_rows_decide_for_the_test_alone(self) -> None:
-        """The season begins with the validation rows: the test alone knows it."""
+        """The season begins with the validation rows, so it is known only for the test."""
         walk, months = walk_with_drift(1, drift=0.0), np.arange(360)
         walk[144:] = (
             walk[144] + 0.25 * np.sin(2 * np.pi * months[144:] / 12) + 0.02 * (walk[144:] - walk[144])
@@ -113,8 +113,8 @@ class TestTheBest:
         width = truth.spreads["constant"].high - truth.spreads["constant"].low
         np.testing.assert_allclose(width, 2 * 1.6448536 * scale)
 
-    def test_a_drift_is_not_chosen_on_the_rows_that_it_is_of(self) -> None:
-        """On rows without any the drift of the same rows is always a little better, and that is no reason."""
+    def test_a_drift_is_not_chosen_on_the_rows_that_it_is_computed_from(self) -> None:
+        """On rows without drift, the drift of these rows is always a little better; it must not be chosen."""
         chosen = [truth_of(walk_with_drift(seed, drift=0.0)).best[0] for seed in range(40)]
         assert chosen.count("naive") >= 30
         assert set(chosen) == {"naive", "drift"}
@@ -138,7 +138,7 @@ class TestTheNormals:
 
 
 class TestVerdicts:
-    """What is said of forecasts whose skill is known, on many series of one law."""
+    """Verdicts on forecasts with known skill, on many series of one process."""
 
     def verdicts(
         self, law: Callable[[int], Floats], forecast: Callable[[Truth, np.random.Generator], Floats]
@@ -170,7 +170,7 @@ class TestVerdicts:
         assert found == {"loses": SERIES}
 
     def test_on_seasons_a_fifth_of_each_move_does_not_beat(self) -> None:
-        """It is better than the last value by a fifth, and worse than the same month a year ago."""
+        """It is better than the last value by a fifth, but worse than the same month a year ago."""
         found = self.verdicts(season, lambda truth, draw: truth.actual / 5)
         assert found["beats"] == 0
 
@@ -185,8 +185,8 @@ class TestVerdicts:
             )
             assert found["beats"] <= MOST_BEATEN
 
-    def test_where_there_is_skill_it_is_found(self) -> None:
-        """The law of the season itself has no noise of a year ago."""
+    def test_skill_that_is_there_is_found(self) -> None:
+        """The season itself, as a forecast, has no noise from a year ago."""
         found = self.verdicts(
             season, lambda truth, draw: (SEASON[truth.origins + 1] - np.log(truth.prices))[:, None]
         )

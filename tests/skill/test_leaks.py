@@ -1,4 +1,4 @@
-"""The leak check: clean on every recipe that ships, and it catches leaks that are planted."""
+"""The leak check: it finds no leak in the recipes that ship, and finds planted leaks."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_recipes_that_ship_are_clean(name: str) -> None:
     recipe = Recipe.load(name).override(["series.paths=10"] if name == "stocks-panel" else []).resolve()
     series = list(open_series(recipe).series())
     model = make_model(recipe, Sizes(features=len(prepare_recipe(recipe, series).features.names)))
-    torch.nn.init.normal_(model.head.projection.weight)  # a fresh head forecasts 0 whatever it reads
+    torch.nn.init.normal_(model.head.projection.weight)  # an untrained head forecasts 0 for any input
     found = check_leaks(series, partial(prepare_recipe, recipe), model, horizon=recipe.series.horizon)
     assert found.clean, found.leaks
 
@@ -73,7 +73,7 @@ def test_a_scaler_that_was_fitted_on_everything(monkeypatch: pytest.MonkeyPatch)
         preparing_module, "fit_scale", lambda rows, cuts, target: honest(rows, everything, target)
     )
     found = check()
-    assert {"the scaler", "what training reads", "the location forecast of S1"} <= whats(found)
+    assert {"the scaler", "the inputs of training", "the location forecast of S1"} <= whats(found)
 
 
 def test_a_window_across_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_window_across_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(PreparedSeries, "counts", ten_rows_more)
     found = check()
-    assert {"what training reads", "what training predicts"} <= whats(found)
+    assert {"the inputs of training", "the targets of training"} <= whats(found)
     assert "the scaler" not in whats(found)
 
 
@@ -100,7 +100,9 @@ def test_a_shuffled_split() -> None:
         return replace(data, symbols=tuple(symbols))
 
     found = check(shuffled)
-    assert {"what training reads", "what training predicts", "the location forecast of S1"} <= whats(found)
+    assert {"the inputs of training", "the targets of training", "the location forecast of S1"} <= whats(
+        found
+    )
 
 
 def test_a_feature_that_looks_one_row_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

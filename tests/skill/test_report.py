@@ -1,4 +1,4 @@
-"""Verdicts on forecasts whose skill is known, and the figures of the report against hand computations."""
+"""Verdicts on forecasts with known skill, and the figures of the report compared with hand computations."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class TestReport:
         flat = report_on([truth], [[said(truth, location)]])
         assert flat.horizons[0].direction is None
         assert flat.as_dict()["horizons"][0]["direction"] is None
-        location[::2] = truth.actual[::2]  # right wherever it has a direction
+        location[::2] = truth.actual[::2]  # correct on every row on which it has a direction
         (skill,) = report_on([truth], [[said(truth, location)]]).horizons
         assert skill.direction.accuracy == 1
         assert skill.direction.always_up == pytest.approx((truth.actual[::2] > 0).mean())
@@ -162,7 +162,7 @@ class TestReport:
         )
 
     def test_the_best_of_each_symbol(self) -> None:
-        """One symbol drifts and one does not: together they are compared with the best of each."""
+        """One symbol has a drift and one has none: together they are compared with the best of each."""
         (flat,) = Synthetic("random_walk", 1500, 0.01).series()
         steady = Series(
             "S2", flat.dates, flat.values * np.exp(0.005 * np.arange(1500))[:, None], flat.columns
@@ -207,7 +207,7 @@ class TestTruth:
         series.values[300:] = series.values[300]
         data = prepare_series([series], Features(), TARGETS["return"], fractions=(0.6, 0.1, 0.3))
         with pytest.raises(
-            SourceError, match="S1: the price never moves in the test split; there is nothing"
+            SourceError, match="S1: the price never changes in the test split, so there is nothing"
         ):
             make_truth(data, 0, "test", 1)
 
@@ -215,12 +215,12 @@ class TestTruth:
         with pytest.raises(SourceError) as caught:
             make_truth(prepared(), 0, "validation", 30)
         first, second = str(caught.value).splitlines()
-        assert first == "S1: the validation split has 150 rows, and to judge a horizon of 30, 209 are needed."
+        assert first == "S1: the validation split has 150 rows, but to judge a horizon of 30, 209 are needed."
         assert second.startswith("  Validation begins at 2003-06-")
 
     def test_a_forecast_that_is_not_a_number(self) -> None:
         truth = make_truth(prepared(), 0, "test", 1)
         with pytest.raises(
-            NonFiniteError, match="a forecast of S1 is not a number: the model's state has over"
+            NonFiniteError, match="a forecast of S1 is not a finite number: the model's state has over"
         ):
             judge(truth, [[said(truth, np.full(truth.actual.shape, np.nan))]])

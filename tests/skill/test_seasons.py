@@ -1,4 +1,4 @@
-"""Rows at the same place of a cycle, compared with pandas' own calendar."""
+"""Rows at the same place in a cycle, compared with pandas' calendar."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_two_cycles_are_seen_before_there_is_one() -> None:
     assert not places(dates, 1)
 
 
-def test_the_same_hour_of_the_week_whatever_is_missing() -> None:
+def test_the_same_hour_of_the_week_with_missing_rows() -> None:
     dates = with_gaps(pd.date_range("2023-01-02", periods=2688, freq="h"))
     found = places(dates)["same_hour_a_week_ago"]
     rows = pd.Series(np.arange(len(dates)), index=dates)

@@ -1,4 +1,4 @@
-"""More random cells than a quick suite has time for: `make test-slow`."""
+"""More random cells than the quick tests have time for: `make test-slow`."""
 
 import contextlib
 from typing import Any
@@ -11,7 +11,7 @@ from tests.engine.random_cells import RandomCell, moved_cell, random_cell
 
 
 @pytest.mark.parametrize("hundred", range(20))
-def test_fused_is_the_loop(hundred: int) -> None:
+def test_fused_equals_the_loop(hundred: int) -> None:
     for seed in range(100 * hundred + 200, 100 * hundred + 300):
         cell = random_cell(seed)
         given = inputs_of(cell, seed)
@@ -21,7 +21,7 @@ def test_fused_is_the_loop(hundred: int) -> None:
 
 
 class ComplexError(Exception):
-    """The compiled engine refuses complex numbers, by name."""
+    """Raised if the compiled engine refuses complex numbers, with that reason."""
 
 
 def compiled(cell: RandomCell, given: dict[str, Any]) -> Any:
@@ -34,7 +34,7 @@ def compiled(cell: RandomCell, given: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("ten", range(10))
-def test_compiled_is_the_loop(ten: int) -> None:
+def test_compiled_equals_the_loop(ten: int) -> None:
     for seed in range(10 * ten, 10 * ten + 10):
         cell = random_cell(seed)
         given = inputs_of(cell, seed)

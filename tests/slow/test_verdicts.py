@@ -1,4 +1,4 @@
-"""The recipe stocks on series whose law is known: how often it is said to beat the best baseline."""
+"""How often the recipe stocks is said to beat the best baseline, on series with a known process."""
 
 from __future__ import annotations
 

@@ -293,5 +293,5 @@ def test_a_run_that_its_kind_no_longer_fits() -> None:
     seqkit.train(seqkit.Recipe.load("echo.toml").override(["train.epochs=1"]), "run", plugins=["./echo.py"])
     written = Path("run/provenance.json")
     written.write_text(written.read_text().replace('"kind": "echo"', '"kind": "other"'))
-    with pytest.raises(RunError, match="was trained on other, and its source is one for echo here"):
+    with pytest.raises(RunError, match="was trained on other, but its source is one for echo here"):
         seqkit.load("run", plugins=["./echo.py"])

@@ -1,4 +1,4 @@
-"""Heads and encoders that are wrong on purpose, each caught by the check that should catch it."""
+"""Heads and encoders that are wrong on purpose, each found by the check that should find it."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from seqkit.testing import EncoderCase, HeadCase, run_checks
 
 
 class Right(Head):
-    """A head that is right; the mutants change one thing."""
+    """A correct head; each mutant changes one thing."""
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()
@@ -97,18 +97,18 @@ class ForgetsAWeight(Right):
         (ForgetsAWeight, "saved_weights_give_the_same"),
     ],
 )
-def test_a_wrong_head_is_caught(head: type[Head], check: str) -> None:
+def test_a_wrong_head_is_found(head: type[Head], check: str) -> None:
     failed = [result.check for result in run_checks(HeadCase(head)).results if not result.passed]
     assert check in failed
-    assert len(failed) <= (7 if head is WrongSize else 3)  # of a wrong size nearly all is wrong
+    assert len(failed) <= (7 if head is WrongSize else 3)  # with a wrong size, nearly all checks fail
 
 
-def test_the_head_that_the_mutants_are_made_from_is_right() -> None:
+def test_the_head_that_the_mutants_derive_from_is_correct() -> None:
     assert run_checks(HeadCase(Right)).passed
 
 
 class Plain(Encoder):
-    """An encoder that is right: a vector for each id."""
+    """A correct encoder: a vector for each id."""
 
     def __init__(self, input_size: int) -> None:
         super().__init__()
@@ -159,11 +159,11 @@ class WritesOver(Plain):
         (WritesOver, "input_is_not_changed"),
     ],
 )
-def test_a_wrong_encoder_is_caught(encoder: type[Encoder], check: str) -> None:
+def test_a_wrong_encoder_is_found(encoder: type[Encoder], check: str) -> None:
     failed = [result.check for result in run_checks(EncoderCase(encoder)).results if not result.passed]
     assert check in failed
     assert len(failed) <= 3
 
 
-def test_the_encoder_that_the_mutants_are_made_from_is_right() -> None:
+def test_the_encoder_that_the_mutants_derive_from_is_correct() -> None:
     assert run_checks(EncoderCase(Plain)).passed

@@ -1,4 +1,4 @@
-"""The built-in components pass the kit that strangers' components pass."""
+"""The built-in components pass the same checks as third-party components."""
 
 from pathlib import Path
 

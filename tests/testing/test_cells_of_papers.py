@@ -1,6 +1,6 @@
-"""What the kit must not blame: states of minus infinity, learned initial states, noise, surrogate gradients.
+"""Correct cells must pass: states of minus infinity, learned initial states, noise, surrogate gradients.
 
-And what it must find, wherever the fault is: in a cell or in the engine.
+And faults must be found, both in a cell and in the engine.
 """
 
 from dataclasses import dataclass
@@ -101,11 +101,11 @@ def failed(case: CellCase, *only: str) -> dict[str, str]:
     ],
     ids=lambda case: case.name,
 )
-def test_a_right_cell_is_not_blamed(case: CellCase) -> None:
+def test_a_correct_cell_passes(case: CellCase) -> None:
     assert failed(case) == {}
 
 
-def test_what_is_not_declared_is_found_with_the_remedy() -> None:
+def test_a_missing_declaration_is_found_with_the_remedy() -> None:
     assert "CellPlugin(..., stochastic=True)" in failed(CellCase(Noisy), "deterministic")["deterministic"]
     said = failed(CellCase(StraightThrough), "gradients")["gradients"]
     assert said.startswith("the gradient of ")
@@ -144,7 +144,7 @@ def test_a_config_must_survive_a_recipe() -> None:
     assert "act: a recipe cannot hold <Act.TANH" in said
 
 
-# Faults of the engine, each planted, each found by a check of the kit.
+# Faults planted in the engine, each found by a check of the kit.
 
 
 class BehindAGate(Plain):
@@ -206,7 +206,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def writes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The joint graph keeps its writes, as it did once."""
+    """The joint graph keeps its in-place writes, as an earlier version did."""
     unchecked(monkeypatch)
     monkeypatch.setattr(derivative, "functional", lambda graph, inputs: graph)
     assert functional.functional is not derivative.functional

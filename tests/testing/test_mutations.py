@@ -1,4 +1,4 @@
-"""The kit itself: components that are wrong on purpose, each caught by the check that should catch it."""
+"""The kit itself: components that are wrong on purpose, each found by the check that should find it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from seqkit.tokenizers import CharTokenizer
 
 
 class Right(Cell):
-    """A cell that is right; the mutants change one thing."""
+    """A correct cell; each mutant changes one thing."""
 
     def __init__(self, input_size: int, hidden_size: int = 6) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ class DropsTheLast(CharTokenizer):
 
 
 class CutsWords(CharTokenizer):
-    """Marks the first character of a text, so where a text is cut shows."""
+    """Marks the first character of a text, so that a cut changes the ids."""
 
     def encode(self, text: str) -> Any:
         ids = super().encode(text)
@@ -323,7 +323,7 @@ TOKENIZERS: list[tuple[type[CharTokenizer], str]] = [
 
 
 class Memory(TextSource):
-    """A source that is right, over a list of documents; the mutants change one thing."""
+    """A correct source, over a list of documents; each mutant changes one thing."""
 
     documents_of: dict[str, list[str]] = {"train": ["one\n", "two\n"], "test": ["three\n"]}
     splits = ("train", "test")
@@ -411,17 +411,17 @@ def failed(case: Any, *only: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("cell", "check"), CELLS, ids=[f"{cell.__name__}-{check}" for cell, check in CELLS])
-def test_a_wrong_cell_is_caught(cell: type[Cell], check: str) -> None:
+def test_a_wrong_cell_is_found(cell: type[Cell], check: str) -> None:
     assert check in failed(CellCase(cell), check)
 
 
 @pytest.mark.parametrize(("tokenizer", "check"), TOKENIZERS, ids=[t.__name__ for t, _ in TOKENIZERS])
-def test_a_wrong_tokenizer_is_caught(tokenizer: type[CharTokenizer], check: str) -> None:
+def test_a_wrong_tokenizer_is_found(tokenizer: type[CharTokenizer], check: str) -> None:
     assert check in failed(TokenizerCase(tokenizer), check)
 
 
 @pytest.mark.parametrize(("source", "check"), SOURCES, ids=[s.__name__ for s, _ in SOURCES])
-def test_a_wrong_source_is_caught(source: type[Memory], check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_source_is_found(source: type[Memory], check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check in failed(memory_case(source, monkeypatch), check)
 
 
@@ -433,8 +433,8 @@ def memory_case(source: type[Memory], monkeypatch: pytest.MonkeyPatch) -> Source
 
 
 @pytest.mark.ci
-def test_what_the_mutants_are_made_from_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a mutant could be caught for a fault that is not its own."""
+def test_the_components_that_the_mutants_derive_from_are_correct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a mutant could fail because of another fault."""
     assert not failed(CellCase(Right))
     assert not failed(TokenizerCase(CharTokenizer))
     assert not failed(memory_case(Memory, monkeypatch))
@@ -449,14 +449,14 @@ class TestAccounting:
         assert not report.passed
         (wrong,) = [result for result in report.results if not result.passed]
         assert wrong.message == (
-            "it was expected to fail (it is said not to learn), and it passes: "
-            "take it out of expected_failures"
+            "the check was expected to fail (it is said not to learn), but it passes.\n"
+            "  Remove it from expected_failures."
         )
 
     def test_an_expected_failure_names_a_check(self) -> None:
         from seqkit.testing import CheckFailedError
 
-        with pytest.raises(CheckFailedError, match="expected_failures names no check: trians"):
+        with pytest.raises(CheckFailedError, match="expected_failures has names that are not checks: trians"):
             run_checks(CellCase(Right, expected_failures={"trians": "x"}))
 
     def test_every_check_is_counted(self) -> None:
@@ -469,13 +469,13 @@ class TestAccounting:
         report = run_checks(CellCase("rnn"))
         assert report.not_applicable == ["draws_follow_the_seed", "scan_equals_step"]
 
-    def test_a_wrong_config_is_told_before_any_check(self) -> None:
+    def test_a_wrong_config_is_reported_before_any_check(self) -> None:
         with pytest.raises(RecipeError, match="hidden_sise: unknown key. Did you mean 'hidden_size'"):
             run_checks(CellCase("rnn", hidden_sise=3))
         with pytest.raises(UnknownNameError, match="no cell is called 'rnm'"):
             run_checks(CellCase("rnm"))
 
-    def test_a_source_that_says_too_little_fails(self, text_file: Path) -> None:
+    def test_a_source_case_without_missing_and_change_fails(self, text_file: Path) -> None:
         assert set(failed(SourceCase(TextFiles, path=str(text_file)))) == {
             "missing_data",
             "fingerprint_follows_the_data",

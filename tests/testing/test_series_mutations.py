@@ -1,4 +1,4 @@
-"""Sources of series that do not keep their contract, each caught by the check for it."""
+"""Sources of series that violate their contract, each found by the check for it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from seqkit.testing import SourceCase, run_checks
 
 
 class Memory(SeriesSource):
-    """A source that is right; the mutants change one thing."""
+    """A correct source; each mutant changes one thing."""
 
     prices: Any = (1.0, 2.0, 4.0)
 
@@ -140,10 +140,10 @@ def failed(source: type[Memory], monkeypatch: pytest.MonkeyPatch, *only: str) ->
     return {result.check for result in run_checks(case, only).results if not result.passed}
 
 
-def test_what_the_mutants_are_made_from_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_that_the_mutants_derive_from_is_correct(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not failed(Memory, monkeypatch)
 
 
 @pytest.mark.parametrize(("source", "check"), MUTANTS, ids=[f"{m.__name__}-{c}" for m, c in MUTANTS])
-def test_a_wrong_source_is_caught(source: type[Memory], check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_source_is_found(source: type[Memory], check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check in failed(source, monkeypatch, check)

@@ -1,4 +1,4 @@
-"""Gated cells, declared; torch is imported when one is built."""
+"""Declarations of gated cells; torch is imported only when one is built."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,16 +14,16 @@ class LSTMConfig(CellConfig):
     """The LSTM of Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000)."""
 
     hidden_size: int = Field(default=128, ge=1)
-    """Units."""
+    """Number of units."""
     forget_bias: float = 1.0
-    """What the bias of the forget gate starts at (Jozefowicz et al., 2015)."""
+    """Initial bias of the forget gate (Jozefowicz et al., 2015)."""
 
 
 class GRUConfig(CellConfig):
     """The GRU of Cho et al. (2014)."""
 
     hidden_size: int = Field(default=128, ge=1)
-    """Units."""
+    """Number of units."""
     reset: Literal["after", "before"] = "after"
     """The reset gate acts after the recurrent matrix, as in torch, or before it, as in the paper."""
 
@@ -32,23 +32,23 @@ class LayerNormLSTMConfig(CellConfig):
     """The LSTM with layer normalisation of Ba et al. (2016)."""
 
     hidden_size: int = Field(default=128, ge=1)
-    """Units."""
+    """Number of units."""
     forget_bias: float = 1.0
-    """What the bias of the forget gate starts at."""
+    """Initial bias of the forget gate."""
 
 
 class MinGRUConfig(CellConfig):
-    """The minGRU of Feng et al. (2024): its gate sees the input only."""
+    """The minGRU of Feng et al. (2024): its gate depends on the input only."""
 
     hidden_size: int = Field(default=128, ge=1)
-    """Units."""
+    """Number of units."""
 
 
 class MinLSTMConfig(CellConfig):
-    """The minLSTM of Feng et al. (2024): its gates see the input only."""
+    """The minLSTM of Feng et al. (2024): its gates depend on the input only."""
 
     hidden_size: int = Field(default=128, ge=1)
-    """Units."""
+    """Number of units."""
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The GRU, as a plain step, with both places for the reset gate."""
+"""The GRU as a plain step, with both positions of the reset gate."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class GRU(Cell):
         h' = (1 - z) * n + z * h
 
     Args:
-        input_size: features of the input at each step.
-        hidden_size: units.
-        reset: `"after"` is what cuDNN and torch compute, in one matrix product a step; `"before"` is
-            the published GRU, in two.
+        input_size: number of features of the input at each step.
+        hidden_size: number of units.
+        reset: `"after"` is the GRU of cuDNN and torch, with one matrix product per step; `"before"` is the
+            published GRU, with two.
 
-    Source: Cho et al. (2014), with z and 1 - z in torch's places.
+    Source: Cho et al. (2014), with z and 1 - z placed as in torch.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GRU(Cell):
 
     @torch.no_grad()
     def copy_from_torch(self, gru: nn.GRU | nn.GRUCell) -> None:
-        """Take over the weights of one layer of torch; the numbers are equal with `reset="after"`."""
+        """Copy the weights of one layer of torch; with `reset="after"` the outputs are equal."""
         layer = "_l0" if isinstance(gru, nn.GRU) else ""
         for ours, theirs in ((self.i2h, "ih"), (self.h2h, "hh")):
             ours.weight.copy_(getattr(gru, f"weight_{theirs}{layer}"))

@@ -1,4 +1,4 @@
-"""LSTMs, as plain steps."""
+"""LSTMs as plain steps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class LSTM(Cell):
         h' = sigmoid(o) * tanh(c')
 
     Args:
-        input_size: features of the input at each step.
-        hidden_size: units.
-        forget_bias: what the bias of the forget gate starts at.
+        input_size: number of features of the input at each step.
+        hidden_size: number of units.
+        forget_bias: initial bias of the forget gate.
 
     Source: Hochreiter and Schmidhuber (1997); the forget gate of Gers, Schmidhuber and Cummins (2000).
     """
@@ -48,7 +48,7 @@ class LSTM(Cell):
 
     @torch.no_grad()
     def copy_from_torch(self, lstm: nn.LSTM | nn.LSTMCell) -> None:
-        """Take over the weights of one layer of torch; its two biases are summed."""
+        """Copy the weights of one layer of torch; its two biases are added."""
         layer = "_l0" if isinstance(lstm, nn.LSTM) else ""
         self.i2h.weight.copy_(getattr(lstm, f"weight_ih{layer}"))
         self.h2h.weight.copy_(getattr(lstm, f"weight_hh{layer}"))
@@ -74,7 +74,7 @@ class LayerNormLSTM(Cell):
         self.i2h = nn.Linear(input_size, 4 * hidden_size, bias=False)
         self.h2h = nn.Linear(hidden_size, 4 * hidden_size, bias=False)
         self.input_norm = nn.LayerNorm(4 * hidden_size, bias=False)
-        self.hidden_norm = nn.LayerNorm(4 * hidden_size)  # its bias is that of the gates
+        self.hidden_norm = nn.LayerNorm(4 * hidden_size)  # its bias is the bias of the gates
         self.memory_norm = nn.LayerNorm(hidden_size)
         with torch.no_grad():
             self.hidden_norm.bias[hidden_size : 2 * hidden_size] = forget_bias

@@ -1,4 +1,4 @@
-"""Cells whose gates see the input only, so that the state enters linearly."""
+"""Cells whose gates depend on the input only, so that a step is linear in the state."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class MinGRU(Cell):
         h' = (1 - sigmoid(z)) * h + sigmoid(z) * positive(v)
 
     Args:
-        input_size: features of the input at each step.
-        hidden_size: units.
+        input_size: number of features of the input at each step.
+        hidden_size: number of units.
 
-    Source: Feng et al. (2024), "Were RNNs all we needed?", the form of its log-space scan, whose
-    candidate is positive.
+    Source: Feng et al. (2024), "Were RNNs all we needed?", in the form of its log-space scan, with a
+    positive candidate.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -48,8 +48,8 @@ class MinLSTM(Cell):
         h' = (sigmoid(f) * h + sigmoid(i) * positive(v)) / (sigmoid(f) + sigmoid(i))
 
     Args:
-        input_size: features of the input at each step.
-        hidden_size: units.
+        input_size: number of features of the input at each step.
+        hidden_size: number of units.
 
     Source: Feng et al. (2024), "Were RNNs all we needed?", as `MinGRU`.
     """
@@ -75,5 +75,5 @@ class MinLSTM(Cell):
 
 
 def positive(x: Tensor) -> Tensor:
-    """x + 0.5 where x is not negative, else sigmoid(x): continuous, and greater than zero."""
+    """x + 0.5 if x is not negative, else sigmoid(x): continuous, and greater than zero."""
     return torch.where(x >= 0, x + 0.5, torch.sigmoid(x))

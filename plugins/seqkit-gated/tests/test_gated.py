@@ -24,7 +24,7 @@ def test_conformance(check):
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
-def test_with_the_weights_of_torch_the_numbers_are_torchs(kind):
+def test_with_the_weights_of_torch_the_outputs_are_equal(kind):
     theirs = getattr(nn, kind)(3, 5, batch_first=True).double()
     ours = {"LSTM": LSTM, "GRU": GRU}[kind](3, 5).double()
     ours.copy_from_torch(theirs)
@@ -39,7 +39,7 @@ def test_with_the_weights_of_torch_the_numbers_are_torchs(kind):
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
-def test_a_step_is_that_of_torchs_cell(kind):
+def test_a_step_equals_that_of_torchs_cell(kind):
     theirs = getattr(nn, f"{kind}Cell")(3, 5)
     ours = {"LSTM": LSTM, "GRU": GRU}[kind](3, 5)
     ours.copy_from_torch(theirs)
@@ -61,7 +61,7 @@ def test_the_published_gru_resets_before_the_matrix():
     torch.testing.assert_close(cell.step(x, h)[0], (1 - z) * n + z * h)
 
 
-def test_layer_normalisation_is_that_of_the_paper():
+def test_layer_normalisation_equals_that_of_the_paper():
     cell = LayerNormLSTM(3, 5)
 
     def norm(v, gain=1.0, bias=0.0):

@@ -1,4 +1,4 @@
-"""The gated cells on series, through the same trainer."""
+"""The gated cells on series, with the same trainer."""
 
 from pathlib import Path
 

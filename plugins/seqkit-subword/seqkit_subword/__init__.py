@@ -1,4 +1,4 @@
-"""Byte and byte-pair tokenizers, declared; their libraries are imported when one is used."""
+"""Declarations of byte and byte-pair tokenizers; their libraries are imported only when one is used."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class ByteConfig(TokenizerConfig):
-    """One token a byte of UTF-8: any text, 256 tokens, nothing unknown."""
+    """One token per byte of UTF-8: any text, 256 tokens, no unknown characters."""
 
 
 class BPEConfig(TokenizerConfig):
-    """Byte-pair encoding over bytes: any text, nothing unknown."""
+    """Byte-pair encoding over bytes: any text, no unknown characters."""
 
     vocab_size: int = Field(default=1024, ge=256)
-    """The 256 bytes, and then the merged pairs."""
+    """Size of the vocabulary: the 256 bytes and the merged pairs."""
     min_frequency: int = Field(default=2, ge=1)
-    """How often a pair has to stand in the training text to be merged."""
+    """Smallest number of occurrences in the training text for a pair to be merged."""
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Byte-pair encoding, by Hugging Face `tokenizers`."""
+"""Byte-pair encoding by Hugging Face `tokenizers`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BREAKS = " \n\t\r"
 
 
 class BPETokenizer(Tokenizer):
-    """Pairs of frequent neighbours are merged, within words, starting from bytes: nothing is unknown.
+    """Merges frequent pairs of adjacent tokens within words, starting from bytes: no unknown characters.
 
     Args:
-        tokenizer: of the library `tokenizers`, trained.
+        tokenizer: a trained tokenizer of the library `tokenizers`.
 
     Source: Sennrich, Haddow and Birch (2016); over bytes as in Radford et al. (2019).
     """
@@ -33,7 +33,7 @@ class BPETokenizer(Tokenizer):
     def train(
         cls, pieces: Iterable[str], *args: Any, vocab_size: int = 1024, min_frequency: int = 2, **config: Any
     ) -> Self:
-        """Learn the merges from the text that the pieces make."""
+        """Learn the merges from the text that the pieces form."""
         tokenizer = tokenizers.Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -47,16 +47,16 @@ class BPETokenizer(Tokenizer):
         return cls(tokenizer)
 
     def encode(self, text: str) -> NDArray[np.unsignedinteger[Any]]:
-        """The ids of a text; a lone surrogate, which is no text, is read as '?'."""
+        """The ids of a text; a lone surrogate, which is not valid text, is read as '?'."""
         known = text.encode("utf-8", "replace").decode("utf-8")
         return np.array(self._tokenizer.encode(known).ids, dtype=self.dtype)
 
     def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
-        """The text of ids; bytes that are no text give U+FFFD."""
+        """The text of ids; bytes that are not valid UTF-8 become U+FFFD."""
         return str(self._tokenizer.decode([int(index) for index in ids], skip_special_tokens=False))
 
     def safe_cut(self, text: str) -> int:
-        """Before the last white space that follows something else: no token reaches across it."""
+        """The position before the last white space after another character: no token reaches across it."""
         for cut in range(len(text) - 1, 0, -1):
             if text[cut] in BREAKS and not text[cut - 1].isspace():
                 return cut

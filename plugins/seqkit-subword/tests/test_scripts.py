@@ -1,4 +1,4 @@
-"""A character of several tokens: scored, generated and shown whole."""
+"""Characters of several tokens are scored, generated and shown whole."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def run(request, tmp_path, monkeypatch):
     return seqkit.train(recipe.override(overrides), tmp_path / "run")
 
 
-def test_the_text_of_tokens_is_that_of_whole_characters(run):
+def test_the_texts_of_tokens_form_whole_characters(run):
     ids = run.tokenizer.encode(TEXT)
     texts = token_texts(run.tokenizer, TEXT, ids)
     assert len(texts) == len(ids) == run.score(TEXT).tokens > 1000
@@ -30,7 +30,7 @@ def test_the_text_of_tokens_is_that_of_whole_characters(run):
     assert {"天", "👩\u200d👧", "e\u0301"} <= {text.strip() for text, _ in groups}
 
 
-def test_what_is_streamed_is_text_and_all_of_it(run):
+def test_streamed_pieces_are_valid_and_complete_text(run):
     pieces = list(run.stream("天地", max_tokens=200, temperature=1.0, seed=3))
     assert "".join(pieces) == run.generate("天地", max_tokens=200, temperature=1.0, seed=3)
     assert all(piece and piece.encode("utf-8") for piece in pieces)

@@ -29,7 +29,7 @@ def test_frequent_words_become_tokens():
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BPETokenizer.train([TEXT])], ids=["byte", "bpe"])
-def test_what_is_no_text_does_not_crash(tokenizer):
+def test_invalid_text_does_not_crash(tokenizer):
     assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a?b"
 
 
@@ -58,4 +58,6 @@ def test_its_recipe_trains(tmp_path, monkeypatch):
     assert np.array_equal(again.tokenizer.encode(TEXT), run.tokenizer.encode(TEXT))
     assert again.generate("The ", max_tokens=5) == run.generate("The ", max_tokens=5)
     metrics = run.evaluate("test")
-    assert metrics["bits_per_char"] < metrics["loss"] / 0.693  # a token is more than a character
+    assert (
+        metrics["bits_per_char"] < metrics["loss"] / 0.693
+    )  # on average, a token has more than one character

@@ -1,8 +1,8 @@
-"""Scalars and samples of every run for TensorBoard, through behaviour hooks alone.
+"""TensorBoard logs of every run: scalars and generated samples, with behaviour hooks only.
 
     tensorboard --logdir runs
 
-Everything goes to `tensorboard/` in the run directory. tensorboard is imported when a run begins.
+Everything is written to `tensorboard/` in the run directory. tensorboard is imported when a run begins.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def seqkit_step_finished(run: Run, step: int, metrics: Mapping[str, Any]) -> Non
 
 @hookimpl
 def seqkit_evaluated(run: Run, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-    """Log the scalars of an evaluation, and of a run on text a sample of what the model makes of it."""
+    """Log the scalars of an evaluation and, for a run on text, a sample of generated text."""
     writer = _writers[run.path]
     for name in ("loss", "bits_per_char", "perplexity"):
         if name in metrics:
@@ -65,5 +65,5 @@ def seqkit_run_finished(run: Run) -> None:
 
 
 def _as_block(text: str) -> str:
-    """As TensorBoard's Markdown shows text unchanged."""
+    """The text as a Markdown code block, which TensorBoard shows unchanged."""
     return "\n".join(f"    {line}" for line in text.splitlines())
