@@ -1,4 +1,4 @@
-"""What the trainer reads: a batch, and what a mean loss over text means in bits."""
+"""Batches for the trainer, and the mean loss over a text in bits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from seqkit.data.writing import TextCounts
 
 UNKNOWN_CHARACTER_BITS = math.log2(0x110000)
-"""What it costs to spell a character that the vocabulary lacks: any of all code points."""
+"""Bits to spell a character that is not in the vocabulary: one of all code points."""
 
 
 class Batch(NamedTuple):
     """Sequences that are trained on together.
 
-    A plain `(inputs, targets)` pair serves as well.
+    A plain `(inputs, targets)` pair is also accepted.
     """
 
     inputs: Tensor
@@ -24,15 +24,15 @@ class Batch(NamedTuple):
     targets: Tensor
     """`(batch, time, ...)`: what follows each input."""
     mask: Tensor | None = None
-    """`(batch, time)` bool: the positions that count; None where all do."""
+    """`(batch, time)` bool: the positions that count; None if all do."""
     reset: Tensor | None = None
-    """`(batch, time)` bool: where a row starts anew before that step; None where none does."""
+    """`(batch, time)` bool: where a row is reset before that step; None if no row is."""
 
 
 def text_metrics(loss_nats: float, counts: TextCounts) -> dict[str, float]:
-    """The mean loss per token of a whole text, in the units that compare across tokenizers.
+    """Convert the mean loss per token of a whole text to units that are comparable across tokenizers.
 
-    A token that stands for unknown characters costs its own bits and log2(1,114,112) for each of them.
+    A token for unknown characters costs its own bits, plus log2(1,114,112) bits for each of them.
     """
     bits = loss_nats / math.log(2) * counts.tokens + UNKNOWN_CHARACTER_BITS * counts.unknown_characters
     return {

@@ -1,6 +1,6 @@
-"""Where what was computed once is kept: `SEQKIT_CACHE`, or the user's cache directory.
+"""The cache of computed results: `SEQKIT_CACHE`, or the user's cache directory.
 
-All in it may be deleted at any time; each entry is complete or absent.
+Anything in it may be deleted at any time; each entry is complete or absent.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ def cache_dir() -> Path:
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Make a folder of the cache; what cannot be written in it becomes a SourceError."""
+    """Make a folder of the cache, and turn write errors in it into SourceError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise SourceError(
             f"the cache {folder} cannot be written: {error.strerror or error}.\n"
-            "  Set SEQKIT_CACHE to a folder with room in it."
+            "  Set SEQKIT_CACHE to a writable folder with enough space."
         ) from error
 
 
 def trained_tokenizer(
     splits: Splits, train: Callable[..., Tokenizer], options: Mapping[str, Any]
 ) -> Tokenizer:
-    """A tokenizer for the training split: from the cache, or trained and kept there.
+    """A tokenizer for the training split: from the cache, or trained and stored there.
 
-    Another text, other options or a change in the source file of the class train anew.
+    It is trained again if the text, the options or the source file of the class change.
 
     Args:
         splits: the text.
         train: a tokenizer class.
-        options: the keywords of its `train`.
+        options: keyword arguments for its `train`.
     """
     code = _source_of(train)
     folder = cache_dir() / "tokenizers"
@@ -63,7 +63,7 @@ def trained_tokenizer(
         try:
             found: Tokenizer = tokenizer_class.from_json(json.loads(path.read_text("utf-8")))
         except (OSError, ValueError):
-            pass  # not there, or cut short by whoever cleans the cache
+            pass  # missing, or truncated by a cache cleaner
         else:
             return found
     tokenizer: Tokenizer = tokenizer_class.train(splits.texts("train"), **options)
@@ -76,7 +76,7 @@ def trained_tokenizer(
 
 
 def _source_of(tokenizer_class: Any) -> str | None:
-    """A hash of the file that the class is in; None where it is in none, as in a notebook."""
+    """A hash of the source file of the class; None without a file, as in a notebook."""
     try:
         file = inspect.getsourcefile(tokenizer_class)
         return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None

@@ -1,13 +1,13 @@
-"""Token ids on disk, memory-mapped: one directory in the cache for each (data, split, tokenizer).
+"""Token ids on disk, memory-mapped: one directory in the cache per (data, split, tokenizer).
 
     <cache>/corpora/<fingerprint>/
         corpus.json       dtype; tokens, characters and bytes of each split; notes on the text
-        train.bin         the ids, one after the other
+        train.bin         the ids, in order
         validation.bin
         test.bin
 
-A directory is complete or absent: it is written under another name and renamed. What a process that was
-stopped left under that name is where the next one goes on.
+A directory is complete or absent: it is written under a temporary name and renamed. If a process is stopped,
+the next one continues from what is under that name.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMAT = 3
 
 
 class Corpus:
-    """The ids of every split, and how much text they stand for."""
+    """The ids of every split, and the amount of text they represent."""
 
     def __init__(self, path: Path) -> None:
         description = json.loads((path / "corpus.json").read_text("utf-8"))
@@ -42,14 +42,14 @@ class Corpus:
         self.fingerprint = path.name
         self.dtype = np.dtype(description["dtype"])
         self.notes: tuple[str, ...] = tuple(description["notes"])
-        """What a person should know of the text, such as rows that were left out."""
+        """What the user should know about the text, such as rows that were left out."""
         self.counts = {split: TextCounts(**counts) for split, counts in description["splits"].items()}
 
     def ids(self, split: str) -> NDArray[np.unsignedinteger[Any]]:
         """The ids of a split, memory-mapped."""
         if not self.counts[split].tokens:
             return np.empty(0, dtype=self.dtype)
-        # A plain array over the map: slicing a memmap object itself costs microseconds.
+        # A plain array over the map: slicing a memmap object itself takes microseconds.
         return np.asarray(np.memmap(self.path / f"{split}.bin", dtype=self.dtype, mode="r"))
 
 
@@ -64,16 +64,16 @@ def build_corpus(
 
     Args:
         splits: the text.
-        tokenizer: trained on its training split.
-        cache: the folder; by default `SEQKIT_CACHE`, or the user's cache directory.
-        on_progress: is told how many characters were tokenised, and of how many, where that is known.
+        tokenizer: tokenizer trained on the training split.
+        cache: cache folder; default: `SEQKIT_CACHE`, or the user's cache directory.
+        on_progress: called with the number of tokenised characters, and the total or None if unknown.
     """
     key = fingerprint(["corpus", FORMAT, splits.fingerprint, tokenizer.fingerprint])
     folder = (cache or cache_dir()) / "corpora"
     if _is_complete(folder / key):
         return Corpus(folder / key)
     with writing_to(folder), FileLock(folder / f"{key}.lock"):
-        if not _is_complete(folder / key):  # else another process was faster
+        if not _is_complete(folder / key):  # otherwise another process was faster
             _write(splits, tokenizer, folder / f"{key}.partial", on_progress)
             shutil.rmtree(folder / key, ignore_errors=True)
             (folder / f"{key}.partial").rename(folder / key)
@@ -81,7 +81,7 @@ def build_corpus(
 
 
 def _is_complete(path: Path) -> bool:
-    """Whether every file is there with its whole length: whoever cleans a cache may take single files."""
+    """Whether every file exists with its full length: a cache cleaner may delete single files."""
     try:
         corpus = Corpus(path)
         return all(
@@ -93,7 +93,7 @@ def _is_complete(path: Path) -> bool:
 
 
 def _write(splits: Splits, tokenizer: Tokenizer, folder: Path, on_progress: OnProgress | None) -> None:
-    """Fill a folder of that name; what a process that was stopped left in it is used."""
+    """Write the corpus into a folder, continuing from what a stopped process left in it."""
     counts = write_ids(splits, tokenizer, folder, on_progress)
     description: Mapping[str, Any] = {
         "format": FORMAT,

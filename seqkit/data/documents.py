@@ -1,9 +1,9 @@
-"""Documents that are kept apart, each assigned to a split by a hash of its text.
+"""Separate documents, each assigned to a split by a hash of its text.
 
     document ──► blake2b(seed, text) as a number from 0 to 1      0            0.9    0.95   1
                                                                   |── train ───|─ val ─|─ test ─|
 
-So equal documents fall on one side, and a document stays on its side when others are added.
+Equal documents therefore get the same split, and a document keeps its split when others are added.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from seqkit.sources.base import Piece, TextSource
 from seqkit.sources.text import SPLITS, TextFiles
 
 LONG_LINE = 1 << 16
-"""Characters from which on a line is given before its end was read."""
+"""Length in characters from which a line is passed on before its end was read."""
 
 
 class DocumentSplits(Splits):
-    """The documents of a source, kept apart.
+    """The documents of a source, kept separate.
 
-    The line end that closes a document is not part of it: the end token takes its place. Documents
-    without text are left out, and blank lines and rows among them counted in `notes`.
+    The line end that closes a document is not part of it: the end token replaces it. Documents
+    without text are left out, and blank lines and rows among them are counted in `notes`.
 
     Args:
-        source: where the documents come from.
-        fractions: of train, validation and test, in documents; they sum to 1. None assigns nothing:
+        source: the source of the documents.
+        fractions: shares of train, validation and test, in documents; they sum to 1. None assigns nothing:
             the splits are those of the source.
-        lines: every line is a document; else documents are what the source says.
-        separator: a line that is exactly this ends a document as well, and is not part of any; `""` is a
+        lines: every line is a document; otherwise the source defines the documents.
+        separator: a line equal to this also ends a document, and is not part of any; `""` is a
             blank line.
-        seed: of the hash.
+        seed: seed of the hash.
     """
 
     apart = True
@@ -61,7 +61,7 @@ class DocumentSplits(Splits):
 
     @cached_property
     def _homes(self) -> dict[str, tuple[str, dict[str, float] | None]]:
-        """For each split, which of the source's own it is, or is drawn from, and with what fractions."""
+        """For each split, the source's split it is taken from, and the fractions if that one is divided."""
         own = self.source.splits
         if self.fractions is None:
             return {split: (split, None) for split in own}
@@ -81,7 +81,7 @@ class DocumentSplits(Splits):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The splits that are there."""
+        """Names of the existing splits."""
         return tuple(self._homes)
 
     @cached_property
@@ -91,10 +91,10 @@ class DocumentSplits(Splits):
         return fingerprint(["documents", self.source.fingerprint, how])
 
     def texts(self, split: str) -> Iterator[str]:
-        """The documents piece by piece; a line end after each keeps words of two documents apart.
+        """The documents in pieces; a line end after each separates the words of two documents.
 
         Raises:
-            SourceError: the split for training got no document.
+            SourceError: the training split has no document.
         """
         count = 0
         for count, document in enumerate(self.documents(split), start=1):  # noqa: B007
@@ -114,7 +114,7 @@ class DocumentSplits(Splits):
                     pass
 
     def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
-        """Every document and its split, in the order of the source."""
+        """Every document with its split, in the order of the source."""
         for source_split in dict.fromkeys(source_split for source_split, _ in self._homes.values()):
             yield from self._walk(source_split)
 
@@ -132,13 +132,13 @@ class DocumentSplits(Splits):
 
     @property
     def characters(self) -> int | None:
-        """Of all splits, their ends counted, where that is known."""
+        """Number of characters in all splits, including ends of documents; None if unknown."""
         if self.source.splits != ("all",) or self.fractions is None:
             return None
         return self._assigned("all")[1]
 
     def _assigned(self, source_split: str) -> tuple[bytearray, int]:
-        """For each document the number of its split, one byte each, and all characters; found once."""
+        """The split number of each document, one byte each, and the number of characters; computed once."""
         if source_split not in self._found:
             shares = next(shares for home, shares in self._homes.values() if home == source_split)
             self._found[source_split] = self._assign(source_split, shares or {})
@@ -153,32 +153,32 @@ class DocumentSplits(Splits):
             for text in document:
                 digest.update(text.encode("utf-8", "surrogatepass"))
                 characters += len(text)
-            characters += 1  # its end
+            characters += 1  # the end of the document
             place = int.from_bytes(digest.digest()) / 2**64
             assigned.append(sum(place >= edge for edge in edges))
         return assigned, characters
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Those of the source, and how many documents are blank; known once all of it was read."""
+        """Notes of the source, and the number of blank documents; complete after everything was read."""
         blank = sum(self._blank.values())
         what = "blank lines" if self.lines else "documents without text"
         return (*self.source.notes, *([f"{what}: {blank:,}, left out"] if blank else []))
 
     def say_without(self, without: Sequence[str]) -> str:
-        """The message where splits got no document, with what to do."""
+        """The message for splits without a document, with a remedy."""
         count = ""
         if self.fractions is not None and self.source.splits == ("all",):
             assigned, _ = self._assigned("all")
             count = f" (documents: {len(assigned):,})"
         if isinstance(self.source, TextFiles) and not self.lines and self.separator is None:
             remedy = (
-                "Each file is one. To cut it: data.separator=% at lines that are %,\n"
-                "  data.separator= at blank lines, or data.documents=lines."
+                "Each file is one document. To divide it, set data.separator=% (at lines that are %),\n"
+                "  data.separator= (at blank lines) or data.documents=lines."
             )
         else:
             remedy = "Give more documents, larger shares (data.split=[0.8,0.1,0.1]) or another data.seed."
-        return f"no document is for {' and '.join(without)}{count}.\n  {remedy}"
+        return f"there is no document for {' and '.join(without)}{count}.\n  {remedy}"
 
     def _pieces(self, source_split: str) -> Iterator[Piece]:
         pieces: Iterable[Piece] = self.pieces(source_split)
@@ -196,7 +196,7 @@ class DocumentSplits(Splits):
 
 
 def lines_of(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same text, each line a document."""
+    """The same text, with each line as a document."""
     for piece in pieces:
         *lines, rest = piece.text.split("\n")
         for line in lines:
@@ -206,15 +206,15 @@ def lines_of(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def cut_at(pieces: Iterable[Piece], separator: str) -> Iterator[Piece]:
-    """The same text, each document cut further at the lines that are the separator; these are left out.
+    """The same text, with each document divided at separator lines, which are left out.
 
     Args:
-        pieces: of documents.
-        separator: a whole line, without its line end; `""` is a line of white space or nothing.
+        pieces: pieces of documents.
+        separator: a whole line, without its line end; `""` is an empty line or a line of white space.
     """
-    lines: list[str] = []  # of the document, given once the next line is known: the last one may close it
+    lines: list[str] = []  # of the document; held back until the next line is known, which may close it
     begun = ""  # the line that is being read
-    is_long = False  # it is longer than a piece, and its beginning was given
+    is_long = False  # whether its beginning was already passed on
     for piece in pieces:
         *ended, begun = (begun + piece.text).split("\n")
         for line in ended:
@@ -246,7 +246,7 @@ def _separates(line: str, separator: str) -> bool:
 def without_line_ends(pieces: Iterable[Piece]) -> Iterator[tuple[str | None, Piece]]:
     """Each piece, and its text without the line end that closes its document.
 
-    The text is None where the document holds nothing else: it is left out.
+    The text is None if the document has nothing else: such a document is left out.
     """
     begun = False
     for piece in pieces:
@@ -256,7 +256,7 @@ def without_line_ends(pieces: Iterable[Piece]) -> Iterator[tuple[str | None, Pie
 
 
 def one_by_one(pieces: Iterable[Piece]) -> Iterator[Iterator[str]]:
-    """The texts of each document; one has to be read before the next is asked for."""
+    """The texts of each document; a document must be read before the next one is requested."""
     waiting = iter(pieces)
     for piece in waiting:
         yield _rest_of_document(piece, waiting)

@@ -1,19 +1,19 @@
 """Order, windows, batches. The order is a pure function of (seed, epoch, step); nothing is dropped.
 
 `Windows`, for `state = "reset"`: the text is cut into windows; each starts from a zero state, and
-their order is shuffled anew every epoch. The last one is padded and masked.
+their order is shuffled again every epoch. The last one is padded and masked.
 
     text   |--w0--|--w1--|--w2--|--w3--|--w4--|-w5|..        batch 0: w4 w1, batch 1: w5 w0, ...
 
-`Lanes`, for `state = "carry"`: the text is cut into as many lanes as a batch has rows; each batch is the
-next window of every lane, so the state that a row ends with is where its next window goes on.
+`Lanes`, for `state = "carry"`: the text is cut into one lane per row of a batch. Each batch is the
+next window of every lane, so the next window of a row continues from the state that the row ended with.
 
     lane 0 |--0--|--1--|--2--|-3-|
-    lane 1 |--0--|--1--|--2--|-3-|        batch 0: all the 0s, batch 1: all the 1s, ...
-    lane 2 |--0--|--1--|--2--|-3.|        what the last lane lacks is masked
+    lane 1 |--0--|--1--|--2--|-3-|        batch 0: all 0s, batch 1: all 1s, ...
+    lane 2 |--0--|--1--|--2--|-3.|        the missing end of the last lane is masked
 
-Every position is a target exactly once an epoch. What a position is, the stream says: a token of a text
-(`TokenStream`), or a row of prices (`RowStream`).
+Every position is a target exactly once per epoch. The stream defines the positions: tokens of a text
+(`TokenStream`), or rows of prices (`RowStream`).
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from seqkit.errors import SourceError
 
 
 class Stream(Protocol):
-    """Positions in order, that are read in rows of a batch."""
+    """Positions in order, read as rows of a batch."""
 
     def __len__(self) -> int:
-        """Positions."""
+        """Number of positions."""
 
     def read(self, starts: NDArray[np.int64], lengths: NDArray[np.int64], time: int) -> Batch:
-        """Rows of `time` positions from each start on; what lies beyond a row's length is masked."""
+        """Rows of `time` positions from each start; positions beyond a row's length are masked."""
 
     def metrics(self, loss: float) -> dict[str, float]:
-        """The mean loss of the whole stream in further units."""
+        """Convert the mean loss of the whole stream to further units."""
 
 
 class TokenStream:
@@ -49,9 +49,9 @@ class TokenStream:
     Args:
         ids: the whole split, 1-D.
         start_id: the token before the first one.
-        end_id: a row starts anew at this token, the end of the document before it; None where documents
+        end_id: a row is reset at this token, the end of the document before it; None if documents
             are joined.
-        counts: what the ids stand for, for `metrics`.
+        counts: the amount of text that the ids represent, for `metrics`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TokenStream:
         return len(self._ids)
 
     def read(self, starts: NDArray[np.int64], lengths: NDArray[np.int64], time: int) -> Batch:
-        """The rows `ids[start - 1 : start + time]`, as inputs and, one further, targets.
+        """The rows `ids[start - 1 : start + time]`, as inputs and, shifted by one, targets.
 
         They are gathered as `(time, batch)`, the layout of the engine, and returned as a transposed view.
         """
@@ -83,11 +83,11 @@ class TokenStream:
         return Batch(inputs, tokens[1:].t(), mask_beyond(lengths, time), self._resets(inputs))
 
     def metrics(self, loss: float) -> dict[str, float]:
-        """The mean loss, in nats, in bits per character and byte."""
+        """Convert the mean loss from nats to bits per character and per byte."""
         return {} if self._counts is None else text_metrics(loss, self._counts)
 
     def _resets(self, inputs: torch.Tensor) -> torch.Tensor | None:
-        """Where a row reads the end of the document before, as every document is read."""
+        """The positions where a row reads the end of a document, which comes before the next one."""
         if self._end_id is None:
             return None
         reset = inputs == self._end_id
@@ -95,7 +95,7 @@ class TokenStream:
 
 
 def mask_beyond(lengths: NDArray[np.int64], time: int) -> torch.Tensor | None:
-    """The positions within each row's length, `(batch, time)`; None where all of them are."""
+    """The positions within each row's length, `(batch, time)`; None if all of them are."""
     counted = np.arange(time)[:, None] < lengths  # (T, B)
     return None if counted.all() else torch.from_numpy(counted).t()
 
@@ -105,9 +105,9 @@ class Windows:
 
     Args:
         stream: the whole split.
-        batch_size: windows a batch; the last batch of an epoch may have fewer.
-        seq_len: positions a window.
-        shuffle_seed: shuffles the windows anew each epoch; None keeps the order of the stream.
+        batch_size: windows per batch; the last batch of an epoch may have fewer.
+        seq_len: positions per window.
+        shuffle_seed: seed that shuffles the windows every epoch; None keeps the order of the stream.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Windows:
         self._order = order
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return -(-self._count // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -141,17 +141,17 @@ class Windows:
         return self._stream.read(starts, lengths, self.seq_len)
 
     def metrics(self, loss: float) -> dict[str, float]:
-        """The mean loss of an epoch in further units."""
+        """Convert the mean loss of an epoch to further units."""
         return self._stream.metrics(loss)
 
 
 class Lanes:
-    """Windows of as many lanes as a batch has rows, in order, for a state that is carried.
+    """Consecutive windows of several lanes, one lane per row of a batch, for a state that is carried.
 
     Args:
         stream: the whole split.
-        lanes: rows of every batch; fewer where the stream is shorter than a window a lane.
-        seq_len: positions a window; the last window of an epoch may be shorter.
+        lanes: rows of every batch; fewer if the stream is shorter than one window per lane.
+        seq_len: positions per window; the last window of an epoch may be shorter.
     """
 
     def __init__(self, stream: Stream, *, lanes: int, seq_len: int) -> None:
@@ -162,7 +162,7 @@ class Lanes:
         self._lane_starts = np.arange(self.lanes, dtype=np.int64) * self._lane_length
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return -(-self._lane_length // self.seq_len)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -181,5 +181,5 @@ class Lanes:
         return batch._replace(reset=reset)
 
     def metrics(self, loss: float) -> dict[str, float]:
-        """The mean loss of an epoch in further units."""
+        """Convert the mean loss of an epoch to further units."""
         return self._stream.metrics(loss)

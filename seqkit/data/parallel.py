@@ -1,4 +1,4 @@
-"""A function over a stream of items, in several processes, with the results in order."""
+"""Map a function over a stream of items in several processes, with the results in order."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _function: Callable[[Any], Any]
 
 
 def processes_here() -> int:
-    """How many processes can work at once; 1 where they would have to import the user's program again."""
-    # Forked, a process has the function in its memory already; it touches no thread of torch's.
+    """Number of processes that can run at once; 1 if they would have to import the user's program again."""
+    # A forked process already has the function in its memory, and uses no threads of torch.
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], processes: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item and its result; no more than a few items a process are read ahead.
+    """Each item and its result; only a few items per process are read ahead.
 
     Args:
-        function: its arguments and results are pickled between processes, itself it is not.
-        items: are read here.
-        processes: 1 works in this one.
+        function: its arguments and results are pickled between processes; the function itself is not.
+        items: items, read in this process.
+        processes: number of processes; 1 runs in this process.
     """
     if processes == 1:
         for item in items:

@@ -34,20 +34,20 @@ class Part(NamedTuple):
 class Splits(ABC):
     """The training, validation and test text of a source, each as a stream.
 
-    Splits that the source brings are used as they are. A missing validation split is taken from
-    train; a missing test split is missing, never invented.
+    Splits that the source defines are used as they are. A missing validation split is taken from
+    train; a missing test split stays missing.
     """
 
     source: TextSource
     pieces: Callable[[str], Iterator[Piece]]
-    """Reads one of the source's own splits: by default from the source."""
+    """Reads one of the source's own splits; default: from the source."""
     apart = False
-    """Whether documents are kept apart: then an end token follows each."""
+    """Whether documents are kept separate: if so, an end token follows each."""
 
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """The splits that are there."""
+        """Names of the existing splits."""
 
     @property
     @abstractmethod
@@ -56,43 +56,43 @@ class Splits(ABC):
 
     @abstractmethod
     def texts(self, split: str) -> Iterator[str]:
-        """The text of one split, piece by piece; what a tokenizer is trained on."""
+        """The text of one split in pieces, as a tokenizer is trained on it."""
 
     @abstractmethod
     def documents(self, split: str) -> Iterator[Iterator[str]]:
-        """The same text, each document in pieces of its own, to be read before the next one."""
+        """The same text, document by document in pieces; a document must be read before the next one."""
 
     @abstractmethod
     def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
-        """Every split and document in one pass over the source; a document is to be read before the next."""
+        """Every split and document in one pass over the source; a document must be read before the next."""
 
     @property
     def characters(self) -> int | None:
-        """Of all splits, where that is known."""
+        """Number of characters in all splits, if known."""
         return None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the text; complete once all of it was read."""
+        """What the user should know about the text; complete after all of it was read."""
         return self.source.notes
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The splits that are not there."""
+        """Names of the missing splits."""
         return tuple(split for split in SPLITS if split not in self.names)
 
     def check(self, split: str) -> None:
-        """Raise SourceError where there is no such split."""
+        """Raise SourceError if there is no such split."""
         if split not in self.names:
-            raise SourceError(f"there is no {split} split; there is {', '.join(self.names)}.")
+            raise SourceError(f"there is no {split} split; available: {', '.join(self.names)}.")
 
 
 class TextSplits(Splits):
-    """One text, all documents joined, cut in order; a missing validation split is the end of train.
+    """One text of all documents, cut in order; a missing validation split is the end of train.
 
     Args:
-        source: where the text comes from.
-        fractions: of train, validation and test, in characters; they sum to 1. None cuts nothing:
+        source: the source of the text.
+        fractions: shares of train, validation and test, in characters; they sum to 1. None cuts nothing:
             the splits are those of the source.
     """
 
@@ -104,7 +104,7 @@ class TextSplits(Splits):
 
     @cached_property
     def parts(self) -> dict[str, Part]:
-        """Where each split lies; a split that is missing is not there. Reads the text once or twice."""
+        """Position of each existing split. Reads the text once or twice."""
         own = self.source.splits
         if self.fractions is None:
             return {split: Part(split, 0, None) for split in own}
@@ -120,16 +120,16 @@ class TextSplits(Splits):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The splits that are there."""
+        """Names of the existing splits."""
         return tuple(self.parts)
 
     @property
     def characters(self) -> int | None:
-        """Of all splits, where that is known."""
+        """Number of characters in all splits, if known."""
         return self._total if self.parts else None
 
     def documents(self, split: str) -> Iterator[Iterator[str]]:
-        """All of the split as one document."""
+        """The whole split as one document."""
         yield self.texts(split)
 
     def walk(self) -> Iterator[tuple[str, Iterator[str]]]:
@@ -140,7 +140,7 @@ class TextSplits(Splits):
                 yield split, reader.until(part.stop)
 
     def texts(self, split: str) -> Iterator[str]:
-        """The text of one split, piece by piece."""
+        """The text of one split in pieces."""
         self.check(split)
         part = self.parts[split]
         offset = 0
@@ -172,7 +172,7 @@ class TextSplits(Splits):
 
 
 class _Reader:
-    """Pieces in order, up to one position after the other."""
+    """Reads pieces in order, up to increasing positions."""
 
     def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
@@ -180,7 +180,7 @@ class _Reader:
         self._offset = 0
 
     def until(self, stop: int | None) -> Iterator[str]:
-        """The text from where the last one ended to this position, or to the end."""
+        """The text from the previous position to this one, or to the end."""
         while stop is None or self._offset < stop:
             if not self._rest:
                 piece = next(self._pieces, None)
@@ -195,20 +195,20 @@ class _Reader:
 
 
 def require_train(own: Sequence[str]) -> None:
-    """Raise SourceError where a source brings splits, but none to train on."""
+    """Raise SourceError if a source defines splits, but no training split."""
     if "train" not in own:
         raise SourceError(f"the source has no train split; it has {', '.join(own)}.")
 
 
 def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) -> tuple[int, list[int]]:
-    """How long a text is, and where to cut it into these fractions, in characters.
+    """The length of a text, and the positions that cut it into these fractions, in characters.
 
-    Each cut moves to the next line end, unless that would take half of the part behind it: a text
-    without line ends is cut where the fractions say.
+    Each cut moves to the next line end, unless that would take half of the part after it: a text
+    without line ends is cut exactly at the fractions.
 
     Args:
-        read: begins to read the text anew.
-        fractions: one a part; they sum to 1.
+        read: starts reading the text from the beginning.
+        fractions: one per part; they sum to 1.
     """
     total = sum(len(text) for text in read())
     targets = [round(total * share) for share in accumulate(fractions)]
@@ -219,7 +219,7 @@ def cut_points(read: Callable[[], Iterator[str]], fractions: Sequence[float]) ->
     for text in read():
         while len(cuts) < len(latest):
             target = targets[len(cuts)]
-            # The line end may be the character just before the target: then it is cut there.
+            # If the character just before the target is a line end, the cut is at the target.
             found = text.find("\n", max(target - 1 - offset, 0))
             if found >= 0 and offset + found + 1 <= latest[len(cuts)]:
                 cuts.append(offset + found + 1)

@@ -1,8 +1,8 @@
-"""A text that is read from its source once, and from a temporary file after that.
+"""Read a text from its source once, and from a temporary file after that.
 
-Cutting, training a tokenizer and encoding each read the text from the start. From its source that may be
-slow: over a network, packed, or in rows of a table. So the first reading copies it, as pieces in UTF-8,
-into a folder of the cache, which goes when the corpus is there.
+Cutting, training a tokenizer and encoding each read the text from the start. This may be slow from the
+source: over a network, compressed, or in rows of a table. The first reading therefore copies it, as pieces
+in UTF-8, into a folder of the cache. The folder is removed when the corpus is complete.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from seqkit.sources.base import Piece, TextSource
 logger = logging.getLogger(__name__)
 
 ABANDONED_S = 86_400
-"""A folder that is as old was left by a process that was killed."""
+"""Age from which a folder is taken as left behind by a killed process."""
 
 _HEADER = struct.Struct("<I?")  # bytes of the piece, and whether a document ends with it
 
 
 @contextmanager
 def spooled(splits: Splits) -> Iterator[None]:
-    """Inside, the splits read each of their source's own splits once, where the cache has room for a copy."""
+    """In this context, each split of the source is read only once, if the cache has space for a copy."""
     spool = _Spool(splits.source)
     splits.pieces = spool.pieces
     try:
@@ -41,7 +41,7 @@ def spooled(splits: Splits) -> Iterator[None]:
 
 
 class _Spool:
-    """The pieces of a source, by split; its folder is made when the first one is copied."""
+    """The pieces of a source, by split; the folder is made when the first split is copied."""
 
     def __init__(self, source: TextSource) -> None:
         self._source = source
@@ -49,12 +49,14 @@ class _Spool:
         self._written: dict[str, Path | None] = {}
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
-        """Those of the source."""
+        """The pieces of the source, from the copy if there is one."""
         if split not in self._written:
             try:
                 self._written[split] = self._copy(split)
             except _NoRoomError as error:
-                logger.info("the text is read several times, for the cache has no room for it: %s", error)
+                logger.info(
+                    "the text is read several times, because the cache has no space for it: %s", error
+                )
                 self._written[split] = None
         path = self._written[split]
         if path is None:
@@ -66,7 +68,7 @@ class _Spool:
                 yield Piece(file.read(size).decode("utf-8", "surrogatepass"), ends_document)
 
     def remove(self) -> None:
-        """Remove what was copied."""
+        """Remove the copies."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -75,14 +77,14 @@ class _Spool:
             path = self._place() / split
             file = path.open("wb")
         try:
-            for piece in self._source.pieces(split):  # whose own errors are not about the copy
+            for piece in self._source.pieces(split):  # its own errors are not about the copy
                 data = piece.text.encode("utf-8", "surrogatepass")
                 with _writing():
                     file.write(_HEADER.pack(len(data), piece.ends_document) + data)
             with _writing():
                 file.flush()
         finally:
-            with suppress(OSError):  # what is left in its buffer may have no room either
+            with suppress(OSError):  # there may be no space for the rest of its buffer either
                 file.close()
         return path
 

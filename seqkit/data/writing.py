@@ -1,10 +1,10 @@
-"""Text to ids on disk, in one pass over the source and in bounded memory.
+"""Write the ids of a text to disk, in one pass over the source and in bounded memory.
 
     splits.walk() ─► texts, cut where it is safe ─► batches ─► encoded, in order ─► <split>.bin
                                                                                  └─► progress.json
 
-Whoever is stopped, by Ctrl-C, a full disk or a lost connection, goes on at the last progress.json: the
-text before it is read again, and not encoded again.
+After a stop by Ctrl-C, a full disk or a lost connection, the next run continues from the last
+progress.json: the text before it is read again, but not encoded again.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from seqkit.errors import UnknownCharacterError
 from seqkit.tokenizers.base import Ids, Tokenizer, safe_pieces
 
 OnProgress: TypeAlias = Callable[[int, int | None], None]
-"""Is told how many characters were tokenised, and of how many, where that is known."""
+"""Called with the number of tokenised characters, and the total or None if unknown."""
 
 PROGRESS = "progress.json"
 SAVE_EVERY = 32_000_000
-"""Characters between two records of the progress."""
+"""Characters between two saves of the progress."""
 BATCH = 1 << 18
-"""Characters that are encoded at one go."""
+"""Characters that are encoded at once."""
 PARALLEL_FROM = 32_000_000
-"""Characters of a text from which on a slow tokenizer has several processes."""
+"""Length of a text, in characters, from which a slow tokenizer gets several processes."""
 
 
 @dataclass
 class TextCounts:
-    """How much text a split holds, as it was read."""
+    """Amount of text in a split, as it was read."""
 
     tokens: int = 0
     characters: int = 0
     bytes: int = 0
-    """In UTF-8."""
+    """Number of bytes in UTF-8."""
     unknown_characters: int = 0
-    """Characters that the vocabulary lacks."""
+    """Characters that are not in the vocabulary."""
 
     def add(self, tokens: int, text: str, unknown: int) -> None:
-        """Count one more text."""
+        """Add the counts of a text."""
         self.tokens += tokens
         self.characters += len(text)
         self.bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -60,15 +60,15 @@ class TextCounts:
 def write_ids(
     splits: Splits, tokenizer: Tokenizer, folder: Path, on_progress: OnProgress | None = None
 ) -> dict[str, TextCounts]:
-    """Write the ids of every split into the folder, and count what they stand for.
+    """Write the ids of every split into the folder, and count the text they represent.
 
     Args:
         splits: the text.
-        tokenizer: trained on it.
-        folder: is made, or holds what another process had written when it was stopped.
-        on_progress: is called after every batch.
+        tokenizer: tokenizer trained on the text.
+        folder: created if missing; it may hold the progress of a process that was stopped.
+        on_progress: called after every batch.
     Raises:
-        UnknownCharacterError: with its position in its split.
+        UnknownCharacterError: an unknown character, with its position in its split.
     """
     folder.mkdir(exist_ok=True)
     done, counts = _read_progress(folder, splits)
@@ -89,7 +89,7 @@ def write_ids(
                 files[split].write(ids.tobytes())
                 counts[split].add(len(ids), text, unknown)
                 if ends:
-                    # An end token counts as the line end in whose place it stands.
+                    # An end token counts as the line end that it replaces.
                     files[split].write(end)
                     counts[split].add(1, "\n", 0)
                 characters += len(text) + ends
@@ -105,7 +105,7 @@ def write_ids(
 
 
 class _Text(NamedTuple):
-    """A text of a split that can be encoded by itself, and whether an end token follows."""
+    """A text of a split that can be encoded separately, and whether an end token follows."""
 
     split: str
     text: str
@@ -113,14 +113,14 @@ class _Text(NamedTuple):
 
 
 class _Unknown(NamedTuple):
-    """A strict tokenizer met a character that it lacks."""
+    """A character that a strict tokenizer does not know."""
 
     character: str
     position: int
 
 
 def _texts(splits: Splits, tokenizer: Tokenizer) -> Iterator[_Text]:
-    """The texts of all documents, cut where it is safe."""
+    """The texts of all documents, cut at safe positions."""
     for split, document in splits.walk():
         waiting = None
         for text in safe_pieces(document, tokenizer.safe_cut):
@@ -132,7 +132,7 @@ def _texts(splits: Splits, tokenizer: Tokenizer) -> Iterator[_Text]:
 
 
 def _batches(texts: Iterator[_Text]) -> Iterator[list[_Text]]:
-    """Texts that are encoded at one go: short documents together."""
+    """Batches of texts that are encoded at once: short documents together."""
     batch: list[_Text] = []
     characters = 0
     for text in texts:
@@ -151,7 +151,7 @@ def _processes(splits: Splits, tokenizer: Tokenizer) -> int:
 
 
 def _encode(tokenizer: Tokenizer, batch: Sequence[_Text]) -> list[tuple[Ids, int] | _Unknown]:
-    """For each text its ids, and how many of its characters are unknown."""
+    """The ids of each text, and the number of its unknown characters."""
     results: list[tuple[Ids, int] | _Unknown] = []
     for _, text, _ in batch:
         try:
@@ -163,7 +163,7 @@ def _encode(tokenizer: Tokenizer, batch: Sequence[_Text]) -> list[tuple[Ids, int
 
 
 def _read_progress(folder: Path, splits: Splits) -> tuple[int, dict[str, TextCounts]]:
-    """How many batches are written already, and what they hold."""
+    """The number of batches already written, and their counts."""
     try:
         saved = json.loads((folder / PROGRESS).read_text("utf-8"))
         return saved["batches"], {split: TextCounts(**saved["splits"][split]) for split in splits.names}

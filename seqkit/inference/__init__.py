@@ -1,4 +1,4 @@
-"""What a trained model is for: generating, scoring, and looking into it."""
+"""Use a trained model: generate text, score text, and inspect the model's states."""
 
 from seqkit.inference.copies import Copies, count_copies
 from seqkit.inference.generate import TextStream, generate, stream

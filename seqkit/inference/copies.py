@@ -1,4 +1,4 @@
-"""How much of what a model writes is new: whole documents beside those that it was trained on."""
+"""Compare generated documents with training documents, to see how many are new."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class Copies:
 
     generated: int
     distinct: int
-    """Different ones."""
+    """Number of different documents."""
     copies: int
-    """Generated documents that stand in the training split word for word, repeated ones counted."""
+    """Generated documents that are identical to a training document, including repeated ones."""
     new: int
-    """The others that were finished."""
+    """The other finished documents."""
     cut: int = 0
-    """Those that the model had not ended after `max_tokens`: they are neither new nor copies."""
+    """Documents that the model had not ended after `max_tokens`; they are neither new nor copies."""
 
     def __str__(self) -> str:
-        cut = f"; {self.cut:,} more were cut before their end" if self.cut else ""
+        cut = f"; {self.cut:,} more were cut off before their end" if self.cut else ""
         return (
             f"of {self.generated - self.cut:,} generated documents {self.distinct:,} are distinct, "
             f"{self.new:,} new and {self.copies:,} copies of training documents{cut}"
@@ -29,12 +29,12 @@ class Copies:
 
 
 def count_copies(generated: Sequence[str], training: Iterable[str], cut: int = 0) -> Copies:
-    """Compare generated documents with those of the training split, which may be too many for memory.
+    """Compare generated documents with those of the training split, which need not fit in memory.
 
     Args:
-        generated: those that were finished.
+        generated: the finished generated documents.
         training: documents of the training split.
-        cut: how many more were not.
+        cut: number of unfinished generated documents.
     """
     distinct = set(generated)
     known = {document for document in training if document in distinct}

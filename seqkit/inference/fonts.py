@@ -1,4 +1,4 @@
-"""Fonts for any script: matplotlib's own, and what else is installed."""
+"""Fonts for any script: those of matplotlib, and other installed fonts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from matplotlib.font_manager import fontManager, get_font
 
 @cache
 def font_for(text: str) -> Path | None:
-    """The file of a font that has every character of the text; None where there is none.
+    """The file of a font that has every character of the text; None if there is none.
 
-    Monospaced and regular ones come first.
+    Monospaced and regular fonts are preferred.
     """
     for path in _files():
         try:
             font = get_font(path)
         except (OSError, RuntimeError):
-            continue  # it was removed since matplotlib listed it
+            continue  # it was removed after matplotlib listed it
         if font.scalable and all(font.get_char_index(ord(character)) for character in text):
             return path
     return None
 
 
 def inked(text: str) -> str:
-    """A character without what only joins its parts or chooses a variant: many fonts lack these."""
+    """A character without joiners and variant selectors, which many fonts lack."""
     shown = [
         character
         for character in text
@@ -38,7 +38,7 @@ def inked(text: str) -> str:
 
 @cache
 def _files() -> tuple[Path, ...]:
-    """Every font file, the likeliest first; of matplotlib's own, the text fonts only."""
+    """Every font file, the most suitable first; of matplotlib's own fonts, only the text fonts."""
     own = Path(mpl.get_data_path())
     entries = [
         entry

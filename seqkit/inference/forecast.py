@@ -1,11 +1,11 @@
-"""Forecasts of a series: one row ahead from the model's own distribution, further by sampled paths.
+"""Forecast a series: one row ahead from the model's own distribution, further ahead by sampled paths.
 
     rows ... t      the model reads every row up to the origin t
-             |      one row ahead: location and quantiles of what it says
-             +--*--*--*   further: each path draws a return, computes the features that
-             +--*--*--*   follow from it, and the model reads these as the next row
+             |      one row ahead: location and quantiles of the model's output
+             +--*--*--*   further ahead: each path draws a return and computes the next
+             +--*--*--*   features from it, and the model reads these as the next row
 
-Everything is in log returns from the origin's price.
+All values are log returns from the origin's price.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ Rows = NDArray[np.intp]
 
 ORIGINS_AT_ONCE = 1 << 14
 PATH_ROWS_AT_ONCE = 1 << 18
-"""Origins that are judged, and rows of sampled paths, together: bounds the memory."""
+"""Origins that are evaluated at once, and rows of sampled paths that are; this bounds the memory."""
 
 
 class Forecast(NamedTuple):
-    """Of one symbol, from a block of origins."""
+    """Forecasts of one symbol from a block of origins."""
 
     origins: Rows
     """The rows after which the forecasts were made, `(origins,)`."""
     location: Floats
-    """The log return from the origin to each row ahead that is expected, `(origins, horizon)`."""
+    """The expected log return from the origin to each row ahead, `(origins, horizon)`."""
     quantiles: Floats | None
-    """Of that log return, `(origins, horizon, levels)`; None where the head has no interval."""
+    """Quantiles of that log return, `(origins, horizon, levels)`; None if the head has no interval."""
 
 
 def mean_forecast(forecasts: Sequence[Forecast]) -> Forecast:
-    """What several seeds forecast together from the same origins: the mean of their locations and quantiles.
+    """The joint forecast of several seeds from the same origins: the mean of their locations and quantiles.
 
     Source: Lichtendahl, Grushka-Cockayne and Winkler (2013), "Is it better to average probabilities or
     quantiles?".
@@ -58,7 +58,7 @@ def mean_forecast(forecasts: Sequence[Forecast]) -> Forecast:
     )
 
 
-@torch.no_grad()  # as a decorator, for it is off whenever the caller has a block: seeds are read in turn
+@torch.no_grad()  # a decorator, so that gradients are on again between blocks: seeds are read in turn
 def forecast_blocks(
     model: SequenceModel,
     data: PreparedSeries,
@@ -70,19 +70,19 @@ def forecast_blocks(
     paths: int = 200,
     seed: int = 0,
 ) -> Iterator[Forecast]:
-    """Forecasts after each origin, walking forward: every one has read all rows up to its own, and no later.
+    """Forecast from each origin, walking forward: each forecast reads all rows up to its origin, none later.
 
     Args:
-        model: with a head for series.
-        data: scaled with the run's scaler.
-        symbol: its place in `data.symbols`.
+        model: model with a head for series.
+        data: data scaled with the run's scaler.
+        symbol: index of the symbol in `data.symbols`.
         origins: rows, ascending, none before the symbol's `first`.
-        horizon: rows ahead.
-        levels: of the quantiles.
-        paths: sampled from each origin, for more than one row ahead.
-        seed: of the draws.
+        horizon: number of rows ahead.
+        levels: levels of the quantiles.
+        paths: number of paths sampled from each origin, for more than one row ahead.
+        seed: seed of the draws.
     Raises:
-        ContractError: the model predicts no numbers.
+        ContractError: the model does not predict numbers.
     """
     walk = _Walk(model, data, symbol)
     with evaluating(model.modules()):
@@ -94,7 +94,7 @@ def forecast_blocks(
 
 
 class _Walk:
-    """A model that goes through the rows of one symbol."""
+    """Runs a model over the rows of one symbol."""
 
     def __init__(self, model: SequenceModel, data: PreparedSeries, symbol: int) -> None:
         if not isinstance(model.head, SeriesHead):
@@ -107,7 +107,7 @@ class _Walk:
         self._inputs = torch.from_numpy(data.inputs[symbol])[None].to(device_of(model))  # (1, T, features)
 
     def one_row_ahead(self, origins: Rows, levels: Sequence[float]) -> Iterator[Forecast]:
-        """The whole series in one pass."""
+        """Forecast one row ahead of each origin, in one pass over the series."""
         steps = origins - self._rows.first
         outputs = self._model(self._inputs[:, : steps[-1] + 1])[0][0, torch.from_numpy(steps)]
         for first in range(0, len(origins), ORIGINS_AT_ONCE):
@@ -119,11 +119,11 @@ class _Walk:
     def along_paths(
         self, origins: Rows, levels: Sequence[float], horizon: int, paths: int, generator: torch.Generator
     ) -> Iterator[Forecast]:
-        """Row by row to each origin, and from there along sampled paths."""
-        paths = paths if self._head.has_interval else 1  # a point has one path
+        """Read row by row to each origin, and forecast from there along sampled paths."""
+        paths = paths if self._head.has_interval else 1  # a point forecast has one path
         for block, outputs, state in self._states_at(origins, max(1, PATH_ROWS_AT_ONCE // (paths * horizon))):
             location, drawn = self._follow(outputs, state, block, horizon, paths, generator)
-            # One row ahead nothing has to be drawn.
+            # One row ahead, the model's distribution is exact.
             location[:, 0], exact = self._next_row(outputs, block, levels)
             quantiles = None
             if exact is not None:
@@ -143,7 +143,7 @@ class _Walk:
         return location, self._to_returns(self._head.quantiles(outputs.double(), wanted), last[:, None])
 
     def _states_at(self, origins: Rows, at_once: int) -> Iterator[tuple[Rows, Tensor, Any]]:
-        """Blocks of origins, with what the model says and its states after them."""
+        """Blocks of origins, with the outputs and the states of the model after them."""
         state, at = None, 0
         outputs: list[Tensor] = []
         states: list[Any] = []
@@ -168,8 +168,8 @@ class _Walk:
     ) -> tuple[Floats, Floats]:
         """Log returns along paths: expected, `(origins, horizon)`, and drawn, `(origins, paths, horizon)`.
 
-        What is expected is the mean over the paths of what the model expects on each: the draws themselves
-        would add their own noise to it.
+        The expected return is the mean over paths of the model's expectation on each. The mean of the draws
+        would add their noise.
         """
         past = origins[:, None] + np.arange(-self._features.lookback, 1)
         history = np.repeat(self._rows.log_prices[past], paths, 0)  # (origins * paths, lookback + 1)
@@ -188,5 +188,5 @@ class _Walk:
         return expected.cumsum(1).reshape(shape).mean(1), drawn.cumsum(1).reshape(shape)
 
     def _to_returns(self, predicted: Tensor, last: Floats) -> Floats:
-        """From what the model predicts after a log price to log returns."""
+        """Convert the model's predictions after a log price to log returns."""
         return self._target.returns(self._scale.unscaled(predicted.cpu().numpy()), last)

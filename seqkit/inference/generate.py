@@ -1,4 +1,4 @@
-"""New text, one token at a time, with the state kept."""
+"""Generate text one token at a time, with the state kept."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def generate(
     keep_stop: bool = False,
     seed: int | None = 0,
 ) -> str:
-    """The text that follows a prompt, without the prompt.
+    """Generate the text that follows a prompt, without the prompt.
 
     Args:
-        model: gives the logits of the next token.
-        tokenizer: of the text that the model was trained on.
-        prompt: is read after a start token, in pieces; it may be empty, and hold unknown characters.
-        max_tokens: the most tokens that are drawn.
-        temperature: divides the logits; 0 takes the likeliest token every time.
-        top_k: only the k likeliest tokens can be drawn.
-        top_p: only the likeliest tokens that together reach this probability can be drawn.
+        model: a model that gives the logits of the next token.
+        tokenizer: the tokenizer that the model was trained with.
+        prompt: text read after a start token, in pieces; it may be empty or contain unknown characters.
+        max_tokens: maximum number of tokens to draw.
+        temperature: divides the logits; 0 takes the most likely token every time.
+        top_k: draw only from the k most likely tokens.
+        top_p: draw only from the most likely tokens that together reach this probability.
         repetition_penalty: makes tokens that were drawn before less likely, see
             `seqkit.heads.penalize_repetition`; 1.0 is off.
-        stop: a string, or several: the text ends before the first of them.
-        keep_stop: the text ends after it.
-        seed: of the draws; None draws differently every time.
+        stop: a string, or several; the text ends before the first of them that occurs.
+        keep_stop: end the text after the stop string.
+        seed: seed of the draws; None draws differently every time.
     Raises:
-        SamplingError: an option is out of its range.
+        SamplingError: an option is out of range.
     """
     return "".join(
         stream(
@@ -84,7 +84,7 @@ def stream(
     keep_stop: bool = False,
     seed: int | None = 0,
 ) -> TextStream:
-    """The same text as `generate`, in pieces as they are made; the pieces joined are equal to it."""
+    """Generate the same text as `generate`, in pieces; joined, the pieces equal that text."""
     stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
     check_sampling(temperature, top_k, top_p, repetition_penalty)
     if max_tokens < 0:
@@ -99,15 +99,15 @@ def stream(
 
 
 class TextStream(Iterator[str]):
-    """A text that is generated, piece by piece; it says at its end what ended it.
+    """A generated text, piece by piece; `ended_by` gives the reason for its end.
 
     Args:
-        pieces: of the text; what they return is what ended it.
+        pieces: pieces of the text; the generator returns the reason for the end.
     """
 
     def __init__(self, pieces: Generator[str, None, EndedBy]) -> None:
         self.ended_by: EndedBy | None = None
-        """`"stop"`: a stop string. `"end"`: the model ended the document. `"max_tokens"`: it was cut."""
+        """`"stop"`: a stop string. `"end"`: the model ended the document. `"max_tokens"`: it was cut off."""
         self._pieces = self._followed(pieces)
 
     def __next__(self) -> str:
@@ -170,12 +170,12 @@ def _read(
     state: State = None
     while ids := list(islice(every, CHUNK)):
         hidden, state = model.hidden(torch.tensor([ids], device=device), state)
-        last = hidden[:, -1].clone()  # the head may write over it, and the state may be the same memory
+        last = hidden[:, -1].clone()  # the head may overwrite it, and it may share memory with the state
     return model.head(last), state
 
 
 def _allowed(tokenizer: Tokenizer, device: torch.device) -> Tensor:
-    """What is added to the logits: an unknown token cannot be drawn, for there is no text for it."""
+    """A tensor to add to the logits, so that the unknown token, which has no text, is never drawn."""
     allowed = torch.zeros(tokenizer.vocab_size, device=device)
     if tokenizer.unknown_id is not None:
         allowed[tokenizer.unknown_id] = -torch.inf
@@ -185,7 +185,7 @@ def _allowed(tokenizer: Tokenizer, device: torch.device) -> Tensor:
 def _until_stop(
     pieces: Generator[str, None, EndedBy], stops: Sequence[str], keep_stop: bool
 ) -> Generator[str, None, EndedBy]:
-    """The pieces up to the first stop string; what may be the beginning of one is held back."""
+    """The pieces up to the first stop string; text that may be the beginning of one is held back."""
     pending = ""
     while True:
         try:
@@ -208,6 +208,6 @@ def _until_stop(
 
 
 def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of the text are the beginning of the stop string."""
+    """Number of characters at the end of the text that are the beginning of the stop string."""
     lengths = range(min(len(text), len(stop) - 1), 0, -1)
     return next((length for length in lengths if text.endswith(stop[:length])), 0)

@@ -1,12 +1,12 @@
-"""What a model copied word for word from the text that it was trained on.
+"""Find what a model copied word for word from its training text.
 
-    training text ─► windows ─► hashes of all `shortest` characters in a row ──► regions whose hashes stand
-                                                                                 in the generated text too
-    generated text ─► its own hashes ──────────────────────────────────────────► of each region: the longest
-                                                                                 spans that are in the text
+    training text ─► windows ─► hashes of all `shortest` contiguous characters ──► regions whose hashes occur
+                                                                                   in the generated text too
+    generated text ─► its own hashes ────────────────────────────────────────────► in each region: the longest
+                                                                                   spans that are in the text
 
-The hashes are numpy's work, tens of millions of characters a second; what they find is then compared as
-text, so a span is never reported because two hashes happen to be equal.
+The hashes are computed with numpy, at tens of millions of characters per second. The regions they find are
+then compared as text, so a span is never reported because of a hash collision.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from seqkit.errors import OutOfRangeError
 from seqkit.inference.reading import blocks
 
 WINDOW = 1 << 18
-"""Characters of the training text that are compared at once."""
+"""Characters of the training text compared at once."""
 MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 TABLE_BITS = 20
 
 
 @dataclass(frozen=True)
 class CopiedSpan:
-    """A span of a generated text that stands in the training text, as long as it can be."""
+    """A longest possible span of a generated text that occurs in the training text."""
 
     text: str
     start: int
-    """Where it begins in the generated text, in characters."""
+    """Its position in the generated text, in characters."""
     offset: int
-    """Where it first stands in the training text, in characters."""
+    """Its first position in the training text, in characters."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Novelty:
 
     characters: int
     shortest: int
-    """Characters that a span has at least: less in a row is not called a copy."""
+    """Minimum number of characters in a span; fewer contiguous characters are not a copy."""
     copied: int
-    """Characters that lie in a copied span."""
+    """Number of characters in a copied span."""
     spans: tuple[CopiedSpan, ...]
-    """The longest first; none lies within another."""
+    """The copied spans, longest first; none is inside another."""
 
     @property
     def copied_share(self) -> float:
-        """From 0 to 1."""
+        """Share of copied characters, from 0 to 1."""
         return self.copied / max(self.characters, 1)
 
 
@@ -60,23 +60,23 @@ def measure_novelty(texts: Sequence[str], training: Iterable[str], shortest: int
     """Look for spans of generated texts in a training text of any length.
 
     Args:
-        texts: what was generated.
+        texts: the generated texts.
         training: the training text in pieces; it is read once.
-        shortest: characters that a span has at least.
+        shortest: minimum number of characters in a span.
     Returns:
-        What was found in each text.
+        The result for each text.
     Raises:
         OutOfRangeError: `shortest` is less than 1.
     """
     if shortest < 1:
-        raise OutOfRangeError(f"a span has at least 1 character; got shortest = {shortest}.")
-    # Spans are at first looked for in all texts at once. One that reaches over the end of a text does no
-    # harm: what counts in the end is which parts of a single text lie within a span that was found.
+        raise OutOfRangeError(f"shortest must be at least 1 character, got {shortest}.")
+    # Spans are first searched in all texts at once. A span that crosses the end of a text does no harm:
+    # the result counts only the parts of a single text that are inside a found span.
     used = set("".join(texts))
     between = next(sign for code in range(0x110000) if (sign := chr(code)) not in used)
     together = between.join(texts)
     known = _KnownGrams(together, shortest)
-    found: dict[str, int] = {}  # each span, and where it first stands
+    found: dict[str, int] = {}  # each span, and its first position
     for offset, window in _windows(training, max(map(len, texts), default=0)):
         for start, stop in known.regions(window):
             region = window[start:stop]
@@ -88,17 +88,17 @@ def measure_novelty(texts: Sequence[str], training: Iterable[str], shortest: int
 
 
 class _KnownGrams:
-    """The hashes of all `size` characters in a row of a text."""
+    """The hashes of all `size` contiguous characters of a text."""
 
     def __init__(self, text: str, size: int) -> None:
         self._size = size
         self._hashes = np.unique(_hashes(text, size))
-        # Whether any known hash begins with these bits: it rules nearly all of a text out in one look.
+        # Whether any known hash begins with these bits: one lookup excludes nearly all of a text.
         self._begins = np.zeros(1 << TABLE_BITS, dtype=bool)
         self._begins[_first_bits(self._hashes)] = True
 
     def regions(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where one known gram follows the other: `start, stop` in characters."""
+        """Regions of contiguous known grams: `start, stop` in characters."""
         hashes = _hashes(text, self._size)
         likely = np.flatnonzero(self._begins[_first_bits(hashes)])
         starts = likely[np.isin(hashes[likely], self._hashes)]
@@ -110,9 +110,9 @@ class _KnownGrams:
 
 
 def _hashes(text: str, size: int) -> NDArray[np.uint64]:
-    """A number for every `size` characters in a row, equal where these are.
+    """A hash for every `size` contiguous characters; equal characters have equal hashes.
 
-    It is the sum of code point times multiplier ** -position, of the gram's own positions, modulo 2**64.
+    It is the sum of code point times multiplier ** -position, with positions within the gram, modulo 2**64.
     """
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
     if len(codes) < size:
@@ -137,7 +137,7 @@ def _first_bits(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _windows(pieces: Iterable[str], longest: int) -> Iterator[tuple[int, str]]:
-    """Windows of a text and where they begin; neighbours share so much that no span is cut in both."""
+    """Windows of a text with their offsets; neighbours overlap enough that no span is cut in both."""
     offset, shared = 0, ""
     for block in blocks(pieces, max(WINDOW, 4 * longest)):
         window = shared + block
@@ -147,7 +147,7 @@ def _windows(pieces: Iterable[str], longest: int) -> Iterator[tuple[int, str]]:
 
 
 def _shared_spans(region: str, text: str, shortest: int) -> Iterator[tuple[int, int]]:
-    """The parts of a region that stand in the text and cannot be longer: `start, stop`."""
+    """The longest parts of a region that occur in the text: `start, stop`."""
     start, stop, grown = 0, shortest, False
     while stop <= len(region):
         if region[start:stop] in text:
@@ -162,7 +162,7 @@ def _shared_spans(region: str, text: str, shortest: int) -> Iterator[tuple[int, 
 
 
 def _summed_up(text: str, found: dict[str, int], copies: str, copied: _KnownGrams, shortest: int) -> Novelty:
-    """The parts of one text that are one of the spans that were found, or lie within one."""
+    """The result for one text: its parts that are equal to a found span, or inside one."""
     covered = np.zeros(len(text), dtype=bool)
     spans: list[CopiedSpan] = []
     for first, last in copied.regions(text):

@@ -1,4 +1,4 @@
-"""What a forecast says, back in prices."""
+"""Convert a forecast back to prices."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FAN_LEVELS = (0.05, 0.25, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Session:
-    """One row ahead, or more: no date is invented for it."""
+    """A row ahead of the last one; it has a label instead of a date."""
 
     label: str
     """`"+1 session"`, `"+2 sessions"`, ..."""
     price: float
-    """What is expected: the last price times the exponential of the expected log return, near the median."""
+    """Forecast price: the last price times the exponential of the expected log return, near the median."""
     log_return: float
-    """From the last row to this one."""
+    """Expected log return from the last row to this one."""
     quantiles: dict[str, float] | None
-    """The price at the levels 0.05, 0.25, 0.75 and 0.95; None where the head has no interval."""
+    """Prices at the levels 0.05, 0.25, 0.75 and 0.95; None if the head has no interval."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Outlook:
 
 
 def make_outlook(rows: SymbolRows, blocks: Sequence[Forecast]) -> Outlook:
-    """The outlook of a symbol from what each seed says of its last row.
+    """Make the outlook of a symbol from each seed's forecast at its last row.
 
     Args:
-        rows: of the symbol.
-        blocks: one for each seed, each of one origin, with quantiles at `FAN_LEVELS`.
+        rows: rows of the symbol.
+        blocks: one forecast per seed, each of one origin, with quantiles at `FAN_LEVELS`.
     """
-    # To twelve digits, the price of the file: the exponential of a logarithm is 273.35999999999996.
+    # Rounded to twelve digits, as in the file: the exponential of the logarithm is 273.35999999999996.
     last = float(f"{np.exp(rows.log_prices[-1]):.12g}")
     mean = mean_forecast(blocks)
     sessions = []
@@ -74,5 +74,5 @@ def make_outlook(rows: SymbolRows, blocks: Sequence[Forecast]) -> Outlook:
 
 
 def session_label(ahead: int) -> str:
-    """`"+1 session"`: a row of trading, whenever that will be."""
+    """`"+1 session"`, a label for a future trading row, whose date is not known."""
     return f"+{ahead} session{'s' if ahead > 1 else ''}"

@@ -1,8 +1,8 @@
-"""A text as a picture, each token on a colour of its own: the "interpretable cells" of char-rnn.
+"""Draw a text as a picture, with a background colour for each token: the "interpretable cells" of char-rnn.
 
-    a cell is one character wide and a row high; wide characters, as of Chinese, take two cells
+    a cell is one character wide and one row high; wide characters, such as Chinese, take two cells
 
-    T·h·e·  ↵        a space is a dot, a line end a sign, a tab an arrow of four cells
+    T·h·e·  ↵        a space is a dot, a line end is ↵, a tab is an arrow of four cells
 
 Source: Karpathy, Johnson and Li (2015), "Visualizing and understanding recurrent networks".
 """
@@ -32,7 +32,7 @@ COLUMNS = 90
 MAX_CHARACTERS = 10_000
 MAX_ROWS = 500
 BREAK_WITHIN = 20
-"""A row ends at a space, where one is so near to its end."""
+"""A row ends at a space if there is one in this number of characters at its end."""
 
 CELL_INCHES, ROW_INCHES, DPI = 0.094, 0.205, 150
 FONT_SIZE = 10.2
@@ -43,7 +43,7 @@ COLORS = LinearSegmentedColormap.from_list("cells", ["#2364aa", "#8fb8de", PAPER
 
 
 class Cell(NamedTuple):
-    """A character and its place."""
+    """A character and its position."""
 
     text: str
     value: float
@@ -53,13 +53,13 @@ class Cell(NamedTuple):
 
 
 def draw_text(tokens: Sequence[str], values: NDArray[np.float32], path: Path, title: str) -> None:
-    """Write the picture, as a PNG.
+    """Write the picture as a PNG file.
 
     Args:
-        tokens: joined, they are the text.
-        values: of each token; the colours go from minus the largest absolute one to that one.
-        path: of the file.
-        title: what is shown.
+        tokens: the tokens; joined, they are the text.
+        values: value of each token; the colour scale is symmetric, up to the largest absolute value.
+        path: path of the file.
+        title: title of the picture.
     Raises:
         OutOfRangeError: see `require_room`.
     """
@@ -82,23 +82,25 @@ def draw_text(tokens: Sequence[str], values: NDArray[np.float32], path: Path, ti
             missing[cell.text] = None
     if named := [text for text in missing if inked(text).isprintable()]:
         logger.warning(
-            "no font here has %s: code points are shown. Install one that has, such as Noto Sans CJK.",
+            "no installed font has %s: code points are shown. Install a font that has them, such as Noto "
+            "Sans CJK.",
             " ".join(named[:8]) + (" ..." if len(named) > 8 else ""),
         )
     figure.savefig(path, format="png", facecolor=PAPER)
 
 
 def require_room(characters: int, rows: int = 0) -> None:
-    """Raise OutOfRangeError where a text has more than 10,000 characters, or 500 rows of 90 columns."""
+    """Raise OutOfRangeError if a text has more than 10,000 characters, or 500 rows of 90 columns."""
     if characters > MAX_CHARACTERS or rows > MAX_ROWS:
         raise OutOfRangeError(
-            f"a picture holds {MAX_CHARACTERS:,} characters, and {MAX_ROWS} rows of {COLUMNS}; the text "
-            "has more.\n  Give a part of it: head -c 5000 my.txt | seqkit states DIR - --out states.png"
+            f"a picture has room for {MAX_CHARACTERS:,} characters, and {MAX_ROWS} rows of {COLUMNS}; the "
+            "text has more.\n"
+            "  Give a part of it: head -c 5000 my.txt | seqkit states DIR - --out states.png"
         )
 
 
 def _rows(tokens: Sequence[str], values: NDArray[np.float32]) -> Iterator[list[tuple[str, float]]]:
-    """Characters and their values; where several tokens make one character, it has the value of the last."""
+    """Characters and their values; a character of several tokens has the value of the last."""
     row: list[tuple[str, float]] = []
     width = stop = 0
     for text, count in whole_characters(tokens):
@@ -119,7 +121,7 @@ def _rows(tokens: Sequence[str], values: NDArray[np.float32]) -> Iterator[list[t
 
 
 def _last_space(row: Sequence[tuple[str, float]]) -> int:
-    """How much of a row stays, so that it ends with a space; all of it, where none is near its end."""
+    """Length of a row that is cut at a space; the full length if there is no space near its end."""
     places = range(len(row), max(len(row) - BREAK_WITHIN, 0), -1)
     return next((place for place in places if row[place - 1][0] == " "), len(row))
 
@@ -145,7 +147,7 @@ def _box(left: float, top: float, width: float, height: float = 1.0) -> list[tup
 
 
 def _draw_header(axes: Axes, columns: int, limit: float, title: str) -> None:
-    """The title, and which colour is which value."""
+    """Draw the title and the colour scale."""
     axes.text(0, -HEADER + 0.9, title, size=11, color=INK, weight="bold", parse_math=False)
     steps, width = 60, 24.0
     left = columns - width - 5
@@ -162,7 +164,7 @@ def _draw_boxes(axes: Axes, boxes: Sequence[Sequence[tuple[float, float]]], colo
 
 
 def _draw_character(axes: Axes, cell: Cell, ink: str) -> bool:
-    """False where no font has it: then its code point is shown."""
+    """Draw a character; if no font has it, draw its code point and return False."""
     x, y = cell.column + cell.width / 2, cell.row + 0.74
     shown = inked(SIGNS.get(cell.text, cell.text))
     font = font_for(shown)

@@ -1,6 +1,6 @@
-"""A text as a model reads it: once, from its start to its end, in bounded memory.
+"""Read a text as a model does: once, from start to end, in bounded memory.
 
-text, or pieces of it ─► blocks of one size ─► ids ─► chunks ─► model, with its state carried
+text, or pieces of it ─► blocks of equal size ─► ids ─► chunks ─► model, with its state carried
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from seqkit.tokenizers import Tokenizer
 from seqkit.tokenizers.base import Ids, safe_pieces
 
 BLOCK = 1 << 16
-"""Characters that are tokenised at once."""
+"""Characters tokenised at once."""
 CHUNK = 1024
-"""Tokens that the model reads at once."""
+"""Tokens read by the model at once."""
 
 
 class Block(NamedTuple):
@@ -28,12 +28,12 @@ class Block(NamedTuple):
     text: str
     ids: Ids
     unknown: int
-    """Characters that the vocabulary lacks."""
+    """Number of characters that are not in the vocabulary."""
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Documents that are kept apart, each in pieces; one is read before the next."""
+    """Separate documents, each in pieces; a document must be read before the next one."""
 
     documents: Iterable[Iterable[str]]
 
@@ -41,14 +41,14 @@ class Documents:
 def read_blocks(
     tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
 ) -> Iterator[Block]:
-    """A text in blocks.
+    """Read a text in blocks.
 
     Args:
-        tokenizer: of the text that the model was trained on.
-        text: a text, or pieces of it, of any length; or documents, each of which an end token follows.
-        lines: each line is a document: the end token stands in the place of its line end.
+        tokenizer: the tokenizer that the model was trained with.
+        text: a text, or pieces of it, of any length; or documents, each followed by an end token.
+        lines: each line is a document: the end token replaces its line end.
     Raises:
-        UnknownCharacterError: with its position in the whole text.
+        UnknownCharacterError: an unknown character, with its position in the whole text.
     """
     if isinstance(text, Documents):
         yield from _read_documents(tokenizer, text)
@@ -62,7 +62,7 @@ def read_blocks(
 
 
 def blocks(pieces: Iterable[str], size: int) -> Iterator[str]:
-    """The same text, in pieces of one size: only the last one is shorter."""
+    """The same text, in pieces of equal size; only the last one may be shorter."""
     waiting: list[str] = []
     length = 0
     for piece in pieces:
@@ -79,12 +79,12 @@ def blocks(pieces: Iterable[str], size: int) -> Iterator[str]:
 
 
 def restarts(tokenizer: Tokenizer, ids: Tensor) -> Tensor | None:
-    """Where reading starts anew, bool `(1, time)`, for ids `(time,)`: at the end of a document."""
+    """A mask of the ends of documents, where the state is reset: bool `(1, time)`, for ids `(time,)`."""
     return None if tokenizer.end_id is None else (ids == tokenizer.end_id)[None]
 
 
 def _read_documents(tokenizer: Tokenizer, text: Documents) -> Iterator[Block]:
-    """Short documents together in one block; the end token counts as the line end in its place."""
+    """Blocks of documents, short ones together; the end token counts as the line end that it replaces."""
     end = np.array([tokenizer.end_id], tokenizer.dtype)
     parts: list[str] = []
     ids: list[Ids] = []

@@ -1,4 +1,4 @@
-"""How surprising a text is to a model, token by token."""
+"""Score a text with a model, token by token."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from seqkit.tokenizers.base import Ids
 
 @dataclass(frozen=True)
 class Score:
-    """What a text costs under a model; comparable across tokenizers in bits per character or byte."""
+    """The score of a text under a model; comparable across tokenizers in bits per character or byte."""
 
     bits_per_char: float
     bits_per_byte: float
     perplexity: float
-    """Per token."""
+    """Perplexity per token."""
     tokens: int
     unknown: int
-    """Characters that the vocabulary lacks; each costs log2(1,114,112) bits more."""
+    """Number of characters that are not in the vocabulary; each adds log2(1,114,112) bits."""
     surprisal: NDArray[np.float32] = field(repr=False)
     """Bits of each token, in order."""
 
 
 class ScoredBlock(NamedTuple):
-    """A part of a text that was scored."""
+    """A scored part of a text."""
 
     text: str
     ids: Ids
     unknown: int
-    """Characters that the vocabulary lacks."""
+    """Number of characters that are not in the vocabulary."""
     bits: NDArray[np.float32]
-    """Of each id."""
+    """Bits of each id."""
 
 
 @overload
@@ -64,17 +64,17 @@ def score(
 def score(
     model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
 ) -> Score | list[Score]:
-    """Read a text once, from its start to its end with the state carried; every token counts.
+    """Read a text once, from start to end with the state carried; every token counts.
 
     Args:
-        model: gives the logits of the next token.
-        tokenizer: of the text that the model was trained on.
+        model: a model that gives the logits of the next token.
+        tokenizer: the tokenizer that the model was trained with.
         text: any text; or a list of texts, each read from the start; or an iterator over pieces of one text
-            that need not fit in memory together: four bytes a token are kept. The first token of a text
+            that need not fit in memory together: four bytes per token are kept. The first token of a text
             is read after a start token.
         lines: each line is a document: its end token counts, and the next one is read from the start.
     Returns:
-        What the text costs; of a list, what each of its texts costs, in order.
+        The score of the text; for a list, the score of each text, in order.
     Raises:
         SourceError: a text is empty.
     """
@@ -97,7 +97,7 @@ def _score(
 def score_blocks(
     model: SequenceModel, tokenizer: Tokenizer, text: str | Iterable[str] | Documents, *, lines: bool = False
 ) -> Iterator[ScoredBlock]:
-    """The same, block by block as it is read: nothing is kept."""
+    """Score a text block by block as it is read, without keeping anything."""
     device = device_of(model)
     state: State = None
     last = torch.tensor([tokenizer.start_id], device=device)
@@ -116,14 +116,14 @@ def score_blocks(
 
 
 class Total:
-    """The sum over blocks that were scored."""
+    """The sum over scored blocks."""
 
     def __init__(self) -> None:
         self._counts = TextCounts()
         self._bits = 0.0
 
     def add(self, block: ScoredBlock) -> None:
-        """One more."""
+        """Add a block."""
         self._counts.add(len(block.ids), block.text, block.unknown)
         self._bits += float(block.bits.sum(dtype=np.float64))
 

@@ -1,4 +1,4 @@
-"""Which part of a text each of its tokens stands for."""
+"""Find the part of a text that each of its tokens represents."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CLUSTER = regex.compile(r"\X")
 def token_texts(tokenizer: Tokenizer, text: str, ids: Ids) -> list[str]:
     """The text that each token completes; joined, they are the text.
 
-    A token that completes no character, such as the first byte of one that has several, gives "". An
-    unknown token gives what stands in its place; of several in a row that cannot be told apart, the last
-    one gives it all.
+    A token that completes no character, such as the first byte of a character with several, gives "". An
+    unknown token gives the text in its place. If several contiguous unknown tokens cannot be
+    distinguished, the last one gives all of their text.
 
     Args:
-        tokenizer: that made the ids.
-        text: what was encoded.
-        ids: all of its ids; an end token stands for a line end.
+        tokenizer: the tokenizer that made the ids.
+        text: the encoded text.
+        ids: all of its ids; an end token represents a line end.
     """
     decoder = tokenizer.decoder()
     decoded = []
@@ -40,9 +40,9 @@ def token_texts(tokenizer: Tokenizer, text: str, ids: Ids) -> list[str]:
 
 
 def whole_characters(texts: Sequence[str]) -> list[tuple[str, int]]:
-    """Tokens in groups that can be shown apart: `(text, how many tokens)`, no group without text.
+    """Tokens in groups that can be shown separately: `(text, number of tokens)`, no group without text.
 
-    A group ends where a token and a grapheme cluster (see `clusters`) end both.
+    A group ends where both a token and a grapheme cluster (see `clusters`) end.
     """
     cluster_ends = np.cumsum([0, *map(len, clusters("".join(texts)))])
     token_ends = np.cumsum([len(text) for text in texts])
@@ -60,15 +60,15 @@ def whole_characters(texts: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def clusters(text: str) -> list[str]:
-    """What a reader takes for single characters: a letter with its marks, an emoji of several code points."""
+    """The characters that a reader sees: a letter with its marks, an emoji of several code points."""
     found: list[str] = _CLUSTER.findall(text)
     return found
 
 
 def _aligned(decoded: Sequence[str], unknown: Sequence[bool], text: str) -> list[str] | None:
-    """The parts of the text in the place of what was decoded, where case or unknown tokens differ.
+    """The parts of the text for the decoded tokens, if the two differ in case or unknown tokens.
 
-    None where the text does not hold the known tokens in their order.
+    None if the text does not contain the known tokens in their order.
     """
     folded = _folded(text)
     parts: list[str] = []
@@ -90,10 +90,10 @@ def _aligned(decoded: Sequence[str], unknown: Sequence[bool], text: str) -> list
 
 
 def _shared(text: str, tokens: int) -> list[str]:
-    """One character a token, where there are so many; else all for the last one."""
+    """One character per token if the numbers are equal; otherwise all characters for the last token."""
     return list(text) if len(text) == tokens else [""] * (tokens - 1) + [text]
 
 
 def _folded(text: str) -> str:
-    """Without the difference of upper and lower case, each character in its place."""
+    """The text without case differences, with each character at the same position."""
     return "".join([low if len(low := character.casefold()) == 1 else character for character in text])

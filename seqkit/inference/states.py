@@ -1,4 +1,4 @@
-"""What every unit of a model does while it reads a text."""
+"""Record the outputs of all units of a model while it reads a text."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class States:
     """The outputs of one layer, after each token of a text."""
 
     tokens: tuple[str, ...]
-    """The text that each token completes: joined, they are the text. See `token_texts`."""
+    """The text that each token completes; joined, they are the text. See `token_texts`."""
     values: NDArray[np.float32]
     """`(tokens, units)`."""
     layer: int
-    """Counted from 0, the one that reads the text."""
+    """Index of the layer; 0 is the layer that reads the text."""
 
     def __repr__(self) -> str:
         tokens, units = self.values.shape
@@ -38,11 +38,11 @@ class States:
 
     @property
     def text(self) -> str:
-        """What was read."""
+        """The text that was read."""
         return "".join(self.tokens)
 
     def unit(self, index: int) -> NDArray[np.float32]:
-        """One unit after each token, `(tokens,)`.
+        """Output of one unit after each token, `(tokens,)`.
 
         Raises:
             OutOfRangeError: there is no such unit.
@@ -55,29 +55,32 @@ class States:
         return self.values[:, index]
 
     def most_variable(self, count: int = 10) -> list[tuple[int, float]]:
-        """The units that change most: `(unit, standard deviation over the tokens)`, the first most."""
+        """The units that change most: `(unit, standard deviation over the tokens)`, in descending order."""
         return _first(self.values.std(0, dtype=np.float64), count)
 
     def most_correlated(self, where: ArrayLike, count: int = 10) -> list[tuple[int, float]]:
-        """The units that tell best where something is the case: `(unit, correlation)`, the strongest first.
+        """The units most correlated with a property: `(unit, correlation)`, the strongest first.
 
         Args:
-            where: a bool for every character of the text, for instance whether it stands in quotes.
-            count: how many units.
+            where: a bool for every character of the text, for instance whether it is in quotes.
+            count: number of units.
         Raises:
-            OutOfRangeError: it has another length than the text, or is everywhere the same.
+            OutOfRangeError: its length differs from that of the text, or all its values are equal.
 
-        A correlation is from -1 to 1, over the characters; those of one token share its value.
+        A correlation is from -1 to 1, over the characters; the characters of a token share its value.
         """
         wanted = np.asarray(where, dtype=np.float64)
         lengths = np.array([len(token) for token in self.tokens])
         characters = int(lengths.sum())
         if wanted.shape != (characters,):
             raise OutOfRangeError(
-                f"the text has {characters} characters, and a bool for each is needed; got {wanted.shape}."
+                f"a bool for each of the {characters} characters of the text is needed; "
+                f"got shape {wanted.shape}."
             )
         if wanted.min() == wanted.max():
-            raise OutOfRangeError("a property that every character has, or none, is correlated with no unit.")
+            raise OutOfRangeError(
+                "a property that all characters have, or none, cannot be correlated with a unit."
+            )
         owner = np.repeat(np.arange(len(lengths)), lengths)  # the token of each character
         weights = lengths / characters
         centered = self.values - weights @ self.values
@@ -87,24 +90,24 @@ class States:
         return _first(correlations, count)
 
     def plot(self, unit: int, path: str | Path) -> None:
-        """The text as a picture (PNG), each token coloured by a unit: blue is negative, red positive.
+        """Write the text as a picture (PNG), each token coloured by a unit: blue is negative, red positive.
 
         Raises:
-            OutOfRangeError: there is no such unit, the text is too long for a picture, or the name no .png.
+            OutOfRangeError: there is no such unit, the text is too long, or the path does not end in .png.
         """
         from seqkit.inference.picture import draw_text  # matplotlib takes a while to import
 
         if Path(path).suffix != ".png":
-            raise OutOfRangeError(f"a picture is a .png file, and {path} is none.")
+            raise OutOfRangeError(f"a picture is a .png file, and {path} is not one.")
         draw_text(self.tokens, self.unit(unit), Path(path), f"unit {unit} of layer {self.layer}")
 
     def save(self, path: str | Path) -> None:
-        """The data as a file: `.npz` (text in UTF-8, characters of each token, values, layer) or `.csv`.
+        """Save the data as `.npz` (text in UTF-8, characters of each token, values, layer) or `.csv`.
 
-        A CSV file has a row for every token: its text, and a column for every unit.
+        A CSV file has a row for every token, with its text and a column for every unit.
 
         Raises:
-            OutOfRangeError: the name has another ending.
+            OutOfRangeError: the path has another extension.
         """
         path = Path(path)
         if path.suffix == ".npz":
@@ -122,7 +125,9 @@ class States:
                 for token, row in zip(self.tokens, self.values.tolist(), strict=True):
                     writer.writerow([token, *(f"{value:.6g}" for value in row)])
         else:
-            raise OutOfRangeError(f"states are saved as .npz or .csv, pictures as .png; {path} is none.")
+            raise OutOfRangeError(
+                f"states are saved as .npz or .csv, pictures as .png; {path} has another extension."
+            )
 
 
 def read_states(
@@ -136,11 +141,11 @@ def read_states(
     """Read a text once, with the state carried, and keep the output of every unit after each token.
 
     Args:
-        model: one cell, or several on top of each other.
-        tokenizer: of the text that the model was trained on.
+        model: a model with one cell, or several stacked cells.
+        tokenizer: the tokenizer that the model was trained with.
         text: a text, or pieces of it; its first token is read after a start token.
-        layer: of a stack; 0 is the one that reads the text, -1 the last.
-        lines: each line is a document: at its end the state starts anew.
+        layer: layer of a stack; 0 is the layer that reads the text, -1 the last.
+        lines: each line is a document: the state is reset at its end.
     Raises:
         SourceError: the text is empty.
         OutOfRangeError: there is no such layer, or the values would take more than 2 GiB.
@@ -172,7 +177,7 @@ def read_states(
 
 
 def _up_to(model: SequenceModel, layer: int) -> tuple[SequenceModel, int]:
-    """A model of the same modules that ends with this layer, and the layer counted from 0."""
+    """A model of the same modules that ends with this layer, and the index of the layer, from 0."""
     cells = list(model.cell.cells) if isinstance(model.cell, Stacked) else [model.cell]
     if not -len(cells) <= layer < len(cells):
         count = "1 layer" if len(cells) == 1 else f"{len(cells)} layers"

@@ -1,4 +1,4 @@
-"""A trained model, one token at a time."""
+"""Run a trained model one token at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from seqkit.model import SequenceModel
 
 
 class Stepper:
-    """Gives what the model gives for one time step after the other, faster: it reads the weights once.
+    """Runs the model one time step at a time, with the same outputs but faster: it reads the weights once.
 
-    To be used in evaluation mode, without gradients, for as long as the weights stay as they are.
+    Use it in evaluation mode, without gradients, and only while the weights do not change.
 
     Args:
         model: encoder, cell and head.

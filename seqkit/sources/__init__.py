@@ -1,7 +1,7 @@
 """Sources: the contract, text files, strings, prices, Hugging Face datasets, and samples
 that are on every machine.
 
-What reads prices is loaded when it is first used, since it imports pyarrow.
+The price reader is loaded on first use, since it imports pyarrow.
 """
 
 from __future__ import annotations

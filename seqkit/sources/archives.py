@@ -1,4 +1,4 @@
-"""The one file of a zip archive that holds data."""
+"""Read the only data file of a zip archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from seqkit.errors import SourceError
 
 NAME = ".zip"
-"""The ending of files that are read as archives."""
+"""Extension of files that are read as archives."""
 SHOWN = 5
 
 
@@ -17,7 +17,7 @@ def read_only_csv(file: Path) -> bytes:
     """The bytes of the only CSV file in a zip archive, or of its only file.
 
     Raises:
-        SourceError: it cannot be read, or has several such files or none.
+        SourceError: the archive cannot be read, or has several such files or none.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -25,7 +25,7 @@ def read_only_csv(file: Path) -> bytes:
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror or error}.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise SourceError(f"{file} ends in {NAME}, but it is not a whole zip file: {error}.") from error
+        raise SourceError(f"{file} ends in {NAME}, but it is not a complete zip file: {error}.") from error
     except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python lacks
         raise SourceError(f"{file} cannot be read: {error}.\n  Unpack it, and give the CSV file.") from error
 
@@ -34,7 +34,7 @@ def _only_csv(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [member for member in archive.infolist() if _is_data(member)]
     chosen = [member for member in members if member.filename.lower().endswith(".csv")] or members
     if not chosen:
-        raise SourceError(f"{file} has no file in it.\n  Give an archive with one CSV file, or the file.")
+        raise SourceError(f"{file} has no file in it.\n  Give an archive with one CSV file, or the CSV file.")
     if len(chosen) > 1:
         names = ", ".join(member.filename for member in chosen[:SHOWN])
         more = f" and {len(chosen) - SHOWN:,} more" if len(chosen) > SHOWN else ""
@@ -45,6 +45,6 @@ def _only_csv(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _is_data(member: zipfile.ZipInfo) -> bool:
-    """Whether it is a file that the user put there; macOS adds some of its own."""
+    """Whether the member is a file of the user's; macOS adds files to archives."""
     name = member.filename
     return not member.is_dir() and not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")

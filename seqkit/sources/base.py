@@ -11,33 +11,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIECE_BYTES = 1 << 20
-"""A piece of text is at most this long in UTF-8, so that memory stays bounded whatever the source."""
+"""Maximum length of a piece of text in UTF-8, which bounds the memory that any source needs."""
 
 
 class Piece(NamedTuple):
-    """A stretch of text, and whether a document ends with it."""
+    """Part of a text, and whether a document ends with it."""
 
     text: str
     ends_document: bool
 
 
 class Series(NamedTuple):
-    """Numbers with dates: a row is a moment at which the source has something, such as a trading day."""
+    """Numbers with dates: a row is a moment for which the source has data, such as a trading day."""
 
     name: str
     dates: NDArray[np.datetime64]
-    """`(time,)`, ascending, none twice; nothing is filled in between."""
+    """`(time,)`, ascending, without duplicates; no missing dates are filled in."""
     values: NDArray[np.float64]
     """`(time, features)`; the first feature is the series itself, finite in every row. Others can be NaN."""
     columns: tuple[str, ...]
-    """The names of the features, none twice."""
+    """Names of the features, all different."""
 
 
 class Source(ABC):
-    """Data that can be read again from the start, as often as one likes."""
+    """Data that can be read from the start any number of times."""
 
     splits: tuple[str, ...] = ("all",)
-    """The splits that the source brings; `("all",)` where it has none of its own."""
+    """Splits that the source defines; `("all",)` if it defines none."""
 
     @property
     @abstractmethod
@@ -54,7 +54,7 @@ class TextSource(Source):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the text, such as rows left out; complete once it was read."""
+        """What the user should know about the text, such as rows left out; complete after reading it."""
         return ()
 
     def documents(self, split: str = "all") -> Iterator[str]:
@@ -74,11 +74,11 @@ class SeriesSource(Source):
 
     @abstractmethod
     def series(self, split: str = "all") -> Iterator[Series]:
-        """The series of a split, each with a name of its own."""
+        """Series of a split, all with different names."""
 
 
 def cut_document(text: str) -> Iterator[Piece]:
-    """One document that is in memory, as pieces."""
+    """Cut a document in memory into pieces."""
     size = MAX_PIECE_BYTES // 4  # a code point takes at most four bytes
     for start in range(0, len(text), size):
         yield Piece(text[start : start + size], start + size >= len(text))

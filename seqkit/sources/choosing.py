@@ -1,4 +1,4 @@
-"""Which source reads the data that a person gives: texts, or a table of texts, by what each file is."""
+"""Choose the source for the user's data: text files, or a table of texts, by the type of each file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from seqkit.sources.hub_request import LOADER_OF, SAVED
 
 Kind: TypeAlias = Literal["text", "table", "saved"]
 Given: TypeAlias = str | Path | Sequence[str | Path] | Mapping[str, Any]
-"""A file, a folder or a glob; several of these; or one of these a split."""
+"""A file, a folder or a glob; several of these; or one of these per split."""
 
 TABLES = {name: loader for name, loader in LOADER_OF.items() if name not in TEXT_ENDINGS}
-"""The endings of files whose rows hold texts, and the loader of each."""
+"""Extensions of files whose rows hold texts, and the loader of each."""
 
 
 def choose_source(given: Given) -> dict[str, Any]:
-    """The keys of a `[source]` table that reads what was given: `use`, and where the data is.
+    """Keys of a `[source]` table that reads the given data: `use`, and the location of the data.
 
     Raises:
-        SourceError: some of it is text and some of it tables, or a saved dataset is one of several.
+        SourceError: texts and tables are mixed, or a saved dataset is given together with others.
     """
     if isinstance(given, Mapping):
         return _for_splits(given)
@@ -37,10 +37,10 @@ def choose_source(given: Given) -> dict[str, Any]:
 
 
 def choose_prices(given: Given) -> dict[str, Any]:
-    """The same for a price file.
+    """Keys of a `[source]` table that reads a price file.
 
     Raises:
-        SourceError: there are several.
+        SourceError: several files are given.
     """
     paths = [given] if isinstance(given, str | Path) else list(given)
     if len(paths) != 1:
@@ -49,7 +49,7 @@ def choose_prices(given: Given) -> dict[str, Any]:
 
 
 class Whole(TextSource):
-    """All splits of a source as one, in order."""
+    """All splits of a source, joined in order."""
 
     def __init__(self, source: TextSource) -> None:
         self.source = source
@@ -61,17 +61,17 @@ class Whole(TextSource):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Those of the source."""
+        """Notes of the source."""
         return self.source.notes
 
     @property
     def fingerprint(self) -> str:
-        """Of the source."""
+        """Fingerprint of the source, read as one split."""
         return fingerprint(["whole", self.source.fingerprint])
 
 
 def describe_source(source: TextSource) -> str:
-    """Which source it is, and the column and the rows, or the number of files, that it reads."""
+    """Name of the source, with the column and number of rows, or the number of files, that it reads."""
     from seqkit.sources.hub import HubDataset
     from seqkit.sources.text import TextFiles
 
@@ -88,7 +88,7 @@ def describe_source(source: TextSource) -> str:
 
 
 def kind_of(path: str) -> Kind:
-    """What a file, a folder or the files of a glob are; what is not there counts as text."""
+    """Kind of a file, of a folder or of the files of a glob; a missing path counts as text."""
     path = os.path.expanduser(path)
     if os.path.isdir(path):
         if any(os.path.isfile(os.path.join(path, name)) for name in SAVED):
@@ -116,7 +116,7 @@ def _common_kind(paths: Sequence[str]) -> Kind:
         raise SourceError(f"{first}, and {second}.\n  Give files of one kind.")
     (kind,) = kinds or {"text": ""}
     if kind == "saved" and len(paths) > 1:
-        raise SourceError(f"{paths[0]} is a saved dataset: give it alone.")
+        raise SourceError(f"{paths[0]} is a saved dataset: give it on its own.")
     return kind
 
 
@@ -128,6 +128,7 @@ def _for_splits(given: Mapping[str, Any]) -> dict[str, Any]:
     loaders = {TABLES.get(ending(Path(path)), "") for path in paths}
     if kind == "saved" or len(loaders) > 1 or "" in loaders:
         raise SourceError(
-            f"the splits of a table are files of one format ({', '.join(TABLES)}); got {', '.join(paths)}."
+            f"the splits of a table must be files of one format ({', '.join(TABLES)}); "
+            f"got {', '.join(paths)}."
         )
     return {"use": "hf", "path": loaders.pop(), "data_files": dict(given)}

@@ -1,4 +1,4 @@
-"""What a file holds, by its first bytes: text in a certain encoding, or something that is not text."""
+"""Recognise by its first bytes what a file contains: text in some encoding, or another format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from seqkit.errors import SourceError
 
 LOOKED_AT = 1 << 16
-"""Bytes at the start of a file that are looked at."""
+"""Number of bytes examined at the start of a file."""
 
 
 class Format(NamedTuple):
@@ -20,7 +20,7 @@ class Format(NamedTuple):
     starts: re.Pattern[bytes]
     what: str
     remedy: str
-    """`{file}` is its name, quoted for a shell."""
+    """What to do; `{file}` is the name of the file, quoted for a shell."""
 
 
 def _starts(pattern: bytes) -> re.Pattern[bytes]:
@@ -29,7 +29,7 @@ def _starts(pattern: bytes) -> re.Pattern[bytes]:
 
 _EXPORT = "Save it as plain text (UTF-8), and give that file."
 _UNPACK = "Unpack it, and give the text files that are in it"
-_RENAME = "Give it the name of its format, and it is decompressed: mv {file} {file}"
+_RENAME = "Add the extension of its format, and it will be decompressed: mv {file} {file}"
 _ROWS = "The source hf reads its rows (source.use=hf)"
 
 FORMATS = (
@@ -46,8 +46,8 @@ FORMATS = (
     Format(_starts(rb"BZh[1-9]1AY&SY"), "a bzip2 file", _RENAME + ".bz2"),
     Format(_starts(rb"\xfd7zXZ\x00"), "an XZ file", _RENAME + ".xz"),
     Format(_starts(rb"\x28\xb5\x2f\xfd"), "a Zstandard file", _RENAME + ".zst"),
-    Format(_starts(rb"PAR1\x15"), "a Parquet file", _ROWS + " where its name ends in .parquet."),
-    Format(_starts(rb"ARROW1\x00\x00"), "an Arrow file", _ROWS + " where its name ends in .arrow."),
+    Format(_starts(rb"PAR1\x15"), "a Parquet file", _ROWS + " if its name ends in .parquet."),
+    Format(_starts(rb"ARROW1\x00\x00"), "an Arrow file", _ROWS + " if its name ends in .arrow."),
     Format(_starts(rb"%PDF-\d\.\d"), "a PDF document", "Extract its text first: pdftotext {file}"),
     Format(_starts(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "an old Office document", _EXPORT),
     Format(_starts(rb"SQLite format 3\x00"), "an SQLite database", "Export its texts to a file."),
@@ -64,20 +64,20 @@ _MARKS = (
 )
 _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 SHORTEST = 4
-"""Characters that show an encoding; fewer may be anything."""
+"""Minimum number of characters that identify an encoding; fewer prove nothing."""
 _NOT_TEXT = ("Cc", "Cn", "Co", "Cs")
-"""Unicode categories that hardly occur in text: control, unassigned, private use, surrogate."""
+"""Unicode categories that are rare in text: control, unassigned, private use, surrogate."""
 
 
 def check_is_text(name: object, start: bytes, encoding: str) -> None:
-    """Look at the first bytes of a file.
+    """Check by its first bytes that a file is text.
 
     Args:
-        name: of the file, for errors.
-        start: its first bytes, decompressed; 64 KiB are enough.
-        encoding: what it is going to be read in.
+        name: file name for error messages.
+        start: first bytes of the file, decompressed; 64 KiB are enough.
+        encoding: encoding the file will be read in.
     Raises:
-        SourceError: it is not text, or is UTF-16 or UTF-32 and would be read as another encoding.
+        SourceError: it is not text, or it is UTF-16 or UTF-32 and would be read in another encoding.
     """
     start = start[:LOOKED_AT]
     file = shlex.quote(str(name))
@@ -95,15 +95,15 @@ def check_is_text(name: object, start: bytes, encoding: str) -> None:
 
 
 def guess_encoding(data: bytes) -> str | None:
-    """What bytes that are not UTF-8 look like: an encoding of Python's, or None where that is not clear."""
+    """Guess the encoding of bytes that are not UTF-8: a Python encoding, or None if it is not clear."""
     data = data[:LOOKED_AT]
     return _by_mark(data) or _wide(data) or ("cp1252" if _is_western(data) else None)
 
 
 def say(encoding: str, file: str) -> str:
-    """What to type to read a file in an encoding; `file` is quoted for a shell."""
+    """How to read a file in an encoding, for messages; `file` is quoted for a shell."""
     return (
-        f"Say so: source.encoding={encoding}\n"
+        f"Set source.encoding={encoding}\n"
         f"  Or convert it: iconv -f {encoding} -t utf-8 {file} > converted.txt"
     )
 
@@ -113,7 +113,7 @@ def _by_mark(data: bytes) -> str | None:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark: in it blanks and line ends have bytes that are 0."""
+    """Detect UTF-16 or UTF-32 without a byte order mark; spaces and line ends then have zero bytes."""
     return next((encoding for encoding in _WIDE if b"\0" in data and _reads_as_text(data, encoding)), None)
 
 
@@ -127,7 +127,7 @@ def _reads_as_text(data: bytes, encoding: str) -> bool:
 
 
 def _is_western(data: bytes) -> bool:
-    """Whether bytes are plausible in cp1252, of Western Europe: mostly ASCII, no control characters."""
+    """Whether bytes are plausible in cp1252 (Western Europe): mostly ASCII, no control characters."""
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:

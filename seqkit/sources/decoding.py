@@ -1,4 +1,4 @@
-"""Bytes to text, chunk by chunk, with errors that say where."""
+"""Decode bytes to text chunk by chunk; errors give the position."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from seqkit.sources.contents import LOOKED_AT, check_is_text, guess_encoding, sa
 
 
 class TextDecoder:
-    """An incremental decoder that knows the byte offset and the line of invalid bytes.
+    """An incremental decoder that reports the byte offset and the line of invalid bytes.
 
     Args:
-        name: of the file, for errors.
-        encoding: any of Python's text encodings.
+        name: file name for error messages.
+        encoding: any text encoding of Python.
         newlines: `"lf"` reads CRLF and CR as LF; `"keep"` reads them as they are.
         on_error: `"strict"` raises; `"replace"` gives U+FFFD and counts in `replaced`.
     """
@@ -30,14 +30,14 @@ class TextDecoder:
     ) -> None:
         try:
             make = codecs.getincrementaldecoder(encoding)
-            "".encode(encoding)  # an encoding of bytes to bytes, such as "base64", fails here
+            "".encode(encoding)  # a bytes-to-bytes encoding, such as "base64", fails here
         except (LookupError, UnicodeError):
             raise SourceError(
-                f"Python knows no text encoding called {encoding!r}.\n  Common ones: utf-8, cp1252, utf-16."
+                f"Python has no text encoding called {encoding!r}.\n  Common ones: utf-8, cp1252, utf-16."
             ) from None
         self._name, self._encoding = name, encoding
         self._decoder = make(errors=on_error)
-        # What "replace" gives and "ignore" does not are the replacements.
+        # The characters that "replace" adds, compared with "ignore", are the replacements.
         self._ignoring = make(errors="ignore") if on_error == "replace" else None
         self._translate = io.IncrementalNewlineDecoder(None, translate=True) if newlines == "lf" else None
         self._strip_mark = codecs.lookup(encoding).name == "utf-8"
@@ -47,25 +47,25 @@ class TextDecoder:
         name = codecs.lookup(encoding).name
         is_one_byte = name.startswith(("cp", "iso8859", "mac", "koi8")) or name in ("latin-1", "ascii")
         self._as_utf8 = codecs.getincrementaldecoder("utf-8")() if is_one_byte else None
-        """Decodes the same bytes while they are UTF-8, where the encoding takes any bytes."""
+        """Decodes the same bytes while they are valid UTF-8; only if the encoding accepts any bytes."""
         self._beyond_ascii = False
 
     @property
     def unfinished(self) -> int:
-        """Bytes at the end of what was given that begin a character, and are not all of it."""
+        """Number of bytes at the end of the input that belong to an incomplete character."""
         return len(self._decoder.getstate()[0])
 
     @property
     def is_utf8(self) -> bool:
-        """Whether all that was read in a one-byte encoding is UTF-8 with more than ASCII in it."""
+        """Whether everything read in a one-byte encoding is also valid UTF-8, with non-ASCII characters."""
         return self._as_utf8 is not None and self._beyond_ascii
 
     def decode(self, chunk: bytes, final: bool = False) -> str:
-        """The text of the next bytes; `final` with the last of them.
+        """Decode the next bytes; `final` marks the last ones.
 
         Raises:
-            SourceError: the bytes are invalid, with file, byte offset, line and a hint; or the first of
-                them show that they are not text.
+            SourceError: the bytes are invalid (with file, byte offset, line and a hint), or the first
+                bytes show that the file is not text.
         """
         if self._offset == 0 and chunk:
             check_is_text(self._name, chunk, self._encoding)
@@ -99,13 +99,13 @@ class TextDecoder:
         is_cut = error.reason in ("unexpected end of data", "truncated data", "incomplete multibyte sequence")
         around = error.object[max(error.start - LOOKED_AT // 2, 0) :]
         likely = guess_encoding(error.object if offset < LOOKED_AT else around)
-        remedy = "source.on_error=replace reads each invalid sequence as U+FFFD, and counts them."
+        remedy = "With source.on_error=replace, each invalid sequence is read as U+FFFD and counted."
         if is_cut:
-            remedy = f"It ends within a character: it may have been cut short.\n  {remedy}"
+            remedy = f"It ends in the middle of a character: it may have been cut off.\n  {remedy}"
         elif likely is not None:
             remedy = f"It looks like {likely}. {say(likely, shlex.quote(str(self._name)))}"
         else:
-            remedy = f"If it is in another encoding, say which: source.encoding=NAME\n  Or {remedy}"
+            remedy = f"If it is in another encoding, set source.encoding=NAME\n  {remedy}"
         return SourceError(
             f"{self._name} is not valid {self._encoding}: byte 0x{found} at byte offset {offset}, "
             f"line {line} ({error.reason}).\n  {remedy}"

@@ -1,4 +1,4 @@
-"""A folder of texts, read whole: which of its files are texts, and what is left out."""
+"""Find the text files in a folder, and log which files are left out."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from seqkit.sources.compressed import NAMES
 logger = logging.getLogger(__name__)
 
 TEXT_ENDINGS = (".adoc", ".markdown", ".md", ".org", ".rst", ".tex", ".text", ".txt")
-"""The endings of the files that are read in a folder; one of a compression may follow."""
+"""Extensions of the files that are read in a folder; a compression extension may follow."""
 ENDINGS_SHOWN = 4
 
 
 def texts_in(folder: Path) -> list[Path]:
-    """The texts in a folder and the folders below it, sorted by their paths; what is left out is logged.
+    """Text files in a folder and its subfolders, sorted by path; the files left out are logged.
 
     Raises:
-        SourceError: there is no text in it.
+        SourceError: the folder has no text file.
     """
     texts: list[Path] = []
     others: Counter[str] = Counter()
@@ -40,17 +40,15 @@ def texts_in(folder: Path) -> list[Path]:
         holds = f"it holds {left_out}" if left_out else "it is empty"
         raise SourceError(
             f"{folder} has no text file ({' '.join(TEXT_ENDINGS)}): {holds}.\n"
-            f"  Name files with another ending by a glob: {str(folder / '**' / '*.log')!r}."
+            f"  Use a glob for files with another extension: {str(folder / '**' / '*.log')!r}."
         )
     if left_out:
-        logger.warning(
-            "%s: files of text: %d; left out: %d (%s)", folder, len(texts), others.total(), left_out
-        )
+        logger.warning("%s: text files: %d; left out: %d (%s)", folder, len(texts), others.total(), left_out)
     return sorted(texts, key=lambda file: file.parts)
 
 
 def ending(file: Path) -> str:
-    """The ending of a name that says what is in the file, below that of a compression."""
+    """Extension that gives the format of a file, without a compression extension."""
     return Path(file.stem).suffix.lower() if file.suffix in NAMES else file.suffix.lower()
 
 
@@ -60,12 +58,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _why_not(file: Path, folder: Path) -> str | None:
-    """Why a file of the folder is not read; None where it is."""
+    """Why a file of the folder is not read; None if it is read."""
     if any(part.startswith(".") for part in file.relative_to(folder).parts):
         return "hidden"
     if ending(file) not in TEXT_ENDINGS:
-        return file.suffix or "without an ending"
+        return file.suffix or "without an extension"
     try:
         return None if file.stat().st_size else "empty"
-    except OSError:  # a link that leads nowhere
+    except OSError:  # a broken link
         return "unreadable"

@@ -22,42 +22,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """The rows of a split that hold no text."""
+    """Number of rows of a split, and of rows without text."""
 
     rows: int
-    """All rows, those with text counted."""
+    """All rows, including those with text."""
     missing: int
-    """Rows without a value: left out."""
+    """Rows without a value; they are left out."""
     empty: int
     """Rows whose value is the empty string."""
 
 
 class HubDataset(TextSource):
-    """A column of text of a dataset; a row is a document, and ends with a line end.
+    """A text column of a dataset; each row is a document that ends with a line end.
 
-    A row that has no line end gets one, so that rows stay apart where documents are joined. A row that is
-    missing is left out; one that is empty is left out or a blank line. `counts` and `notes` say how many.
+    A row without a line end gets one, so that rows stay separate when documents are joined. Missing rows are
+    left out; empty rows are left out or read as blank lines. `counts` and `notes` give their numbers.
 
     Args:
         path: a name on the Hub (`"owner/name"`); a file or a glob, read by its extension; several of
             these, in order; a folder of files; a folder that `save_to_disk` wrote; or a loader (`"json"`)
             with `data_files`.
-        name: the configuration, where the dataset has several.
-        split: which of the dataset's splits is what: `{"train": "train", "validation": "dev[:10%]"}`, with
-            the slices of `datasets`; `{"all": "train"}` is one text for seqkit to cut. Without it, splits
+        name: the configuration, if the dataset has several.
+        split: the dataset's split for each of ours: `{"train": "train", "validation": "dev[:10%]"}`, with
+            the slices of `datasets`; `{"all": "train"}` is one text that seqkit splits. Without it, splits
             called train, validation and test are used, and a dataset without splits is one text.
-        column: of the text; without it, the one called `text`, or the only one with text.
-        data_files: which files of the folder, or of the dataset on the Hub; or those for the loader.
-        streaming: read row by row from where the data is, without a copy in the cache of `datasets`.
+        column: the column with the text; without it, the one called `text`, or the only text column.
+        data_files: the files of the folder, or of the dataset on the Hub, to read; or files for the loader.
+        streaming: read row by row from the original location, without a copy in the cache of `datasets`.
         revision: a branch, tag or commit on the Hub.
-        empty: `"keep"` reads a row that is empty as a blank line, `"drop"` leaves it out; by default it is
-            kept where rows are lines: those of a text file, or rows that end with their only line end.
-        delimiter: between the cells of CSV files; a comma by default, a tab in `.tsv` files.
-        encoding: of CSV, JSON and text files; UTF-8 by default.
+        empty: `"keep"` reads an empty row as a blank line, `"drop"` leaves it out. By default it is kept if
+            rows are lines: those of a text file, or rows whose only line end is at their end.
+        delimiter: the character between the cells of CSV files; default: a comma, or a tab in `.tsv` files.
+        encoding: the encoding of CSV, JSON and text files; default: UTF-8.
 
     Raises:
-        SourceError: at once for a path, configuration or split that is not there; while reading for a
-            missing column and damaged files.
+        SourceError: immediately for a missing path, configuration or split; while reading for a missing
+            column and damaged files.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class HubDataset(TextSource):
         self.column = column
         self.empty = empty
         self.counts: dict[str, RowCounts] = {}
-        """The rows without text, by split; known when the split has been read once."""
+        """Number of rows without text, by split; available after the split was read once."""
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """The rows of a split in order, each a document."""
@@ -101,16 +101,16 @@ class HubDataset(TextSource):
         for row_count, value in enumerate(values(rows, column, self.request), start=1):
             if value is not None and not isinstance(value, str):
                 raise SourceError(
-                    f"row {row_count} of the split {split!r} of {self.request.what} holds {value!r} in the "
-                    f"column {column!r}, and no text.\n  A stream of CSV is read part by part, and a part "
-                    "with numbers only as numbers: give JSON lines or Parquet, or use streaming = false."
+                    f"row {row_count} of the split {split!r} of {self.request.what} has {value!r} in the "
+                    f"column {column!r}, which is not text.\n  CSV is streamed in parts, and a part with "
+                    "only numbers is read as numbers: give JSON lines or Parquet, or use streaming = false."
                 )
             missing += value is None
             empty += value == ""
             if value or (value is not None and self.keeps_empty):
                 yield from cut_document(value if value.endswith("\n") else value + "\n")
         if missing + empty == row_count:
-            rows_said = f"{row_count} rows, all of them without text" if row_count else "no row"
+            rows_said = f"{row_count} rows, all of them without text" if row_count else "no rows"
             raise SourceError(
                 f"the split {split!r} of {self.request.what} is empty: {rows_said} in the column {column!r}."
             )
@@ -118,7 +118,7 @@ class HubDataset(TextSource):
 
     @cached_property
     def keeps_empty(self) -> bool:
-        """Whether a row that is empty is a blank line."""
+        """Whether an empty row is read as a blank line."""
         if self.empty is not None:
             return self.empty == "keep"
         if self._opened.rows_are_lines:
@@ -128,7 +128,7 @@ class HubDataset(TextSource):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many rows are missing or empty, split by split."""
+        """Number of missing and of empty rows, by split."""
         return tuple(
             note
             for split, counts in self.counts.items()
@@ -137,7 +137,7 @@ class HubDataset(TextSource):
 
     @property
     def row_count(self) -> int | None:
-        """The rows of all splits; None where they are streamed."""
+        """Number of rows in all splits; None if they are streamed."""
         with calling_datasets(self.request):
             counts = [rows.num_rows for rows in self._rows.values() if hasattr(rows, "num_rows")]
         return sum(counts) if len(counts) == len(self.splits) else None
@@ -153,14 +153,14 @@ class HubDataset(TextSource):
         """The column that is read.
 
         Raises:
-            SourceError: there are several, and none was named.
+            SourceError: there are several text columns, and none was named.
         """
         with calling_datasets(self.request):
             return text_column(next(iter(self._rows.values())), self.column, self.request)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the bytes of local files, or the commit of a dataset on the Hub; and of the options."""
+        """Fingerprint of the options and of the contents of local files, or of the commit on the Hub."""
         with calling_datasets(self.request):
             identity = self._opened.identity()
         how = [self.empty, dict(self.request.options)]
@@ -168,7 +168,7 @@ class HubDataset(TextSource):
 
     @cached_property
     def _rows(self) -> dict[str, Rows]:
-        """The rows of each split of ours."""
+        """Rows of each of our splits."""
         theirs = self._opened.read()
         if self.request.streaming and self.request.kind != "saved":
             return {split: theirs[wanted] for split, wanted in self._wanted.items()}

@@ -1,4 +1,4 @@
-"""Calls of `datasets`: what it prints goes where it belongs, and its errors become ours, with a remedy."""
+"""Call `datasets`: redirect its output, and turn its errors into SourceError with a remedy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 @contextmanager
 def calling_datasets(request: Request) -> Iterator[None]:
-    """Around every call of `datasets`.
+    """Context for every call of `datasets`.
 
-    Standard output stays clean, progress bars are for terminals, warnings go to seqkit's log.
+    Standard output stays clean, progress bars appear only on terminals, warnings go to seqkit's log.
 
     Raises:
-        SourceError: for whatever `datasets` raises.
+        SourceError: for any error that `datasets` raises.
     """
     with ExitStack() as stack:
         _quiet(stack, request)
@@ -38,12 +38,12 @@ def calling_datasets(request: Request) -> Iterator[None]:
             yield
         except SeqkitError:
             raise
-        except Exception as error:  # whatever a library of that size raises
+        except Exception as error:  # a large library raises errors of many classes
             raise explain(error, request) from error
 
 
 def explain(error: Exception, request: Request) -> SourceError:
-    """The error in the user's words: what is wrong with which dataset, and what to do."""
+    """Explain an error to the user: which dataset it concerns, what is wrong and what to do."""
     chain = _chain(error)
     message = (
         _of_the_hub(chain, request)
@@ -68,8 +68,8 @@ def _of_the_hub(chain: list[BaseException], request: Request) -> str | None:
 
     if raised(hub.GatedRepoError) or (raised(DatasetNotFoundError) and "gated" in text):
         return (
-            f"{request.what} is gated: its owner has to let you in.\n"
-            f"  Ask for access at https://huggingface.co/datasets/{path}, then {LOG_IN}."
+            f"{request.what} is gated: its owner has to grant you access.\n"
+            f"  Request access at https://huggingface.co/datasets/{path}, then {LOG_IN}."
         )
     if raised(hub.RevisionNotFoundError) or (raised(DatasetNotFoundError) and "Revision" in text):
         return (
@@ -78,7 +78,7 @@ def _of_the_hub(chain: list[BaseException], request: Request) -> str | None:
         )
     if raised(hub.RepositoryNotFoundError, DatasetNotFoundError):
         return (
-            f"the Hugging Face Hub has no dataset {path!r}, or it is private and you may not see it; "
+            f"the Hugging Face Hub has no dataset {path!r}, or it is private and you have no access; "
             f"there is no file or folder {path} either.\n"
             f"  Look for its name at https://huggingface.co/datasets. If it is private, {LOG_IN}."
         )
@@ -87,14 +87,14 @@ def _of_the_hub(chain: list[BaseException], request: Request) -> str | None:
     ):
         if datasets.config.HF_HUB_OFFLINE:
             return (
-                f"{request.what} is not on this machine, and the Hugging Face Hub is not asked: "
+                f"{request.what} is not on this machine, and the Hugging Face Hub is not contacted: "
                 "HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) is set.\n"
-                f'  Unset it to download the dataset. A folder of yours is written path = "./{path}".'
+                f'  Unset it to download the dataset. A local folder is written path = "./{path}".'
             )
         return (
             f"{request.what} is not on this machine, and the Hugging Face Hub cannot be reached: "
             f"{_first_line(chain[0])}\n"
-            f'  Check the network and the proxy. A folder of yours is written path = "./{path}".'
+            f'  Check the network and the proxy. A local folder is written path = "./{path}".'
         )
     return None
 
@@ -103,32 +103,32 @@ def _of_a_script(chain: list[BaseException], request: Request) -> str | None:
     if not any("scripts are no longer supported" in str(error) for error in chain):
         return None
     copy = (
-        'The Hub may have made Parquet files of it: revision = "refs/convert/parquet". Else convert'
+        'The Hub may have Parquet files of it: revision = "refs/convert/parquet". Otherwise convert'
         if request.kind == "hub"
         else "Convert"
     )
     return (
-        f"{request.what} is made by a script, and datasets runs none: {_first_line(chain[0])}.\n"
-        f"  {copy} it to files (Parquet, JSON lines) once, and give these."
+        f"{request.what} is built by a script, and datasets does not run scripts: {_first_line(chain[0])}.\n"
+        f"  {copy} it to files (Parquet, JSON lines) once, and give those files."
     )
 
 
 def _of_the_configuration(error: Exception, request: Request) -> str | None:
-    """Where the dataset has configurations, and the one that was named is none of them, or none was named."""
+    """The message for a dataset with configurations, if the named one is unknown or none was named."""
     if not isinstance(error, ValueError) or request.kind not in ("hub", "folder"):
         return None
     import datasets
 
     try:
         names = datasets.get_dataset_config_names(request.loader, revision=request.revision)
-    except Exception:  # then it is not the configuration that is wrong
+    except Exception:  # then the configuration is not the cause
         return None
     if request.name in names or (request.name is None and len(names) < 2):
         return None
     said = "several configurations" if request.name is None else f"no configuration {request.name!r}"
     return (
-        f"{request.what} has {said}; there is {', '.join(names)}.\n"
-        f"  Say which: name = {names[0]!r} in [source], or source.name={names[0]}"
+        f"{request.what} has {said}; available: {', '.join(names)}.\n"
+        f"  Choose one: name = {names[0]!r} in [source], or source.name={names[0]}"
         + ("; or leave it out: source.name=none." if len(names) == 1 else ".")
     )
 
@@ -142,19 +142,18 @@ def _of_the_files(chain: list[BaseException], request: Request) -> str | None:
         if isinstance(error, CastError) or "Schema at index" in str(error):
             return columns_differ(request, file)
         if isinstance(error, StopIteration | SchemaInferenceError):
-            return f"{request.what} is empty: there is no row in it."
+            return f"{request.what} is empty: it has no rows."
         if isinstance(error, OSError) and (error.errno in NO_ROOM or _is_in_the_cache(error.filename)):
             return (
-                f"datasets cannot keep {request.what}: {error}.\n"
-                "  Set HF_HOME to a folder that you may write to, with room in it; streaming = true reads "
-                "without a copy."
+                f"datasets cannot store {request.what}: {error}.\n"
+                "  Set HF_HOME to a writable folder with enough space; streaming = true reads without a copy."
             )
         if isinstance(error, PermissionError):
-            return f"{error.filename or request.what} may not be read by you: {error.strerror}."
+            return f"you have no permission to read {error.filename or request.what}: {error.strerror}."
     if file:
         return _of_a_file(file, _first_line(_cause(chain)))
     if any(isinstance(error, FileNotFoundError) for error in chain):
-        pattern = "; it takes [, ], * and ? in the name of a folder for a pattern"
+        pattern = "; it reads [, ], * and ? in the name of a folder as a pattern"
         return (
             f"there are no data files for {request.what}: {_first_line(chain[0])}.\n"
             f"  datasets reads {', '.join(LOADER_OF)}{pattern if glob.has_magic(request.path) else ''}."
@@ -163,7 +162,7 @@ def _of_the_files(chain: list[BaseException], request: Request) -> str | None:
 
 
 def _of_a_file(file: str, said: str) -> str:
-    """What is wrong with a file that a loader was reading; it is looked at, for the loader may not know."""
+    """The message for a file that a loader was reading; its encoding is checked here as a likely cause."""
     try:
         with Path(file).open("rb") as stream:
             start = stream.read(LOOKED_AT)
@@ -175,17 +174,17 @@ def _of_a_file(file: str, said: str) -> str:
             return f"{file} is not UTF-8; it looks like {likely}.\n  {say(likely, shlex.quote(file))}"
     return (
         f"{file} cannot be read: {said}.\n"
-        "  It is damaged, or not in the format or encoding that its name says (UTF-8; a .jsonl file "
-        "has one JSON object a line)."
+        "  It is damaged, or not in the format or encoding that its name implies (UTF-8; a .jsonl file "
+        "has one JSON object per line)."
     )
 
 
 def columns_differ(request: Request, file: str | None = None) -> str:
-    """The message where files do not belong together; `file` is one that differs."""
-    which = f": {file} has others" if file else ""
+    """The message for files with different columns; `file` is one that differs."""
+    which = f": {file} has different ones" if file else ""
     return (
         f"the files of {request.what} do not all have the same columns{which}.\n"
-        "  Name those that belong together: data_files = [...] in [source]."
+        "  List the files that belong together: data_files = [...] in [source]."
     )
 
 
@@ -196,7 +195,7 @@ def _is_in_the_cache(file: object) -> bool:
 
 
 def _file_being_read(chain: list[BaseException]) -> str | None:
-    """The file that a loader of `datasets` was reading: its messages do not say, its variables do."""
+    """The file that a loader of `datasets` was reading; only its local variables name it."""
     for error in reversed(chain):
         for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
             file = frame.f_locals.get("file")
@@ -206,7 +205,7 @@ def _file_being_read(chain: list[BaseException]) -> str | None:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error, then what it came from."""
+    """The error, followed by its causes."""
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:
@@ -216,7 +215,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _cause(chain: list[BaseException]) -> BaseException:
-    """The first error that says more than that there was one."""
+    """The first error that is more specific than DatasetGenerationError."""
     from datasets.exceptions import DatasetGenerationError
 
     return next((error for error in chain if not isinstance(error, DatasetGenerationError)), chain[0])
@@ -229,21 +228,22 @@ def _first_line(error: BaseException) -> str:
 
 
 class _ToOurLog(logging.Handler):
-    """Passes on each warning once: the Hub is asked six times before it counts as unreachable.
+    """Logs each warning once: the Hub is tried six times before it counts as unreachable.
 
-    An error of `datasets` is raised as well, and told there; one of `huggingface_hub` may be all there is.
+    An error that `datasets` logs is also raised, so it is not logged here; an error that `huggingface_hub`
+    logs may be the only report.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         library = record.name.partition(".")[0]
         message = f"{library}: {record.getMessage()}"
-        is_told_elsewhere = library == "datasets" and record.levelno > logging.WARNING
-        if record.levelno >= logging.WARNING and not is_told_elsewhere and message not in self._told:
-            self._told.add(message)
+        is_raised_too = library == "datasets" and record.levelno > logging.WARNING
+        if record.levelno >= logging.WARNING and not is_raised_too and message not in self._logged:
+            self._logged.add(message)
             logger.warning("%s", message)
 
 
@@ -263,7 +263,7 @@ def _quiet(stack: ExitStack, request: Request) -> None:
         log.handlers[:] = [_ToOurLog()]
         stack.callback(setattr, log, "propagate", log.propagate)
         log.propagate = False
-    # Not even a download counter is told of files on this machine.
+    # Files on this machine are not counted as downloads.
     counted = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
     stack.callback(setattr, datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", counted)
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counted and request.kind == "hub"

@@ -1,6 +1,6 @@
-"""What the `path` of a Hugging Face dataset is: a file, a folder, a loader with files, or a name on the Hub.
+"""Find out what the `path` of a Hugging Face dataset is: a file, a folder, a loader, or a name on the Hub.
 
-It is looked at first, for `datasets` answers a missing file with a failure to reach the Hub.
+The path is checked first, since `datasets` reports a missing file as a failure to reach the Hub.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ LOADER_OF = {
 LOADERS = tuple(dict.fromkeys(LOADER_OF.values()))
 COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
 SAVED = ("dataset_dict.json", "state.json")
-"""The files by which a folder that `save_to_disk` wrote is known."""
+"""Files that identify a folder written by `save_to_disk`."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What `datasets` is asked for."""
+    """A request to `datasets`."""
 
     kind: Kind
     path: str
-    """As it was given, with `~` expanded; several files are separated by commas."""
+    """The path as given, with `~` expanded; several files are separated by commas."""
     loader: str
-    """What `datasets` opens it as: the loader of a file's extension, else the path itself."""
+    """First argument for `datasets`: the loader for a file's extension, otherwise the path itself."""
     data_files: DataFiles | None = None
     options: Mapping[str, str] = field(default_factory=dict)
-    """More keywords for the loader."""
+    """Further keyword arguments for the loader."""
     name: str | None = None
     revision: str | None = None
     streaming: bool = False
 
     @property
     def what(self) -> str:
-        """For messages."""
+        """Name of the dataset in messages."""
         return f"the dataset {self.path!r}"
 
 
@@ -60,8 +60,8 @@ def looks_local(path: str, there: str | None = None) -> bool:
     """Whether a path is a file or a folder, and not a name on the Hub, such as `owner/name`.
 
     Args:
-        path: as it is written.
-        there: where it would be on this machine, if that is not seen from the working directory.
+        path: the path as written.
+        there: its location on this machine, if the path is not relative to the working directory.
     """
     if "://" in path or path in LOADERS:
         return False
@@ -79,18 +79,18 @@ def make_request(
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> Request:
-    """Look at the path, and say what it is.
+    """Find out what the path is, and make the request.
 
     Raises:
-        SourceError: a file or folder that is missing, or an option that this kind of dataset has not.
+        SourceError: a file or folder is missing, or an option does not apply to this kind of dataset.
     """
     if not isinstance(path, str):
         request = _files_request([os.path.expanduser(one) for one in path], data_files)
     elif path in LOADERS:
         if data_files is None:
             raise SourceError(
-                f"path = {path!r} is the loader of datasets by that name, and needs the files: "
-                f'data_files = "my.{path}".\n  A folder by that name is path = "./{path}".'
+                f"path = {path!r} is a loader of datasets, and needs files to read: "
+                f'data_files = "my.{path}".\n  A folder of that name is written path = "./{path}".'
             )
         request = Request("loader", path, path, _existing(data_files))
     elif looks_local(path):
@@ -104,7 +104,7 @@ def make_request(
     if request.kind not in ("hub", "folder") and name is not None:
         raise SourceError(
             f"name = {name!r} chooses a configuration of a dataset, and {path} has none.\n"
-            "  Leave it out (source.name=none); what is read is chosen by column and split."
+            "  Leave it out (source.name=none); column and split choose what is read."
         )
     read = {"sep": delimiter, "encoding": encoding}
     options = {**request.options, **{key: value for key, value in read.items() if value is not None}}
@@ -120,17 +120,17 @@ _TAKEN_BY = {"sep": ("csv",), "encoding": ("csv", "json", "text")}
 
 
 def check_options(options: Mapping[str, str], loader: str, what: str) -> None:
-    """Raise SourceError where a loader of `datasets` does not take an option of how files are read."""
+    """Raise SourceError if a loader of `datasets` does not accept one of the reading options."""
     for key in options:
         if loader not in _TAKEN_BY[key]:
             raise SourceError(
-                f"{_KEYS[key]} is for files of {', '.join(_TAKEN_BY[key])}, and {what} is read as {loader}.\n"
-                f"  Leave it out (~{_KEYS[key]} where a recipe has it)."
+                f"{_KEYS[key]} is for {', '.join(_TAKEN_BY[key])} files, and {what} is read as {loader}.\n"
+                f"  Leave it out (~{_KEYS[key]} if a recipe sets it)."
             )
 
 
 def _local(path: str, data_files: DataFiles | None) -> Request:
-    """What there is under a path on this machine."""
+    """The request for a path on this machine."""
     if Path(path).is_dir():
         if not any((Path(path) / name).is_file() for name in SAVED):
             return Request("folder", path, path, data_files and _existing(data_files, path))
@@ -139,41 +139,41 @@ def _local(path: str, data_files: DataFiles | None) -> Request:
         return Request("saved", path, path)
     if _extension(path) == ".py":
         raise SourceError(
-            f"{path} is a dataset script, and datasets runs none.\n"
-            "  Convert the dataset to files (Parquet, JSON lines) once, and give these."
+            f"{path} is a dataset script, and datasets does not run scripts.\n"
+            "  Convert the dataset to files (Parquet, JSON lines) once, and give those files."
         )
     return _files_request([path], data_files)
 
 
 def _files_request(paths: Sequence[str], data_files: DataFiles | None) -> Request:
-    """Files of one format, in the order in which they are given."""
+    """The request for files of one format, in the given order."""
     if not paths:
         raise SourceError("the source hf needs at least one path, and the list is empty.")
     shown = ", ".join(paths)
     if folder := next((path for path in paths if os.path.isdir(path)), None):
-        raise SourceError(f"{folder} is a folder: give it alone, or name the files in it.")
+        raise SourceError(f"{folder} is a folder: give it on its own, or name the files in it.")
     files = [file for path in paths for file in _files(path)]
     if data_files is not None:
         raise SourceError(
-            f"path = {shown!r} is a file already: leave data_files out.\n"
+            f"path = {shown!r} is already a file: leave data_files out.\n"
             "  data_files names files of a folder, of a dataset on the Hub, or of a loader (path = 'text')."
         )
     extensions = {_extension(file) for file in files}
     loaders = {LOADER_OF.get(extension, "") for extension in extensions}
     if len(loaders) > 1 or "" in loaders or len(extensions & {".csv", ".tsv"}) > 1:
         raise SourceError(
-            f"the extension of a file says how to read it, and {shown!r} has none that datasets knows, or "
-            f"several: {', '.join(LOADER_OF)}.\n"
-            '  To say it instead: path = "text" (or json, csv, parquet, arrow) and data_files = "my.file".'
+            f"files are read by their extension, and {shown!r} has none that datasets can read, or several; "
+            f"known extensions: {', '.join(LOADER_OF)}.\n"
+            '  To choose the format: path = "text" (or json, csv, parquet, arrow) and data_files = "my.file".'
         )
     options = {"sep": "\t"} if ".tsv" in extensions else {}
     return Request("file", shown, loaders.pop(), _existing(files), options)
 
 
 def _existing(data_files: DataFiles, folder: str = "") -> DataFiles:
-    """The files as patterns, for that is how `datasets` reads names; a glob stays one.
+    """The files as patterns, since `datasets` reads names as patterns; a glob stays a glob.
 
-    A file whose name has brackets would else be taken for a pattern, and another file read in its place.
+    Otherwise a file name with brackets would be taken for a pattern, and another file would be read.
     """
     if isinstance(data_files, Mapping):
         return {split: _existing(files, folder) for split, files in data_files.items()}  # type: ignore[misc]
@@ -188,7 +188,7 @@ def _existing(data_files: DataFiles, folder: str = "") -> DataFiles:
 
 
 def _files(path: str) -> list[str]:
-    """The file, or those that a glob matches, sorted."""
+    """The file, or the files that a glob matches, sorted."""
     if Path(path).is_file():
         return [path]
     if glob.has_magic(path) and not os.path.exists(path):
@@ -206,7 +206,7 @@ def _files(path: str) -> list[str]:
 
 
 def _extension(path: str) -> str:
-    """The extension that says how to read a file, or an empty string: the Hub has names with dots as well."""
+    """The extension that gives a file's format, or an empty string: names on the Hub can have dots too."""
     name = Path(path)
     if name.suffix in COMPRESSED:
         name = name.with_suffix("")

@@ -1,4 +1,4 @@
-"""A dataset that `datasets` has opened: its splits, its rows, and the column of text."""
+"""A dataset opened by `datasets`: its splits, its rows, and the text column."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 USUAL_COLUMN = "text"
-"""The name that most datasets give to their text."""
+"""Usual name of the text column."""
 TEXT_TYPES = ("string", "large_string", "string_view")
 LOCAL_OPTIONS: dict[str, dict[str, Any]] = {
-    "text": {"encoding": "utf-8-sig"},  # a byte order mark is no text
-    # Else the words None, NA, null and nan would be read as missing; an empty cell is missing.
+    "text": {"encoding": "utf-8-sig"},  # a byte order mark is not part of the text
+    # Otherwise the words None, NA, null and nan would be read as missing; an empty cell is missing.
     "csv": {"keep_default_na": False, "na_values": [""]},
 }
 NAMES_A_SPLIT = regex.compile(r"(?:^|[-._ 0-9/])train(?:ing)?(?:[-._ 0-9/]|$)")
-"""Where datasets finds the name of the training split in that of a file or folder."""
+"""How `datasets` finds the name of the training split in the name of a file or folder."""
 OTHER_DELIMITERS = {";": ";", "\t": r"\t", "|": "|"}
-"""What else separates the cells of CSV files, and how TOML writes it."""
+"""Other delimiters of CSV files, and how each is written in TOML."""
 HEADER_BYTES = 1 << 14
 ROWS_AT_ONCE = 1000
 CHARACTERS_AT_ONCE = 1 << 20
 ROWS_LOOKED_AT = 100
-"""A stream may not say the types of its columns; then they are those of its first rows."""
+"""First rows that determine the types of the columns, if a stream does not declare them."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,22 @@ class Opened:
 
     request: Request
     split_names: tuple[str, ...]
-    """As the dataset calls them; `train` where it has one that nobody named."""
+    """Names of the splits in the dataset; `train` for a single split without a name."""
     has_own_splits: bool
-    """Whether somebody said which rows are for training; one file says nothing."""
+    """Whether the dataset defines which rows are for training; a single file does not."""
     identity: Callable[[], Any]
-    """Changes with the data: the bytes of files on this machine, or the commit of a dataset on the Hub."""
+    """Identifies the data: the bytes of files on this machine, or the commit of a dataset on the Hub."""
     read: Callable[[], Mapping[str, Rows]]
-    """The rows of each split."""
+    """Reads the rows of each split."""
     rows_are_lines: bool
-    """A text file has a row a line, and an empty row is an empty line."""
+    """Whether the rows are the lines of a text file, where an empty row is an empty line."""
 
 
 def open_dataset(request: Request) -> Opened:
-    """The dataset that was asked for.
+    """Open the requested dataset.
 
     Raises:
-        SourceError: it cannot be opened.
+        SourceError: the dataset cannot be opened.
     """
     with calling_datasets(request):
         return _open_saved(request) if request.kind == "saved" else _open_built(request)
@@ -119,7 +119,7 @@ def _open_built(request: Request) -> Opened:
 
 
 def rows_are_lines(rows: Rows, column: str, request: Request) -> bool:
-    """Whether each row is a line: the first of those with text end with their only line end."""
+    """Whether each row is a line: the only line end of the first rows with text is at their end."""
     first = islice((value for value in values(rows, column, request) if value), ROWS_LOOKED_AT)
     found = [isinstance(value, str) and value.find("\n") == len(value) - 1 for value in first]
     return bool(found) and all(found)
@@ -133,7 +133,7 @@ def _builder(request: Request) -> Any:
     check_options(request.options, builder.name, request.what)
     if builder.name == "csv" and "sep" not in request.options:
         _check_commas(builder.config.data_files)
-    # What the dataset itself declares is right; what the Hub has is found in the cache by its plain name.
+    # Declared features are right as they are, and a Hub dataset is found in the cache only without options.
     is_plain = request.kind != "hub" and builder.info.features is None
     extra = {**(LOCAL_OPTIONS.get(builder.name, {}) if is_plain else {}), **request.options}
     if not extra:
@@ -144,7 +144,7 @@ def _builder(request: Request) -> Any:
 
 
 def _check_commas(files: Mapping[Any, Any]) -> None:
-    """Raise SourceError where the header of a CSV file on this machine shows another delimiter."""
+    """Raise SourceError if the header of a CSV file on this machine shows another delimiter."""
     for file in (Path(name) for names in files.values() for name in names if "://" not in name):
         with open_bytes(file) as stream:
             header = read_bytes(stream, file, HEADER_BYTES).split(b"\n", 1)[0].decode("utf-8", "replace")
@@ -152,12 +152,12 @@ def _check_commas(files: Mapping[Any, Any]) -> None:
         if found and "," not in header:
             raise SourceError(
                 f"{file.name} has no comma in its header, {header.strip()[:60]!r}.\n"
-                f"  Say what separates its cells: 'source.delimiter=\"{OTHER_DELIMITERS[found[0]]}\"'"
+                f"  Set the character between its cells: 'source.delimiter=\"{OTHER_DELIMITERS[found[0]]}\"'"
             )
 
 
 def _says_train(request: Request, files: Mapping[Any, Any]) -> bool:
-    """Whether the one split of a dataset was called train by somebody, and not for want of another name."""
+    """Whether the only split was named train explicitly, and did not get this name by default."""
     if isinstance(request.data_files, Mapping):
         return True
     if request.kind == "folder" and request.data_files is None:
@@ -174,20 +174,20 @@ def _digest(file: str) -> str:
 
 
 def _tags(files: Any) -> list[Any]:
-    """What tells versions of files elsewhere apart."""
+    """Tags that distinguish versions of remote files."""
     elsewhere = [file for file in files if "://" in file]
     return [list(tag) for tag in files.origin_metadata] if elsewhere else []
 
 
 def text_column(rows: Rows, column: str | None, request: Request) -> str:
-    """The column to read: the one that was named, one that is called `text`, or the only one with text in it.
+    """The column to read: the named one, else the one called `text`, else the only text column.
 
     Raises:
-        SourceError: with the columns that there are.
+        SourceError: the column is missing, not text, or not unique; the message lists the columns.
     """
     types = _column_types(rows)
     if not types:
-        raise SourceError(f"{request.what} is empty: there is no row in it.")
+        raise SourceError(f"{request.what} is empty: it has no rows.")
     texts = text_columns(rows)
     has = ", ".join(f"{name} ({type_name})" for name, type_name in types.items())
     if column is None:
@@ -195,17 +195,17 @@ def text_column(rows: Rows, column: str | None, request: Request) -> str:
             return USUAL_COLUMN
         if len(texts) == 1 and len(types) > 1 and texts[0].strip().lower() in DATES:
             raise SourceError(
-                f"{request.what} has no column of text but {texts[0]!r}: these look like prices.\n"
+                f"{request.what} has no text column except {texts[0]!r}: it looks like prices.\n"
                 f"  Forecast them: seqkit run stocks --data FILE. To train on that column as text: "
                 f"source.column={texts[0]}"
             )
         if len(texts) == 1:
             return texts[0]
         if not texts:
-            raise SourceError(f"{request.what} has no column of text; it has {has}.")
+            raise SourceError(f"{request.what} has no text column; it has {has}.")
         raise SourceError(
-            f"{request.what} has {len(texts)} columns of text: {', '.join(texts)}.\n"
-            f"  Say which: source.column={texts[0]}"
+            f"{request.what} has {len(texts)} text columns: {', '.join(texts)}.\n"
+            f"  Choose one: source.column={texts[0]}"
         )
     if column not in types:
         raise SourceError(
@@ -214,17 +214,17 @@ def text_column(rows: Rows, column: str | None, request: Request) -> str:
     if column not in texts:
         raise SourceError(
             f"the column {column!r} of {request.what} holds {types[column]}, not text.\n"
-            f"  Columns of text: {', '.join(texts) or 'none'}."
+            f"  Text columns: {', '.join(texts) or 'none'}."
         )
     return column
 
 
 DATES = ("date", "datetime", "timestamp", "time", "day")
-"""Names of a column that is no text to train on, where all others are numbers: those are prices."""
+"""Names of a date column: if it is the only text column, the data is taken for prices."""
 
 
 def text_columns(rows: Rows) -> list[str]:
-    """The names of the columns that hold text."""
+    """Names of the text columns."""
     return [name for name, type_name in _column_types(rows).items() if type_name in TEXT_TYPES]
 
 
@@ -246,10 +246,10 @@ def _column_types(rows: Rows) -> dict[str, str]:
 
 
 def values(rows: Rows, column: str, request: Request) -> Iterator[Any]:
-    """The column, row by row; about a thousand rows or a million characters are in memory."""
+    """The column, row by row; about a thousand rows or a million characters are in memory at a time."""
     import datasets
 
-    if rows.features is not None:  # else files may differ, and the check below says so
+    if rows.features is not None:  # otherwise files may differ, which is checked below
         rows = rows.select_columns([column])
     if not isinstance(rows, datasets.IterableDataset):
         for batch in rows.iter(batch_size=ROWS_AT_ONCE // 10):

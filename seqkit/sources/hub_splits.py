@@ -1,4 +1,4 @@
-"""Which rows of a dataset are for training, validation and test."""
+"""Choose the rows of a dataset for training, validation and test."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EXAMPLE = 'for instance split = {train = "train[:90%]", validation = "train[90%:]"} in [source]'
+EXAMPLE = 'for example split = {train = "train[:90%]", validation = "train[90%:]"} in [source]'
 
 
 def wanted_splits(split: Mapping[str, str] | None, opened: Opened) -> dict[str, str]:
-    """By our name of a split, what it is in the dataset.
+    """The dataset's split for each of our split names.
 
     Args:
-        split: the user's mapping; None takes the splits by their own names.
+        split: the user's mapping; None uses the dataset's names.
         opened: the dataset.
     Raises:
-        SourceError: a split that is not there, or none for training.
+        SourceError: a split is missing, or there is no training split.
     """
     if split is not None:
         return _mapped(split, opened)
@@ -37,12 +37,12 @@ def wanted_splits(split: Mapping[str, str] | None, opened: Opened) -> dict[str, 
     if "train" not in found:
         raise SourceError(
             f"{what} has no split called train; it has {', '.join(theirs)}.\n"
-            f'  Say which it is: split = {{train = "{theirs[0]}"}} in [source], or {{all = "{theirs[0]}"}} '
-            "for one text that seqkit cuts."
+            f'  Choose one: split = {{train = "{theirs[0]}"}} in [source], or {{all = "{theirs[0]}"}} '
+            "for one text that seqkit splits."
         )
     if others:
         logger.warning(
-            "%s: the splits %s are not used; split = {train = ..., validation = ...} says which is which",
+            "%s: the splits %s are not used; assign them with split = {train = ..., validation = ...}",
             what,
             ", ".join(others),
         )
@@ -53,38 +53,38 @@ def _mapped(split: Mapping[str, str], opened: Opened) -> dict[str, str]:
     what, theirs, streaming = opened.request.what, opened.split_names, opened.request.streaming
     if set(split) != {"all"} and ("train" not in split or not set(split) <= set(SPLITS)):
         raise SourceError(
-            "split says what train, validation and test are, and train must be there; or all, alone. "
-            f"It names {', '.join(split) or 'nothing'}."
+            "split needs the key train, and takes validation and test; or the key all on its own. "
+            f"It has {', '.join(split) or 'no keys'}."
         )
     for ours, wanted in split.items():
         for part in wanted.split("+"):
             name, bracket, _ = part.strip().partition("[")
             if name not in theirs:
                 raise SourceError(
-                    f"{what} has no split {name!r}, which {ours} should be; it has {', '.join(theirs)}."
+                    f"{what} has no split {name!r}, as given for {ours}; it has {', '.join(theirs)}."
                     + did_you_mean(name, theirs)
                 )
             if streaming and (bracket or "+" in wanted):
                 raise SourceError(
-                    f"{ours} = {wanted!r} is a part of a split or several, and a stream gives whole ones.\n"
-                    "  Use streaming = false, or whole splits."
+                    f"{ours} = {wanted!r} is part of a split, or joins several; a stream has only whole "
+                    "splits.\n  Use streaming = false, or whole splits."
                 )
     if streaming and len(set(split.values())) < len(split):
         raise SourceError(
-            f"two splits of {what} are the same rows: {dict(split)}.\n  Streams are whole splits."
+            f"two splits of {what} have the same rows: {dict(split)}.\n  A stream has only whole splits."
         )
     return {name: split[name] for name in ("all", *SPLITS) if name in split}
 
 
 def cut_splits(theirs: Mapping[str, Rows], wanted: Mapping[str, str], what: str) -> dict[str, Rows]:
-    """The rows of each split of ours, cut out of the dataset's.
+    """The rows of each of our splits, cut from the dataset's splits.
 
     Args:
         theirs: the dataset's splits, not streamed.
-        wanted: by our name, a split of theirs or slices of it, as `datasets` writes them.
+        wanted: by our split name, a split of the dataset or slices of it, in the syntax of `datasets`.
         what: the dataset, for messages.
     Raises:
-        SourceError: not a slice, or two splits that share rows.
+        SourceError: a slice is invalid, or two splits share rows.
     """
     import datasets
 
@@ -96,7 +96,7 @@ def cut_splits(theirs: Mapping[str, Rows], wanted: Mapping[str, str], what: str)
             parts = datasets.ReadInstruction.from_spec(spec).to_absolute(sizes)
         except (ValueError, AssertionError) as error:
             raise SourceError(
-                f"{ours} = {spec!r} is no slice that datasets knows: {error}.\n  Write slices so: {EXAMPLE}."
+                f"{ours} = {spec!r} is not a valid slice: {error}.\n  Use valid slices, {EXAMPLE}."
             ) from error
         tables = []
         for part in parts:
@@ -105,7 +105,7 @@ def cut_splits(theirs: Mapping[str, Rows], wanted: Mapping[str, str], what: str)
                 if name == part.splitname and max(rows.start, before.start) < min(rows.stop, before.stop):
                     raise SourceError(
                         f"the splits {other} and {ours} share rows of {name!r} of {what}: the model would be "
-                        f"measured on what it was trained on.\n  Cut them apart, {EXAMPLE}."
+                        f"measured on its training data.\n  Use slices without common rows, {EXAMPLE}."
                     )
             taken.append((ours, part.splitname, rows))
             tables.append(theirs[part.splitname].select(rows))

@@ -1,4 +1,4 @@
-"""Data that is on the machine already, or in an installed package: no network, no file in the repository."""
+"""Sample data from Python itself or an installed package: no network, no file in the repository."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from seqkit.errors import SourceError, UnknownNameError
 from seqkit.fingerprint import fingerprint
 from seqkit.sources.base import Piece, Source, TextSource, cut_document
 
-REPEATED_FROM = 60  # characters; a shorter paragraph ("For example:") may repeat in honest text
+REPEATED_FROM = 60  # characters; a shorter paragraph ("For example:") may repeat in any text
 
 
 class PythonDocs(TextSource):
-    """The language reference that ships inside CPython: real prose, about 400,000 characters.
+    """The language reference that ships with CPython: real prose, about 400,000 characters.
 
-    It differs a little between Python versions. About a sixth of it is paragraphs that stand in
-    several topics and would leak from the training split into the test split, so only the first
+    It differs a little between Python versions. About a sixth of it is paragraphs that occur in
+    several topics and would leak from the training split into the test split. Only the first
     copy of every paragraph of 60 characters or more is kept.
 
     Raises:
-        SourceError: the interpreter was built without it.
+        SourceError: the interpreter was built without the language reference.
     """
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """The topics in alphabetical order, as one document."""
         if split != "all":
-            raise SourceError(f"there is no split {split!r}; the source has all.")
+            raise SourceError(f"there is no split {split!r}; the only split is 'all'.")
         yield from cut_document(self._text)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the text itself, since it differs between Python versions."""
+        """Fingerprint of the text itself, since it differs between Python versions."""
         return fingerprint(["python-docs", self._text])
 
     @cached_property
@@ -50,8 +50,8 @@ class PythonDocs(TextSource):
 class PythonIdentifiers(TextSource):
     """The names that CPython's standard library gives to functions, classes, variables and attributes.
 
-    Each name is a document of one line, without underscores around it, and is there once: some 18,000.
-    They differ a little between Python versions.
+    Each name is a document of one line, without leading or trailing underscores. There are some 18,000 names,
+    all different. They differ a little between Python versions.
 
     Raises:
         SourceError: the sources of the standard library are not on this machine.
@@ -60,13 +60,13 @@ class PythonIdentifiers(TextSource):
     def pieces(self, split: str = "all") -> Iterator[Piece]:
         """The names in alphabetical order."""
         if split != "all":
-            raise SourceError(f"there is no split {split!r}; the source has all.")
+            raise SourceError(f"there is no split {split!r}; the only split is 'all'.")
         for name in self._names:
             yield Piece(name + "\n", True)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the names themselves, since they differ between Python versions."""
+        """Fingerprint of the names themselves, since they differ between Python versions."""
         return fingerprint(["python-identifiers", self._names])
 
     @cached_property
@@ -77,11 +77,11 @@ class PythonIdentifiers(TextSource):
 def open_stocks(symbol: str | Sequence[str] | None = None) -> Source:
     """Daily prices of AAPL, FB, GOOG, IBM and MSFT, 2000 (or later) to 2013: public domain.
 
-    They are read out of the installed package bokeh-sampledata, which is not imported: it brings the data of
-    Quandl's WIKI, and says so in its notice.
+    They are read from the installed package bokeh-sampledata, which is not imported. Its notice gives
+    Quandl's WIKI as the origin of the data.
 
     Args:
-        symbol: one of them, or several; all by default.
+        symbol: one symbol or several; default: all.
     Raises:
         SourceError: the package is not installed.
     """
@@ -107,11 +107,11 @@ SAMPLES: dict[str, Callable[[], Source]] = {
 
 
 def open_sample(name: str, symbol: str | Sequence[str] | None = None) -> Source:
-    """The sample by that name; `symbol` is for `stocks` alone.
+    """Open the sample of that name; `symbol` is only for `stocks`.
 
     Raises:
-        UnknownNameError: there is none.
-        SourceError: it is not on this machine, or has no symbols.
+        UnknownNameError: there is no such sample.
+        SourceError: the sample is not on this machine, or has no symbols.
     """
     if name not in SAMPLES:
         raise UnknownNameError("sample", name, SAMPLES)
@@ -144,7 +144,7 @@ _DEFINITION = re.compile(
 
 
 def read_identifiers() -> list[str]:
-    """The names that the standard library's modules define, without its tests; sorted, each once."""
+    """Names defined in the standard library's modules, without its tests; sorted, without duplicates."""
     library = Path(sysconfig.get_path("stdlib"))
     names: set[str] = set()
     for module in sorted(sys.stdlib_module_names - {"test", "idlelib", "lib2to3"}):
@@ -157,13 +157,13 @@ def read_identifiers() -> list[str]:
     if not names:
         raise SourceError(
             f"the sources of Python's standard library, for the sample 'python-identifiers', are not in "
-            f"{library}.\n  Give a file with one name a line instead: seqkit run names --data my.txt"
+            f"{library}.\n  Give a file with one name per line instead: seqkit run names --data my.txt"
         )
     return sorted(names)
 
 
 def drop_repeated_paragraphs(text: str) -> str:
-    """The text with the first copy of every paragraph of 60 characters or more."""
+    """The text with only the first copy of every paragraph of 60 characters or more."""
     seen: set[str] = set()
     kept = []
     for paragraph in text.split("\n\n"):

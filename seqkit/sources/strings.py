@@ -1,4 +1,4 @@
-"""Texts that are in memory."""
+"""Texts in memory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from seqkit.sources.text import check_splits
 
 
 class Strings(TextSource):
-    """A list of texts, each a document; one that has no line end gets one, so that they stay apart.
+    """A list of texts, each a document. A text without a line end gets one, to keep documents separate.
 
-    A text that is empty is left out, and counted in `notes`.
+    Empty texts are left out and counted in `notes`.
 
     Args:
         texts: a list, or `{"train": [...], "validation": [...], "test": [...]}`.
@@ -29,7 +29,7 @@ class Strings(TextSource):
 
     def __init__(self, texts: Sequence[str] | Mapping[str, Sequence[str]]) -> None:
         if isinstance(texts, str):
-            raise SourceError("texts is one string, and should be a list of them: texts=[...].")
+            raise SourceError("texts is a single string, and must be a list of strings: texts=[...].")
         self._texts = check_splits(texts, "strings") if isinstance(texts, Mapping) else {"all": texts}
         self.splits = tuple(self._texts)
         for split, given in self._texts.items():
@@ -44,14 +44,14 @@ class Strings(TextSource):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many texts are empty."""
+        """Number of empty texts."""
         empty = sum(text == "" for texts in self._texts.values() for text in texts)
         count = sum(map(len, self._texts.values()))
         return (f"empty texts: {empty:,} of {count:,}, left out",) if empty else ()
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the texts."""
+        """Fingerprint of the texts."""
         return fingerprint(["strings", {split: list(texts) for split, texts in self._texts.items()}])
 
     def _of_split(self, split: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Simulated prices, whose law is known."""
+"""Simulated prices from a known process."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Floats = NDArray[np.float64]
 FIRST_DATE = np.datetime64("2000-01-03")
 FIRST_PRICE = 100.0
 GARCH_ALPHA, GARCH_BETA = 0.10, 0.88
-"""Of the last squared return, and of the last variance: near what daily stock returns give."""
+"""Weights of the last squared return and of the last variance, close to estimates on daily stock returns."""
 WARM_UP = 500
-"""Rows that are drawn before the first one, so that the process has forgotten where it began."""
+"""Rows drawn before the first one, so that the start of the process has no influence."""
 
 
 class Synthetic(SeriesSource):
     """Prices from simulated log returns, on weekdays from 2000 on.
 
-    - `random_walk`: independent normal returns. Nothing about their direction can be forecast.
+    - `random_walk`: independent normal returns. Their direction cannot be forecast.
     - `ar1`: `r(t) = phi r(t - 1) + e(t)`. The best forecast is `phi r(t)`, and its error is `e`.
-    - `garch`: independent signs, a volatility that lasts: only the spread can be forecast.
+    - `garch`: independent signs and persistent volatility: only the spread can be forecast.
 
     Args:
-        process, rows, sigma, phi, symbols, seed: see `SyntheticConfig`; equal ones give equal prices.
+        process, rows, sigma, phi, symbols, seed: see `SyntheticConfig`; equal values give equal prices.
 
     Source: Bollerslev (1986), "Generalized autoregressive conditional heteroskedasticity".
     """
@@ -55,7 +55,7 @@ class Synthetic(SeriesSource):
     def series(self, split: str = "all") -> Iterator[Series]:
         """The symbols `S1`, `S2`, ..."""
         if split != "all":
-            raise SourceError(f"there is no split {split!r}; the source has all.")
+            raise SourceError(f"there is no split {split!r}; the only split is 'all'.")
         dates = np.busday_offset(FIRST_DATE, np.arange(self._rows))
         for symbol in range(self._symbols):
             generator = np.random.default_rng([self._seed, symbol])
@@ -65,7 +65,7 @@ class Synthetic(SeriesSource):
 
     @property
     def fingerprint(self) -> str:
-        """Of the settings, which decide every price."""
+        """Fingerprint of the settings, which determine every price."""
         return fingerprint(["synthetic", *self._options])
 
 

@@ -1,4 +1,4 @@
-"""Text files: a path, a folder, a list, a glob, or one of these a split."""
+"""Text files: a path, a folder, a list, a glob, or one of these per split."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ CHUNK_BYTES = 1 << 18  # decodes to at most 2**18 characters, so to at most 1 Mi
 
 
 class TextFiles(TextSource):
-    """Documents in text files, one a file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed as a stream.
+    """Text files, each a document; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed as a stream.
 
     Args:
         path: a path, a list of paths, a glob (`"corpus/*.txt"`, sorted), a folder (its `.txt`, `.md`, ...
-            and those of the folders below it, sorted; what is left out is logged), or
-            `{"train": ..., "validation": ..., "test": ...}` with one of these a split.
-        encoding: of every file; `"utf-8"` also takes a byte order mark.
+            and those of its subfolders, sorted; the files left out are logged), or
+            `{"train": ..., "validation": ..., "test": ...}` with one of these per split.
+        encoding: encoding of every file; `"utf-8"` also accepts a byte order mark.
         newlines: `"lf"` reads CRLF and CR as LF; `"keep"` reads them as they are.
-        on_error: `"strict"` raises at invalid bytes; `"replace"` reads each invalid sequence as
+        on_error: `"strict"` raises on invalid bytes; `"replace"` reads each invalid sequence as
             U+FFFD, and counts them in `replaced` and `notes`.
 
     Raises:
-        SourceError: at once for a path that is missing, a folder without a text or a glob that matches
+        SourceError: immediately for a missing path, a folder without text files or a glob that matches
             nothing; while reading for a file that is empty, unreadable, not text or not in the encoding.
     """
 
@@ -56,12 +56,12 @@ class TextFiles(TextSource):
         self.splits = tuple(self.files)
         self.encoding, self.newlines, self.on_error = encoding, newlines, on_error
         self.replaced: dict[Path, int] = {}
-        """How many invalid sequences were replaced, by file."""
+        """Number of invalid sequences that were replaced, by file."""
         self.looks_like_utf8: set[Path] = set()
-        """Files that are read in a one-byte encoding and are UTF-8 as well."""
+        """Files read in a one-byte encoding that are also valid UTF-8."""
 
     def pieces(self, split: str = "all") -> Iterator[Piece]:
-        """The files of a split in order; a file whose last line has no end gets one before the next file."""
+        """The files of a split in order; a missing line end between two files is added."""
         files = self._of_split(split)
         for index, file in enumerate(files):
             last = "\n"
@@ -77,20 +77,20 @@ class TextFiles(TextSource):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many invalid sequences were replaced, and which files look like another encoding."""
+        """Number of invalid sequences that were replaced, and files that seem to have another encoding."""
         replaced = (
             f"{file.name}: {count} invalid {self.encoding} sequences are read as U+FFFD"
             for file, count in self.replaced.items()
         )
         misread = (
-            f"{file.name} is valid UTF-8, and it is read as {self.encoding}: is it source.encoding=utf-8?"
+            f"{file.name} is read as {self.encoding}, but it is valid UTF-8: should source.encoding be utf-8?"
             for file in sorted(self.looks_like_utf8)
         )
         return (*replaced, *misread)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the bytes of every file and of how they are read, not of where they lie."""
+        """Fingerprint of the contents of every file and the reading options, independent of location."""
         digests = {split: [_digest(file) for file in files] for split, files in self.files.items()}
         return fingerprint(["text", digests, self.encoding, self.newlines, self.on_error])
 
@@ -110,7 +110,7 @@ class TextFiles(TextSource):
         if text := decoder.decode(b"", final=True):
             yield text
         elif empty:
-            raise SourceError(f"{file} is empty: there is no text in it.")
+            raise SourceError(f"{file} is empty: it has no text.")
         if decoder.replaced:
             self.replaced[file] = decoder.replaced
         if decoder.is_utf8:
@@ -121,24 +121,24 @@ Given = TypeVar("Given")
 
 
 def check_splits(given: Mapping[str, Given], use: str) -> dict[str, Given]:
-    """What was given for each split, in their order.
+    """The values given for each split, in the order of the splits.
 
     Raises:
-        SourceError: a split by another name, or none for training.
+        SourceError: a split has an unknown name, or there is no training split.
     """
     if "train" not in given or not set(given) <= set(SPLITS):
         raise SourceError(
-            f"the splits of the source {use} are {', '.join(SPLITS)}, and train must be there; "
+            f"the splits of the source {use} are {', '.join(SPLITS)}, and train is required; "
             f"got {', '.join(given) or 'none'}."
         )
     return {split: given[split] for split in SPLITS if split in given}
 
 
 def find(paths: Paths) -> list[Path]:
-    """The files that paths, globs and folders name, in order.
+    """Files named by paths, globs and folders, in order.
 
     Raises:
-        SourceError: one is missing, a glob matches nothing, or a folder has no text.
+        SourceError: a file is missing, a glob matches nothing, or a folder has no text file.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
@@ -165,7 +165,7 @@ def _checked(path: Path) -> Path:
         path.stat()
     except FileNotFoundError:
         pass  # raised below, with the nearest name
-    except OSError as error:  # a name that is too long, a folder that may not be entered
+    except OSError as error:  # a name that is too long, a folder without permission
         raise unreadable(path, error) from error
     if not path.exists():
         message = f"no such file: {path}"
@@ -177,7 +177,7 @@ def _checked(path: Path) -> Path:
         raise SourceError(message)
     if not path.is_file():
         raise SourceError(
-            f"{path} is no regular file, and a text is read more than once: save it to one first."
+            f"{path} is not a regular file, and a text is read more than once: save it to a file first."
         )
     return path
 

@@ -1,4 +1,4 @@
-"""Tokenizers: the contract, one token a character, and one token a word."""
+"""Tokenizers: the contract, one token per character, and one token per word."""
 
 from seqkit.tokenizers.base import Decoder, Tokenizer
 from seqkit.tokenizers.char import CharTokenizer

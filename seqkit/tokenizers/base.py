@@ -13,34 +13,34 @@ from seqkit.errors import UnknownCharacterError
 from seqkit.fingerprint import fingerprint
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
-"""Token ids, 1-D, in the smallest unsigned dtype that holds the vocabulary."""
+"""Token ids, 1-D, in the smallest unsigned dtype that fits the vocabulary."""
 
 REPLACEMENT = "\ufffd"
-"""What an unknown token is decoded as."""
+"""The text of an unknown token."""
 
 
 class Tokenizer(ABC):
     """Text to ids and back, trained on the training split only.
 
-    A subclass sets `vocab_size`, and `unknown_id`, `end_id` and `frequent_id` where it has them.
+    A subclass sets `vocab_size`, and `unknown_id`, `end_id` and `frequent_id` if it has them.
     """
 
     vocab_size: int
     unknown_id: int | None = None
-    """The id of text that the vocabulary lacks."""
+    """The id of text that is not in the vocabulary."""
     end_id: int | None = None
-    """The id that ends a document, when documents are kept apart."""
+    """The id that ends a document, if documents are kept separate."""
     frequent_id: int = 0
     """The most frequent token of the training text."""
     unit: str = "token"
-    """What a token is called where a perplexity per token is shown."""
+    """Name of a token in a displayed perplexity per token."""
     is_slow: bool = False
-    """Whether encoding takes so long that several processes share a large text."""
+    """Whether encoding is so slow that a large text is divided among several processes."""
 
     @classmethod
     @abstractmethod
     def train(cls, pieces: Iterable[str], *args: Any, **config: Any) -> Self:
-        """A tokenizer for the text that the pieces make when joined; `config` is its recipe table."""
+        """Train a tokenizer on the text of the joined pieces; `config` is its recipe table."""
 
     @abstractmethod
     def encode(self, text: str) -> Ids:
@@ -52,7 +52,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs, as plain JSON values."""
+        """Everything that `from_json` needs, as plain JSON values."""
 
     @classmethod
     @abstractmethod
@@ -61,19 +61,19 @@ class Tokenizer(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Equal where the mapping is equal."""
+        """A fingerprint of the mapping: equal mappings have equal fingerprints."""
         return fingerprint([type(self).__qualname__, self.to_json()])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The smallest unsigned dtype that holds the vocabulary."""
+        """The smallest unsigned dtype that fits the vocabulary."""
         return np.min_scalar_type(max(self.vocab_size - 1, 0))
 
     @property
     def start_id(self) -> int:
-        """The token after which a text is read, so that its first token is predicted too.
+        """The token read before a text, so that the first token of the text is predicted too.
 
-        `end_id` where documents are kept apart, else a newline where the vocabulary has one, else
+        It is `end_id` if documents are kept separate, else a newline if the vocabulary has one, else
         the most frequent token.
         """
         if self.end_id is not None:
@@ -85,7 +85,7 @@ class Tokenizer(ABC):
         return self.frequent_id
 
     def knows(self, text: str) -> bool:
-        """Whether the vocabulary holds all of the text."""
+        """Whether the vocabulary covers the whole text."""
         try:
             ids = self.encode(text)
         except UnknownCharacterError:
@@ -93,25 +93,25 @@ class Tokenizer(ABC):
         return self.unknown_id is None or not bool(np.any(ids == self.unknown_id))
 
     def safe_cut(self, text: str) -> int:
-        """The largest i such that `text[:i]` and whatever follows can be encoded apart; 0 is allowed."""
+        """The largest i such that `text[:i]` and any following text can be encoded separately; may be 0."""
         return 0
 
     def unknown_characters(self, text: str, ids: Ids) -> int:
-        """How many characters of the text its ids do not hold."""
+        """Number of characters of the text that its ids do not represent."""
         unknown = 0 if self.unknown_id is None else int(np.count_nonzero(ids == self.unknown_id))
         if not unknown:
             return 0
         return len(text) - (len(self.decode(ids)) - unknown)
 
     def decoder(self) -> Decoder:
-        """A decoder for ids that come one by one."""
+        """A decoder for ids that arrive one by one."""
         return Decoder(self)
 
     def encode_stream(self, pieces: Iterable[str]) -> Iterator[tuple[str, Ids]]:
-        """Encode text that comes in pieces, in bounded memory: `(text, its ids)`, cut where it is safe.
+        """Encode a text in pieces, in bounded memory: `(text, its ids)`, cut at safe positions.
 
         Raises:
-            UnknownCharacterError: with its position in the whole text.
+            UnknownCharacterError: an unknown character, with its position in the whole text.
         """
         offset = 0
         for text in safe_pieces(pieces, self.safe_cut):
@@ -123,7 +123,7 @@ class Tokenizer(ABC):
             offset += len(text)
 
     def encode_prompt(self, text: str) -> list[int]:
-        """The ids of a text, whatever is in it: what cannot be encoded is read as unknown, or left out."""
+        """The ids of any text: characters that cannot be encoded are read as unknown, or left out."""
         try:
             return [int(index) for index in self.encode(text)]
         except UnknownCharacterError:
@@ -133,7 +133,7 @@ class Tokenizer(ABC):
 
 
 def safe_pieces(pieces: Iterable[str], safe_cut: Callable[[str], int]) -> Iterator[str]:
-    """The same text, in pieces that end where `safe_cut` says that it can be cut."""
+    """The same text, in pieces that end at the positions that `safe_cut` gives."""
     pending = ""
     for piece in pieces:
         pending += piece
@@ -147,9 +147,9 @@ def safe_pieces(pieces: Iterable[str], safe_cut: Callable[[str], int]) -> Iterat
 class Decoder:
     """Decodes ids one by one; the pieces joined equal `decode` of all ids.
 
-    A piece is what the ids since the last piece add to the text before them, and an unfinished tail
-    (one that ends in U+FFFD, as the first bytes of a character do) is held back: this serves every
-    tokenizer whose text only grows, and decodes a few ids at a time.
+    A piece is the text that the ids since the last piece add. An unfinished tail (one that ends in
+    U+FFFD, as the first bytes of a character do) is held back. This works for every tokenizer whose
+    text only grows, and decodes only a few ids at a time.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -158,7 +158,7 @@ class Decoder:
         self._pending: list[int] = []
 
     def push(self, token_id: int) -> str:
-        """The text that this id completes, perhaps none yet."""
+        """The text that this id completes, which may be empty."""
         self._pending.append(token_id)
         text = self._added()
         if text.endswith(REPLACEMENT) and token_id != self._tokenizer.unknown_id:
@@ -167,7 +167,7 @@ class Decoder:
         return text
 
     def flush(self) -> str:
-        """The rest, when no more ids come."""
+        """The rest of the text, after the last id."""
         text = self._added() if self._pending else ""
         self._before, self._pending = self._pending, []
         return text
@@ -178,7 +178,7 @@ class Decoder:
 
 
 class PlainDecoder(Decoder):
-    """For a tokenizer whose ids are text each by itself: nothing is ever held back."""
+    """A decoder for a tokenizer whose ids are independent pieces of text: nothing is held back."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(tokenizer)
@@ -191,5 +191,5 @@ class PlainDecoder(Decoder):
         return self._texts[token_id]
 
     def flush(self) -> str:
-        """Nothing is left."""
+        """The empty string: nothing was held back."""
         return ""

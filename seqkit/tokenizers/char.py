@@ -1,4 +1,4 @@
-"""One token a Unicode code point."""
+"""One token per Unicode code point."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ UNKNOWN_ID = 0
 
 
 class CharTokenizer(Tokenizer):
-    """Characters are Unicode code points; the vocabulary is `<unk>` and then the characters, sorted.
+    """Characters are Unicode code points; the vocabulary is `<unk>`, followed by the sorted characters.
 
     Args:
-        characters: the characters it knows, in any order.
+        characters: the characters of the vocabulary, in any order.
         errors: `"replace"` maps an unknown character to `<unk>`, which is decoded as U+FFFD;
             `"strict"` raises.
-        frequent: the most frequent character of the training text (by default the first one).
+        frequent: the most frequent character of the training text; default: the first one.
 
     Example:
         >>> tokenizer = CharTokenizer("abc")
@@ -58,7 +58,7 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, pieces: Iterable[str], *, errors: Literal["replace", "strict"] = "replace") -> Self:
-        """The characters of the text that the pieces make."""
+        """Make a tokenizer with the characters of the joined pieces."""
         counts = np.zeros(CODE_POINTS, dtype=np.int64)
         for piece in pieces:
             found = np.bincount(_code_points(piece))
@@ -84,24 +84,24 @@ class CharTokenizer(Tokenizer):
         return _text(self._code_of_id[np.asarray(ids, dtype=np.intp)])
 
     def safe_cut(self, text: str) -> int:
-        """Anywhere: characters do not see each other."""
+        """The whole text: characters are encoded independently."""
         return len(text)
 
     def unknown_characters(self, text: str, ids: Ids) -> int:
-        """One an unknown id."""
+        """One character per unknown id."""
         return len(ids) - int(np.count_nonzero(ids))
 
     def decoder(self) -> Decoder:
-        """Each id is a character, so nothing is ever held back."""
+        """A decoder that holds nothing back, since each id is a character."""
         return PlainDecoder(self)
 
     @property
     def fingerprint(self) -> str:
-        """Of the characters and of what an unknown one does; which is the most frequent does not count."""
+        """Fingerprint of the characters and of `errors`; the most frequent character does not count."""
         return fingerprint(["char", list(self.characters), self.errors])
 
     def to_json(self) -> dict[str, Any]:
-        """The characters in the order of their ids: a list, for JSON would join a split surrogate pair."""
+        """The characters in the order of their ids; a list, since JSON would join a split surrogate pair."""
         return {
             "characters": list(self.characters),
             "errors": self.errors,
@@ -117,7 +117,7 @@ class CharTokenizer(Tokenizer):
 def _code_points(text: str) -> NDArray[Any]:
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
-    # A Python string may hold lone surrogates: "surrogatepass" keeps them as they are.
+    # A Python string may contain lone surrogates: "surrogatepass" keeps them unchanged.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 

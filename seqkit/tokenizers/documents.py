@@ -1,4 +1,4 @@
-"""The token that ends a document, for any tokenizer."""
+"""An end token for documents, for any tokenizer."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from seqkit.fingerprint import fingerprint
 from seqkit.tokenizers.base import Decoder, Ids, Tokenizer
 
 LINE_ENDS = "line_ends"
-"""The key of a saved tokenizer which says that the end token is the line end."""
+"""Key of a saved tokenizer whose end token is the line end."""
 
 
 def with_end(tokenizer: Tokenizer, *, lines: bool = False) -> Tokenizer:
-    """The tokenizer itself where it has an end token, else one that has, made of it.
+    """The tokenizer itself if it has an end token, otherwise one with an end token added.
 
     Args:
-        tokenizer: of the text within documents.
-        lines: documents are lines: the line end, where it is one token, is the end token.
+        tokenizer: tokenizer for the text within documents.
+        lines: documents are lines: the line end is the end token, if it is a single token.
     """
     return tokenizer if tokenizer.end_id is not None else EndToken(tokenizer, lines=lines)
 
 
 def open_with_end(open_tokenizer: Callable[[dict[str, Any]], Tokenizer], saved: dict[str, Any]) -> Tokenizer:
-    """The tokenizer that `EndToken.to_json` described; `open_tokenizer` is `from_json` of the other one."""
+    """Open the tokenizer that `EndToken.to_json` described, with `from_json` of the inner tokenizer."""
     inner = {key: value for key, value in saved.items() if key != LINE_ENDS}
     return with_end(open_tokenizer(inner), lines=bool(saved.get(LINE_ENDS)))
 
@@ -35,11 +35,12 @@ def open_with_end(open_tokenizer: Callable[[dict[str, Any]], Tokenizer], saved: 
 class EndToken(Tokenizer):
     """Another tokenizer with an end token, which ends a document and is not text.
 
-    It is one id more, the last. Where documents are lines and the other tokenizer has a token for the line
-    end, it is that token: no document holds a line end, so the token would be drawn and never trained.
+    The end token is one additional id, the last. If documents are lines and the inner tokenizer has a token
+    for the line end, that token is used. No document contains a line end, so as a separate token it could be
+    drawn without ever being trained.
 
     Args:
-        tokenizer: of the text within documents.
+        tokenizer: inner tokenizer, for the text within documents.
         lines: documents are lines.
     """
 
@@ -59,11 +60,11 @@ class EndToken(Tokenizer):
 
     @classmethod
     def train(cls, pieces: Iterable[str], *args: Any, **config: Any) -> Self:
-        """Not of itself: train a tokenizer, and give it an end token."""
-        raise ContractError("EndToken is made of a trained tokenizer: with_end(tokenizer).")
+        """Not supported: train the inner tokenizer, and add an end token to it."""
+        raise ContractError("EndToken cannot be trained. Add it to a trained tokenizer: with_end(tokenizer).")
 
     def encode(self, text: str) -> Ids:
-        """The other tokenizer's ids; where documents are lines, a line end is the end token."""
+        """The ids of the inner tokenizer; if documents are lines, a line end is the end token."""
         if not self.lines or "\n" not in text:
             return self.tokenizer.encode(text).astype(self.dtype, copy=False)
         end = np.array([self.end_id], self.dtype)
@@ -78,38 +79,38 @@ class EndToken(Tokenizer):
         return np.concatenate(ids[:-1]).astype(self.dtype, copy=False)
 
     def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
-        """The text of the ids; an end token gives none, or the line end where documents are lines."""
+        """The text of the ids; an end token gives no text, or the line end if documents are lines."""
         array = np.asarray(ids)
         return self.tokenizer.decode(array if self.lines else array[array != self.end_id])
 
     def safe_cut(self, text: str) -> int:
-        """The other tokenizer's; where documents are lines, at the last line end or behind it."""
+        """The cut of the inner tokenizer; if documents are lines, at or after the last line end."""
         if not self.lines:
             return self.tokenizer.safe_cut(text)
         start = text.rfind("\n") + 1
         return start + self.tokenizer.safe_cut(text[start:])
 
     def unknown_characters(self, text: str, ids: Ids) -> int:
-        """The other tokenizer's count; where documents are lines, line by line."""
+        """The count of the inner tokenizer; if documents are lines, line by line."""
         if not self.lines or "\n" not in text:
             return self.tokenizer.unknown_characters(text, ids)
         lines = text.split("\n")
         return sum(self.tokenizer.unknown_characters(line, self.tokenizer.encode(line)) for line in lines)
 
     def decoder(self) -> Decoder:
-        """The other tokenizer's: generation stops at an end token, and does not decode it."""
+        """The decoder of the inner tokenizer: generation stops at an end token, and does not decode it."""
         return self.tokenizer.decoder()
 
     @property
     def fingerprint(self) -> str:
-        """Of the other tokenizer, and of the end."""
+        """Fingerprint of the inner tokenizer and of the kind of end token."""
         return fingerprint(["end", self.tokenizer.fingerprint, *(["lines"] if self.lines else [])])
 
     def to_json(self) -> dict[str, Any]:
-        """The other tokenizer's, and whether the end token is the line end; see `open_with_end`."""
+        """The inner tokenizer, and whether the end token is the line end; see `open_with_end`."""
         return {**self.tokenizer.to_json(), **({LINE_ENDS: True} if self.lines else {})}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Not of itself: open the other tokenizer, and give it an end token."""
-        raise ContractError("EndToken is made of an opened tokenizer: with_end(tokenizer).")
+        """Not supported: open the inner tokenizer, and add an end token to it."""
+        raise ContractError("EndToken cannot be opened. Add it to an opened tokenizer: with_end(tokenizer).")

@@ -1,8 +1,8 @@
-"""Words as white space separates them, and the end of a line as `<eos>`: how language models are published.
+"""Words separated by white space, with `<eos>` at line ends: the usual form for published results.
 
     " the <unk> said it \n"  ─►  the  <unk>  said  it  <eos>
 
-The Penn Treebank and WikiText come in this form, with rare words replaced by `<unk>`. Which white space was
+The Penn Treebank and WikiText have this form, with rare words replaced by `<unk>`. The kind of white space
 between two words is lost.
 """
 
@@ -16,7 +16,7 @@ _BLANK = re.compile(r"\s")
 
 
 def split(text: str, lowercase: bool = False) -> list[str]:
-    """The words, and `<eos>` at each line end; where the text writes `<eos>` itself, it is that one."""
+    """The words, and `<eos>` at each line end, unless the line already ends with `<eos>`."""
     *lines, rest = text.split("\n")
     tokens: list[str] = []
     for line in lines:
@@ -29,7 +29,7 @@ def split(text: str, lowercase: bool = False) -> list[str]:
 
 
 def safe_cut(text: str) -> int:
-    """Before the last word, which the next character may extend; or behind the last line end."""
+    """The position before the last word, which the next character may extend, or after the last line end."""
     last = text.rfind("\n") + 1
     end = len(text.rstrip())
     for cut in range(end, last, -1):
@@ -39,5 +39,5 @@ def safe_cut(text: str) -> int:
 
 
 def text_of(token: str) -> str:
-    """What a token is decoded as, so that tokens joined are a text of the same form."""
+    """The text of a token, such that the joined tokens are a text of the same form."""
     return " \n" if token == END else f" {token}"

@@ -1,4 +1,4 @@
-"""One token a word, in any script."""
+"""One token per word, in any script."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from seqkit.tokenizers.base import REPLACEMENT, Decoder, Ids, PlainDecoder, Toke
 
 UNKNOWN_ID = 0
 SINGLE_BLANKS = (" ", "\n", "\t", "\r")
-"""White space that is in every vocabulary, so that known words come back exactly, however they are set."""
+"""White space that is in every vocabulary, so that the spacing of known words is restored exactly."""
 SplitName: TypeAlias = Literal["unicode", "white-space"]
 
 
 class WordTokenizer(Tokenizer):
-    """Words, numbers, white space and everything else; the vocabulary is `<unk>` and then the tokens.
+    """Words, numbers, white space and everything else; the vocabulary is `<unk>`, followed by the tokens.
 
     A word is letters with their marks, and apostrophes between them. White space is never part of it:
     a run of spaces, newlines or tabs is split into runs of 16, 8, 4, 2 and 1, so that deep indents need
-    few tokens. All else is one token a grapheme cluster: punctuation, an emoji, and the scripts that
-    put no space between words (Han, Hiragana, Katakana, Thai, Lao, Khmer, Burmese). The tokens joined
+    few tokens. Everything else is one token per grapheme cluster: punctuation, an emoji, and scripts
+    without spaces between words (Han, Hiragana, Katakana, Thai, Lao, Khmer, Burmese). The joined tokens
     are the text. A single space, line end or tab is always a token.
 
-    With `split="white-space"` words are what white space separates, `<eos>` is the line end, and `<unk>` in
-    the text is the unknown token itself: so the Penn Treebank and WikiText are measured, and the perplexity
-    is that per word. A text comes back with one space before each word.
+    With `split="white-space"`, words are separated by white space, `<eos>` is the line end, and `<unk>` in
+    the text is the unknown token itself. The Penn Treebank and WikiText are evaluated in this way, and the
+    perplexity is per word. A decoded text has one space before each word.
 
     Args:
-        tokens: what it knows, in the order of the ids, the most frequent first.
+        tokens: the vocabulary, in the order of the ids, the most frequent first.
         lowercase: words are read, and decoded, in lower case.
         unknown: `"token"` reads an unknown word as `<unk>`, which is decoded as U+FFFD; `"spell"` reads
             it character by character, and only a character that is not a token is `<unk>`.
@@ -49,7 +49,7 @@ class WordTokenizer(Tokenizer):
         >>> tokenizer.decode([3, 1, 2])
         'the cat'
 
-    Source: words and clusters as in Unicode Standard Annex #29, with numbers of digits alone.
+    Source: words and clusters as in Unicode Standard Annex #29, but numbers contain only digits.
     """
 
     unknown_id = UNKNOWN_ID
@@ -95,25 +95,25 @@ class WordTokenizer(Tokenizer):
         unknown: Literal["token", "spell"] = "token",
         split: SplitName = "unicode",
     ) -> Self:
-        """The tokens of the text that the pieces make, the most frequent first, ties in code point order.
+        """Make a tokenizer with the tokens of the joined pieces, most frequent first, then by code point.
 
         Args:
             pieces: the text; a word may be cut between two of them.
             lowercase: count words in lower case.
-            min_count: leave out what occurs in the text less often.
-            max_vocab: leave out the rarest, so that `vocab_size` is at most this.
-            unknown: with `"spell"`, every character of the text is a token, however rare.
+            min_count: leave out tokens that occur less often in the text.
+            max_vocab: leave out the rarest tokens, so that `vocab_size` is at most this.
+            unknown: with `"spell"`, every character of the text is a token, even rare ones.
             split: see the class.
 
         Raises:
-            SourceError: nothing is left, or what is always a token is more than `max_vocab`.
+            SourceError: no token is left, or the obligatory tokens are more than `max_vocab`.
         """
         split_text, safe_cut = _ways(split)
         counts: Counter[str] = Counter()
         for text in safe_pieces(pieces, safe_cut):
             counts.update(split_text(text, lowercase))
         if split == "white-space":
-            del counts[white_space.UNKNOWN]  # it is the unknown token, however often it is written
+            del counts[white_space.UNKNOWN]  # it is the unknown token, even if frequent
         always = {character for token in counts for character in token} if unknown == "spell" else set()
         if counts and not always and max(counts.values()) < min_count:
             raise SourceError(f"no word occurs {min_count} times in the text.\n  Give a smaller min_count.")
@@ -130,7 +130,7 @@ class WordTokenizer(Tokenizer):
         return cls(tokens, lowercase=lowercase, unknown=unknown, split=split)
 
     def encode(self, text: str) -> Ids:
-        """The id of each token; with `unknown="spell"`, the ids of the characters of an unknown one."""
+        """The id of each token; with `unknown="spell"`, an unknown token gives the ids of its characters."""
         tokens = self._split(text, self.lowercase)
         ids = self._ids(tokens)
         if self.unknown == "token" or ids.all():
@@ -144,20 +144,20 @@ class WordTokenizer(Tokenizer):
         return ids
 
     def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
-        """The tokens joined; `<unk>` gives U+FFFD, or itself where white space separates the words."""
+        """The joined tokens; `<unk>` gives U+FFFD, or `<unk>` with `split="white-space"`."""
         return "".join([self._text_of_id[index] for index in np.asarray(ids, dtype=np.intp).tolist()])
 
     def safe_cut(self, text: str) -> int:
-        """Before the last token, which the next character may extend."""
+        """The position before the last token, which the next character may extend."""
         return self._safe_cut(text)
 
     def unknown_characters(self, text: str, ids: Ids) -> int:
-        """The characters of the unknown words, or, where these are spelled, those that are not a token."""
+        """Number of characters in unknown words; if words are spelled, only of unknown characters."""
         if ids.all():
             return 0
         unknown = (token for token in self._split(text, False) if self._normal(token) not in self._id_of_text)
         if self.split == "white-space":
-            written = {white_space.UNKNOWN: 0, white_space.END: 1}  # the one is known, the other a line end
+            written = {white_space.UNKNOWN: 0, white_space.END: 1}  # a known token, and a line end
             return sum(written.get(token, len(token)) for token in unknown)
         if self.unknown == "token":
             return sum(map(len, unknown))
@@ -166,18 +166,18 @@ class WordTokenizer(Tokenizer):
         )
 
     def decoder(self) -> Decoder:
-        """Each id is text by itself, so nothing is ever held back."""
+        """A decoder that holds nothing back, since each id is an independent piece of text."""
         return PlainDecoder(self)
 
     def to_json(self) -> dict[str, Any]:
-        """The tokens in the order of their ids, and how text is read."""
+        """The tokens in the order of their ids, and the options."""
         how = {"lowercase": self.lowercase, "unknown": self.unknown, "split": self.split}
         return {"tokens": self.tokens, **how}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The tokenizer that `to_json` described."""
-        split = data.get("split", "unicode")  # which a run that was made before the choice does not say
+        split = data.get("split", "unicode")  # missing in runs from before this option
         return cls(data["tokens"], lowercase=data["lowercase"], unknown=data["unknown"], split=split)
 
     def _ids(self, tokens: Sequence[str]) -> Ids:
@@ -189,23 +189,23 @@ class WordTokenizer(Tokenizer):
 
 
 CANNOT_SPELL = (
-    'unknown = "spell" is for split = "unicode": characters that white space separates would be words.\n'
+    'unknown = "spell" needs split = "unicode": characters separated by white space would be words.\n'
     '  Use unknown = "token".'
 )
 
 
 def _no_room(max_vocab: int, always: int, *, spells: bool) -> str:
     if not spells:
-        return f"max_vocab = {max_vocab} has no room for <unk> and {always} kinds of white space."
+        return f"max_vocab = {max_vocab} is too small for <unk> and {always} kinds of white space."
     return (
-        f"max_vocab = {max_vocab} has no room for <unk> and the {always} characters of the text and of white "
-        'space, which unknown = "spell" needs.\n'
+        f"max_vocab = {max_vocab} is too small for <unk> and the {always} characters of the text and of "
+        'white space, which unknown = "spell" needs.\n'
         '  Give a larger max_vocab, or unknown = "token".'
     )
 
 
 def _ways(name: SplitName) -> tuple[Callable[[str, bool], list[str]], Callable[[str], int]]:
-    """How a text is split, and where it can be cut before that."""
+    """The functions that split a text, and that find a safe cut in it."""
     if name == "white-space":
         return white_space.split, white_space.safe_cut
     return split, safe_cut
@@ -214,15 +214,18 @@ def _ways(name: SplitName) -> tuple[Callable[[str, bool], list[str]], Callable[[
 def split(text: str, lowercase: bool = False) -> list[str]:
     """The tokens of a text; joined, they are the text.
 
-    Lower case is made token by token: that of a whole text depends on what stands around (a sigma at the
-    end of a word), so a cut could change it.
+    Tokens are converted to lower case one by one. In a whole text, the result depends on the context (a
+    sigma at the end of a word), so a cut could change it.
     """
     tokens = _PLAIN_TOKEN.findall(text) if text.isascii() else _split_mixed(text)
     return [token.lower() for token in tokens] if lowercase else tokens
 
 
 def _split_mixed(text: str) -> list[str]:
-    """The same where not all is plain: lines that are take the faster way; no token crosses a line end."""
+    """The tokens of a text that is not all plain; plain lines use the faster pattern.
+
+    No token crosses a line end.
+    """
     tokens: list[str] = []
     done = 0
     while found := _NOT_PLAIN.search(text, done):
@@ -236,9 +239,9 @@ def _split_mixed(text: str) -> list[str]:
 
 
 def safe_cut(text: str) -> int:
-    """Before the last token, or, for white space, before its run; an apostrophe may yet join two words.
+    """The position before the last token or run of white space; an apostrophe may still join two words.
 
-    It reads the end of the text only: from the last white space on, which no token reaches across.
+    Only the end of the text is read, from the last white space on, since no token crosses it.
     """
     blank = _LAST_BLANK.search(text)
     cut = 0
@@ -249,7 +252,7 @@ def safe_cut(text: str) -> int:
 
 _BLANKS = (" ", r"\n", r"\t")
 _LENGTHS = (16, 8, 4, 2, 1)
-# Nearly all white space is a single space: tried first, it is found sooner.
+# Nearly all white space is a single space, so it is tried first for speed.
 _RUNS = "|".join([" (?! )", *(f"{blank}{{{length}}}" for blank in _BLANKS for length in _LENGTHS)])
 _OPEN_RUNS = "|".join(f"{blank}{{16}}|{blank}+" for blank in _BLANKS)
 
@@ -257,7 +260,7 @@ _LETTERS = (
     r"[\p{WB=ALetter}\p{WB=Hebrew_Letter}][\p{WB=ALetter}\p{WB=Hebrew_Letter}\p{WB=Extend}\p{WB=ZWJ}]*+"
 )
 _WORD = rf"{_LETTERS}(?:['’]{_LETTERS})*+"
-# A character of the class Prepend would take the first letter of a word, or a space, into its cluster.
+# A character of the class Prepend would absorb the first letter of a word, or a space, into its cluster.
 _OTHERS = r"\p{Nd}[\p{Nd}\p{WB=Extend}\p{WB=ZWJ}]*+|\p{GCB=Prepend}|\X"
 
 _TOKEN = regex.compile(rf"{_WORD}|{_RUNS}|{_OTHERS}")
@@ -265,7 +268,7 @@ _OPEN_TOKEN = regex.compile(rf"{_WORD}(?:['’]\Z)?|{_OPEN_RUNS}|{_OTHERS}")
 _LAST_BLANK = regex.compile(r"(?r)(?<=\S)[ \n\t]")
 
 # Plain text is ASCII and nearly all of Chinese and Japanese: characters that are alone in their cluster
-# and no part of a word. For it the standard library does, and is twice as fast.
+# and not part of a word. The standard library can split it, twice as fast.
 _ALONE = (
     "\u2014\u2018\u201c\u201d\u2026"  # dashes and quotation marks, but not the apostrophe
     "\u3001-\u3003\u3008-\u3011\u3014-\u301b"  # punctuation

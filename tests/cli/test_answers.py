@@ -353,7 +353,7 @@ class TestStates:
         [
             (("--where", "["), "--where '[' is no regular expression"),
             (("--out", "nowhere/a.png"), "nowhere/a.png cannot be written: No such file or directory."),
-            (("--out", "a.html"), "states are saved as .npz or .csv, pictures as .png; a.html is none"),
+            (("--out", "a.html"), "states are saved as .npz or .csv, pictures as .png; a.html has another"),
             (("--out", "a.png", "--unit", "16"), "there is no unit 16: layer 0 has the units 0 to 15"),
             (("--layer", "1"), "there is no layer 1: the model has 1 layer"),
             (("--where", "☃"), "--where '☃' matches nothing in the text."),
@@ -366,5 +366,5 @@ class TestStates:
         self, tiny_run: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("seqkit.model.SequenceModel.hidden", None)
-        with pytest.raises(OutOfRangeError, match="a picture holds 10,000 characters"):
+        with pytest.raises(OutOfRangeError, match="a picture has room for 10,000 characters"):
             invoke("states", tiny_run, "my.txt", "--out", "a.png")

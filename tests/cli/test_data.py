@@ -97,7 +97,7 @@ class TestTables:
         rows = [{"question": text, "answer": text[::-1]} for text in sentences(300, 0)]
         Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         said = message("run", "quickstart", "--data", "rows.jsonl", *FEW)
-        assert "has 2 columns of text: question, answer.\n  Say which: source.column=question" in said
+        assert "has 2 text columns: question, answer.\n  Choose one: source.column=question" in said
         result = run("quickstart", "--data", "rows.jsonl", "source.column=answer", "--out", "out", *FEW)
         assert "rows.jsonl: source hf, column 'answer', 300 rows\n" in result.stderr
         for verb in ("evaluate", "score"):
@@ -166,7 +166,7 @@ class TestTexts:
             Path("texts", name).write_text(f"the text of {name}\n" * 100)
         result = run("quickstart", "--data", "texts", "--out", "out", *FEW)
         assert result.stderr.startswith("texts: source text, 2 files\n")
-        assert "texts: files of text: 2; left out: 1 (1 .png)" in caplog.text
+        assert "texts: text files: 2; left out: 1 (1 .png)" in caplog.text
         assert json.loads(call("evaluate", "out", "texts", "--json").stdout)["tokens"] == 3500
 
     @pytest.mark.parametrize(("ending", "library"), [("bz2", bz2), ("xz", lzma)], ids=["bz2", "xz"])
@@ -204,8 +204,8 @@ class TestDocuments:
         texts = [f"{a}\n{b}" for a, b in zip(sentences(300, 0), sentences(300, 1), strict=True)]
         Path("a.txt").write_text("\n%\n".join(texts) + "\n")
         train("quickstart", "a.txt", "one", "data.documents=apart", *FEW)
-        assert "no document is for validation and test (documents: 1).\n" in caplog.text
-        assert "data.separator=% at lines that are %" in caplog.text
+        assert "there is no document for validation and test (documents: 1).\n" in caplog.text
+        assert "data.separator=% (at lines that are %)" in caplog.text
         caplog.clear()
         apart = ["data.documents=apart", "data.separator=%"]
         splits = train("quickstart", "a.txt", "many", *apart, *FEW).provenance["data"]["splits"]
@@ -268,7 +268,7 @@ def test_prices_are_no_text(workdir: Path) -> None:
     Path("prices.csv").write_text("Date,Close\n2020-01-01,1.5\n2020-01-02,1.6\n")
     with pytest.raises(SourceError) as caught:
         seqkit.train(seqkit.Recipe.load("quickstart").with_data("prices.csv"))
-    assert "has no column of text but 'Date': these look like prices." in str(caught.value)
+    assert "has no text column except 'Date': it looks like prices." in str(caught.value)
     assert "seqkit run stocks --data FILE" in str(caught.value)
 
 
@@ -283,6 +283,6 @@ def test_utf8_that_is_read_as_another_encoding_is_a_warning(tiny_recipe: seqkit.
         source = run.open_text(name)
         assert "".join(piece.text for piece in source.pieces())
         notes[name] = source.notes
-    said = "new.txt is valid UTF-8, and it is read as cp1252: is it source.encoding=utf-8?"
+    said = "new.txt is read as cp1252, but it is valid UTF-8: should source.encoding be utf-8?"
     assert notes == {"new.txt": (said,), "old.txt": (), "plain.txt": ()}
     assert call("score", str(run.path), "new.txt").exit_code == 0

@@ -109,11 +109,19 @@ def test_it_takes_all_options_of_the_source() -> None:
         ("Datum;Wert\n2021-05-14;1\n", [], "pass --price Wert."),
         ("Datum;Mein Wert\n2021-05-14;1\n", [], "pass --price 'Mein Wert'."),
         ("Date,Close\n03/04/2021,1\n", [], "--date-format %d/%m/%Y or --date-format %m/%d/%Y."),
-        ("Q,Close\nQ1,1\n", [], "as in --date Q, and --date-format if it is unusual."),
+        ("Q,Close\nQ1,1\n", [], "for example --date Q, and --date-format if their format is unusual."),
         ("Date,Close\n2021-05-14,1\n", ["--price", "Cloes"], "'Cloes' (--price). Did you mean 'Close'?"),
-        ("Date,Close\n2021-05-14,1\n", ["--decimal", "x"], '--decimal x: the decimal mark is "." or ",".'),
-        ("Date,Close\n2021-05-14,1\n", ["--delimiter", "xy"], "--delimiter xy: a delimiter is one "),
-        ("Date,Close\n2021-05-14,1\n2021-05-17,x\n", [], "--decimal , says that the file's decimal mark"),
+        (
+            "Date,Close\n2021-05-14,1\n",
+            ["--decimal", "x"],
+            '--decimal x: the decimal mark must be "." or ",".',
+        ),
+        ("Date,Close\n2021-05-14,1\n", ["--delimiter", "xy"], "--delimiter xy: the delimiter must be one "),
+        (
+            "Date,Close\n2021-05-14,1\n2021-05-17,x\n",
+            [],
+            "If the file has another decimal mark, pass --decimal ,.",
+        ),
         ("Date,Art,Close\n2021-05-14,A,1\n2021-05-14,B,2\n", [], "name their column: --symbol-column Art."),
     ],
 )  # fmt: skip
@@ -141,7 +149,7 @@ def test_a_file_with_errors_is_shown_and_refused(as_json: bool) -> None:
     Path("bad.csv").write_text("Date,Close\n2021-05-14,1\n2021-05-17,x\n2021-05-18,-1\n2021-05-19,4\n")
     done = command("bad.csv", *(["--json"] if as_json else []))
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: bad.csv: line 3, column 'Close': 'x' is no number.\n")
+    assert done.stderr.startswith("Error: bad.csv: line 3, column 'Close': 'x' is not a number.\n")
     assert "Traceback" not in done.stderr
     if as_json:
         found = json.loads(done.stdout)
@@ -169,4 +177,4 @@ def test_a_file_that_is_no_table() -> None:
     Path("bad.csv").write_text('{"Note": "slow down"}')
     done = command("bad.csv", "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith('Error: bad.csv is JSON, not CSV: it starts {"Note": "slow down"}\n')
+    assert done.stderr.startswith('Error: bad.csv is JSON, not CSV: it starts with {"Note": "slow down"}\n')

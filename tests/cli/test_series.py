@@ -199,7 +199,7 @@ class TestMistakes:
 
     def test_a_column_that_is_not_there(self, workdir: Path) -> None:
         said = refused(SourceError, "run", "volatility", "--data", price_file("my.csv"))
-        assert said.startswith("my has no column 'high', which series.range=true reads; there is price.")
+        assert said.startswith("my has no column 'high', which series.range=true reads; its columns: price.")
 
     def test_a_horizon_with_a_feature_of_the_file(self) -> None:
         said = refused(RecipeError, "run", "volatility", "series.horizon=5")

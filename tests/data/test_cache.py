@@ -19,7 +19,7 @@ def test_a_tokenizer_is_trained_once(text_file: Path, monkeypatch: pytest.Monkey
     assert again.errors == "strict"
 
 
-def test_other_options_text_or_class_train_anew(text_file: Path) -> None:
+def test_other_options_text_or_class_train_again(text_file: Path) -> None:
     splits = TextSplits(TextFiles(text_file))
     trained_tokenizer(splits, WordTokenizer, {"min_count": 1})
     trained_tokenizer(splits, WordTokenizer, {"min_count": 50})
@@ -28,7 +28,7 @@ def test_other_options_text_or_class_train_anew(text_file: Path) -> None:
     assert len(list((cache_dir() / "tokenizers").glob("*.json"))) == 4
 
 
-def test_a_class_that_changed_trains_anew(workdir: Path, text_file: Path) -> None:
+def test_a_class_that_changed_trains_again(workdir: Path, text_file: Path) -> None:
     splits = TextSplits(TextFiles(text_file))
     for code in ("", "# changed"):
         (workdir / "mine.py").write_text(
@@ -37,7 +37,7 @@ def test_a_class_that_changed_trains_anew(workdir: Path, text_file: Path) -> Non
         namespace: dict[str, type[CharTokenizer]] = {"__name__": "mine"}
         exec(compile((workdir / "mine.py").read_text(), str(workdir / "mine.py"), "exec"), namespace)
         trained_tokenizer(splits, namespace["Mine"], {})
-    assert not (cache_dir() / "tokenizers").exists()  # its file cannot be told: it is trained every time
+    assert not (cache_dir() / "tokenizers").exists()  # its file is unknown: it is trained every time
 
 
 def test_a_file_that_is_cut_short_is_made_again(text_file: Path) -> None:

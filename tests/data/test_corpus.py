@@ -79,7 +79,7 @@ def test_a_corpus_that_lost_a_part_is_made_again(splits: TextSplits, damage: str
     assert tokenizer.decode(build_corpus(splits, tokenizer).ids("train")) == "".join(splits.texts("train"))
 
 
-def test_a_strict_tokenizer_raises_whatever_is_in_the_cache(workdir: Path) -> None:
+def test_a_strict_tokenizer_raises_regardless_of_the_cache(workdir: Path) -> None:
     Path("a.txt").write_text("ab\n" * 100 + "☃\n")
     splits = TextSplits(TextFiles("a.txt"))
     build_corpus(splits, CharTokenizer.train(splits.texts("train")))
@@ -102,7 +102,7 @@ def test_an_empty_split_has_no_ids(workdir: Path) -> None:
     assert len(corpus.ids("test")) == corpus.counts["test"].tokens == 0
 
 
-def test_a_cache_that_cannot_be_written_is_told(splits: TextSplits, workdir: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(splits: TextSplits, workdir: Path) -> None:
     Path("taken").write_text("")
     with pytest.raises(SourceError, match=r"the cache taken/corpora cannot be written.*\n.*SEQKIT_CACHE"):
         build_corpus(splits, CharTokenizer("ab"), Path("taken"))

@@ -18,7 +18,7 @@ from seqkit.tokenizers.documents import with_end
 
 
 class Documents(TextSource):
-    """Each document in pieces of so many characters."""
+    """Each document in pieces of a given number of characters."""
 
     def __init__(self, documents: Sequence[str], size: int = 3, splits: tuple[str, ...] = ("all",)) -> None:
         self.texts, self.size, self.splits = documents, size, splits
@@ -48,7 +48,9 @@ def test_every_document_is_in_one_split_in_order(documents: list[str], size: int
     assert sorted(chain.from_iterable(found.values())) == sorted(expected)
     homes = {text: split for split, texts in found.items() for text in texts}
     for split, texts in found.items():
-        assert texts == [text for text in expected if homes[text] == split]  # equal ones on one side
+        assert texts == [
+            text for text in expected if homes[text] == split
+        ]  # equal documents are in the same split
 
 
 @given(st.lists(st.text("ab\n", min_size=1, max_size=12), max_size=10), st.integers(1, 5))
@@ -75,7 +77,7 @@ def test_a_separator_cuts_documents_wherever_pieces_are_cut(
     assert read(splits, "all") == [text for text in expected if text]
 
 
-def test_a_line_longer_than_a_piece_is_no_separator_and_is_whole() -> None:
+def test_a_line_longer_than_a_piece_is_not_a_separator_and_is_whole() -> None:
     text = "x" * 200_000 + "%\n%\n" + "y" * 200_000 + "\n"
     splits = DocumentSplits(Documents([text], 50_000), None, separator="%")
     assert read(splits, "all") == ["x" * 200_000 + "%", "y" * 200_000]
@@ -110,10 +112,14 @@ def test_without_a_document_for_training_it_says_what_to_do(workdir: Path) -> No
     splits = DocumentSplits(Documents(["a\n"]), (0.1, 0.0, 0.9), seed=3)
     with pytest.raises(SourceError) as caught:
         list(splits.texts("train"))
-    assert str(caught.value).startswith("no document is for train (documents: 1).\n  Give more documents")
+    assert str(caught.value).startswith(
+        "there is no document for train (documents: 1).\n  Give more documents"
+    )
     Path("a.txt").write_text("a\n")
     said = DocumentSplits(TextFiles("a.txt")).say_without(["validation", "test"])
-    assert said.startswith("no document is for validation and test (documents: 1).\n  Each file is one.")
+    assert said.startswith(
+        "there is no document for validation and test (documents: 1).\n  Each file is one document."
+    )
     assert "data.separator=%" in said
 
 
@@ -139,7 +145,7 @@ def test_splits_of_the_source_are_used_and_validation_is_drawn_from_train() -> N
         "validation",
         "test",
     )
-    with pytest.raises(SourceError, match="there is no test split; there is train"):
+    with pytest.raises(SourceError, match="there is no test split; available: train"):
         next(DocumentSplits(Documents(documents), (1.0, 0.0, 0.0)).documents("test"))
     with pytest.raises(SourceError, match="the source has no train split; it has test"):
         DocumentSplits(Documents(documents, splits=("test",))).names  # noqa: B018
@@ -155,7 +161,7 @@ def test_the_corpus_ends_every_document_and_counts_the_end_as_a_line_end() -> No
     assert (counts.tokens, counts.characters, counts.bytes, counts.unknown_characters) == (8, 8, 8, 0)
 
 
-def test_rows_start_anew_after_an_end() -> None:
+def test_rows_are_reset_after_an_end() -> None:
     end = 9
     ids = np.array([1, 2, end, 3, end, 4, 5, 6], dtype=np.uint8)
     lanes = Lanes(TokenStream(ids, start_id=end, end_id=end), lanes=1, seq_len=4)

@@ -14,7 +14,7 @@ sizes = st.tuples(st.integers(1, 300), st.integers(1, 9), st.integers(1, 30))
 
 
 def read(batches: Windows | Lanes) -> dict[int, int]:
-    """How often each target position is counted; the ids are the positions."""
+    """Number of times that each target position is counted; the ids are the positions."""
     seen: dict[int, int] = {}
     for batch in batches:
         mask = torch.ones_like(batch.targets, dtype=torch.bool) if batch.mask is None else batch.mask
@@ -121,7 +121,7 @@ def test_metrics_are_in_bits_of_the_text() -> None:
     )
 
 
-def test_no_text_is_told() -> None:
+def test_no_text_is_an_error() -> None:
     with pytest.raises(SourceError, match="the split has no text"):
         Windows(TokenStream(np.arange(0, dtype=np.uint8), start_id=0), batch_size=1, seq_len=1)
     with pytest.raises(SourceError, match="the split has no text"):

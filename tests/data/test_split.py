@@ -57,7 +57,7 @@ def test_where_a_text_is_cut_does_not_depend_on_its_pieces(text: str, sizes: lis
 
 
 def test_a_cut_moves_to_the_next_line_end() -> None:
-    text = "".join(f"line {i:02}\n" for i in range(100))  # 8 characters a line
+    text = "".join(f"line {i:02}\n" for i in range(100))  # 8 characters per line
     found = parts(TextSplits(Pieces(text[:500], text[500:])))
     assert all(part.endswith("\n") and part.startswith("line") for part in found.values())
     assert len(found["train"]) == 720
@@ -72,7 +72,7 @@ def test_a_text_without_line_ends_is_cut_where_the_fractions_say() -> None:
 def test_a_split_of_nothing_is_missing() -> None:
     splits = TextSplits(Pieces("x\n" * 50), (0.9, 0.1, 0.0))
     assert splits.missing == ("test",)
-    with pytest.raises(SourceError, match="there is no test split; there is train, validation"):
+    with pytest.raises(SourceError, match="there is no test split; available: train, validation"):
         list(splits.texts("test"))
 
 

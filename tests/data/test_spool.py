@@ -1,4 +1,4 @@
-"""A text is read from its source once on the way to its corpus, besides its fingerprint."""
+"""Making a corpus reads the text once from its source, in addition to its fingerprint."""
 
 import os
 import time
@@ -45,7 +45,7 @@ def test_it_is_the_same_text(kind: type) -> None:
 
 
 class NoConfig(SourceConfig):
-    """Nothing to set."""
+    """A config without settings."""
 
 
 @pytest.mark.parametrize("documents", ["joined", "lines"])
@@ -56,7 +56,7 @@ def test_a_run_reads_its_text_once(documents: str, tiny_recipe: seqkit.Recipe) -
     seqkit.train(recipe, "run", plugins=[plugin])
     assert source.readings == 1
     seqkit.train(recipe, "again", plugins=[plugin])
-    assert source.readings == 1  # its corpus is there
+    assert source.readings == 1  # its corpus is in the cache
 
 
 def test_files_are_read_twice_with_their_fingerprint(

@@ -15,7 +15,7 @@ TEXT = "".join(f"line {i} of a text\n" for i in range(600))
 
 
 class Failing(TextSource):
-    """A source whose connection is lost after so many pieces."""
+    """A source whose connection is lost after a given number of pieces."""
 
     fingerprint = "failing"
     fails_at: int | None = None
@@ -36,7 +36,7 @@ class Counting(CharTokenizer):
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_what_was_stopped_goes_on_where_it_was(apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_process_is_continued(apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqkit.data.writing.SAVE_EVERY", 1000)
     monkeypatch.setattr("seqkit.data.writing.BATCH", 100)
     source = Failing()
@@ -63,15 +63,15 @@ def test_what_was_stopped_goes_on_where_it_was(apart: bool, monkeypatch: pytest.
     assert Counting.encoded < len(TEXT) - 5500
 
 
-def test_the_progress_is_told(text_file: Path) -> None:
-    told: list[tuple[int, int | None]] = []
+def test_the_progress_is_reported(text_file: Path) -> None:
+    reported: list[tuple[int, int | None]] = []
     splits = TextSplits(Failing())
-    build_corpus(splits, CharTokenizer.train([TEXT]), on_progress=lambda *progress: told.append(progress))
-    assert told[-1] == (len(TEXT), len(TEXT))
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    build_corpus(splits, CharTokenizer.train([TEXT]), on_progress=lambda *progress: reported.append(progress))
+    assert reported[-1] == (len(TEXT), len(TEXT))
+    assert [done for done, _ in reported] == sorted(done for done, _ in reported)
     apart = DocumentSplits(Failing(), lines=True)
-    build_corpus(apart, with_end(CharTokenizer.train([TEXT])), on_progress=lambda *p: told.append(p))
-    assert told[-1] == (len(TEXT), len(TEXT))
+    build_corpus(apart, with_end(CharTokenizer.train([TEXT])), on_progress=lambda *p: reported.append(p))
+    assert reported[-1] == (len(TEXT), len(TEXT))
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -92,7 +92,9 @@ def test_several_processes_write_the_same(apart: bool, monkeypatch: pytest.Monke
     assert used == [2]
 
 
-def test_an_unknown_character_is_told_with_its_place_in_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_character_is_reported_with_its_position_in_the_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("seqkit.data.writing.BATCH", 50)
     tokenizer = CharTokenizer(TEXT.replace("9", ""), errors="strict")
     place = TEXT.index("9")

@@ -13,5 +13,5 @@ def test_what_was_cut_is_neither_new_nor_a_copy() -> None:
     assert found == Copies(generated=5, distinct=2, copies=1, new=1, cut=3)
     assert str(found) == (
         "of 2 generated documents 2 are distinct, 1 new and 1 copies of training documents; "
-        "3 more were cut before their end"
+        "3 more were cut off before their end"
     )

@@ -1,4 +1,4 @@
-"""Forecasts, held against a loop over the model that is written out by hand."""
+"""Forecasts, compared with an explicit loop over the model."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def test_a_path_is_followed_as_a_loop_would() -> None:
 def test_sampled_quantiles_of_independent_returns_grow_with_the_root_of_the_horizon() -> None:
     data = prepared()
     torch.manual_seed(0)
-    model = SequenceModel(RNN(len(FEATURES.names), 5), encoder="raw", head="gaussian")  # flat: says N(0, 1)
+    model = SequenceModel(
+        RNN(len(FEATURES.names), 5), encoder="raw", head="gaussian"
+    )  # flat: predicts N(0, 1)
     found = forecast(data, model, [150], horizon=9, paths=20_000)
     widths = found.quantiles[0, :, 3] - found.quantiles[0, :, 0]
     np.testing.assert_allclose(widths / widths[0], np.sqrt(np.arange(1, 10)), rtol=0.03)
@@ -107,7 +109,7 @@ def test_blocks_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(blocks.location, whole.location, atol=0.004)
 
 
-def test_a_price_target_is_told_as_a_return_too() -> None:
+def test_a_price_target_is_also_converted_to_a_return() -> None:
     data = prepared("price")
     model, rows, scale = model_for(data, "gaussian"), data.symbols[0], data.scaler.symbols["S1"]
     found = forecast(data, model, [150], horizon=2)

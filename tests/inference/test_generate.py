@@ -24,7 +24,7 @@ def model() -> SequenceModel:
 
 
 def by_hand(model: SequenceModel, prompt: str, count: int, penalty: float = 1.0) -> str:
-    """Greedy, by reading all of the text from the start for every character."""
+    """Greedy text, by reading the whole text from the start for every character."""
     text = prompt
     for _ in range(count):
         ids = [TOKENIZER.start_id, *TOKENIZER.encode(text).tolist()]
@@ -37,7 +37,7 @@ def by_hand(model: SequenceModel, prompt: str, count: int, penalty: float = 1.0)
 
 
 @pytest.mark.parametrize("prompt", ["", "a", "head bag"])
-def test_greedy_text_is_that_of_reading_everything_anew(model: SequenceModel, prompt: str) -> None:
+def test_greedy_text_is_that_of_reading_everything_again(model: SequenceModel, prompt: str) -> None:
     assert generate(model, TOKENIZER, prompt, max_tokens=25, temperature=0) == by_hand(model, prompt, 25)
 
 
@@ -110,7 +110,9 @@ def test_the_models_mode_and_the_random_stream_stay(model: SequenceModel) -> Non
         ({"repetition_penalty": 0}, "repetition_penalty must be greater than 0"),
     ],
 )
-def test_options_out_of_range_are_told_at_once(model: SequenceModel, options: dict, message: str) -> None:
+def test_options_out_of_range_are_errors_immediately(
+    model: SequenceModel, options: dict, message: str
+) -> None:
     with pytest.raises(SamplingError, match=message):
         stream(model, TOKENIZER, "a", **options)
 
@@ -118,7 +120,7 @@ def test_options_out_of_range_are_told_at_once(model: SequenceModel, options: di
 def test_a_prompt_is_read_in_pieces_and_only_its_last_output_is_made(
     model: SequenceModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in memory at once does not grow with the prompt."""
+    """The memory in use at once does not grow with the prompt."""
     prompt = "head bag " * 1000
     expected = by_hand(model, prompt, 5)
     read: list[int] = []

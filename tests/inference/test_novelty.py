@@ -9,7 +9,7 @@ STORY = "".join(f"chapter {n}: the {n * n} of them went home at {n % 12} o'clock
 
 
 def by_hand(text: str, training: str, shortest: int) -> tuple[set[tuple[int, int]], int]:
-    """The copied intervals that lie in no other one, and how many characters they cover."""
+    """The copied intervals that are not inside another one, and the number of characters they cover."""
     found = set()
     for start in range(len(text)):
         stop = start
@@ -55,12 +55,12 @@ def test_a_copied_passage_is_found_with_its_place() -> None:
     assert found.copied_share == pytest.approx(100 / len(text))
 
 
-def test_less_than_the_shortest_is_no_copy() -> None:
+def test_less_than_the_shortest_is_not_a_copy() -> None:
     (found,) = measure_novelty([STORY[100:119] + "☃"], [STORY])
     assert found.spans == ()
     (found,) = measure_novelty([STORY[100:119] + "☃"], [STORY], 19)
     assert len(found.spans) == 1
-    with pytest.raises(OutOfRangeError, match="at least 1 character; got shortest = 0"):
+    with pytest.raises(OutOfRangeError, match="shortest must be at least 1 character, got 0"):
         measure_novelty(["a"], ["a"], 0)
 
 

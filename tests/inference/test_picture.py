@@ -24,7 +24,7 @@ def rows_of(text: str) -> list[str]:
 
 
 def middle_of(image: np.ndarray, column: int, row: int) -> np.ndarray:
-    """The colour in the upper left of a cell, where no letter is."""
+    """The colour in the upper left of a cell, where there is no letter."""
     inch = picture.DPI
     x = (2 + column + 0.15) * picture.CELL_INCHES * inch
     y = (picture.HEADER + 0.5 + row + 0.08) * picture.ROW_INCHES * inch
@@ -65,11 +65,11 @@ def test_what_has_no_font_is_shown_by_its_code_point(
         image = drawn("ab中\0")
     assert image.shape == with_font.shape
     assert (image[:, :, :3] < 0.5).any()
-    assert caplog.text.count("no font here has 中: code points are shown") == 1
+    assert caplog.text.count("no installed font has 中: code points are shown") == 1
 
 
 def test_any_text_can_be_drawn(workdir: Path) -> None:
-    """A warning of matplotlib, as of a glyph that is missing, would fail it."""
+    """A warning of matplotlib, such as for a missing glyph, would fail the test."""
     text = (
         "tab\there, $x_1^2$ \\frac\n日本語 Ёж e\u0301 👩\u200d👧 ❤\ufe0f \u200d \x1b\0\x85 \ud800 عربي\r\n\n"
     )
@@ -82,8 +82,10 @@ def test_a_unit_that_is_zero_everywhere_is_drawn(workdir: Path) -> None:
     assert Path("zero.png").exists()
 
 
-def test_too_long_a_text_is_told(workdir: Path) -> None:
+def test_too_long_a_text_is_an_error(workdir: Path) -> None:
     for text in ("a" * 10_001, "\n" * 501):
-        with pytest.raises(OutOfRangeError, match=r"a picture holds 10,000 characters, and 500 rows of 90;"):
+        with pytest.raises(
+            OutOfRangeError, match=r"a picture has room for 10,000 characters, and 500 rows of 90;"
+        ):
             drawn(text)
     assert not Path("text.png").exists()

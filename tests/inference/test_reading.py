@@ -29,7 +29,7 @@ def test_pieces_give_the_ids_of_the_whole(pieces: list[str]) -> None:
     assert sum(block.unknown for block in read) == tokenizer.unknown_characters(text, tokenizer.encode(text))
 
 
-def test_the_end_token_stands_for_a_line_end() -> None:
+def test_the_end_token_represents_a_line_end() -> None:
     tokenizer = with_end(CharTokenizer("abc"))
     (block,) = read_blocks(tokenizer, ["ab\nc", "☃\n\n"], lines=True)
     end = tokenizer.end_id
@@ -37,7 +37,7 @@ def test_the_end_token_stands_for_a_line_end() -> None:
     assert (block.text, block.unknown) == ("ab\nc☃\n\n", 1)
     assert block.ids.dtype == tokenizer.dtype
     parts = [read.ids for read in read_blocks(tokenizer, "ab\nc", lines=True)]
-    assert np.concatenate(parts).tolist() == [1, 2, end, 3, end]  # the last line ends too
+    assert np.concatenate(parts).tolist() == [1, 2, end, 3, end]  # the last line is ended too
 
 
 def test_an_end_token_follows_each_document() -> None:
@@ -60,7 +60,7 @@ def test_many_documents_are_read_in_bounded_blocks() -> None:
     assert sum(int(np.count_nonzero(block.ids == tokenizer.end_id)) for block in read) == 2000
 
 
-def test_a_strict_tokenizer_tells_the_place_in_the_whole_text() -> None:
+def test_a_strict_tokenizer_reports_the_position_in_the_whole_text() -> None:
     tokenizer = with_end(CharTokenizer("ab\n", errors="strict"))
     for lines in (True, False):
         with pytest.raises(UnknownCharacterError, match="position 100003"):

@@ -42,7 +42,7 @@ def test_an_unknown_character_costs_any_code_point_more(model: SequenceModel) ->
     assert known.bits_per_char == pytest.approx(known.surprisal[0])
 
 
-def test_one_character_is_enough_and_none_is_told(model: SequenceModel) -> None:
+def test_one_character_is_enough_and_an_empty_text_is_an_error(model: SequenceModel) -> None:
     assert score(model, TOKENIZER, "a").tokens == 1
     with pytest.raises(SourceError, match="no text to score"):
         score(model, TOKENIZER, "")

@@ -1,4 +1,4 @@
-"""Any script: train, score, generate, and look into the model."""
+"""Any script: train, score, generate, and inspect the states."""
 
 from pathlib import Path
 
@@ -39,12 +39,12 @@ def test_it_is_read_and_written_whole(run: seqkit.Run, text: str) -> None:
     score = run.score(text)
     assert (score.tokens, score.unknown, len(score.surprisal)) == (len(ids), 0, len(ids))
     assert score.bits_per_char / score.bits_per_byte == pytest.approx(len(text.encode()) / len(text))
-    assert run.score(iter(text)).bits_per_char == score.bits_per_char  # one character after the other
+    assert run.score(iter(text)).bits_per_char == score.bits_per_char  # character by character
 
     pieces = list(run.stream(text[:20], max_tokens=60, temperature=1.0))
     assert "".join(pieces) == run.generate(text[:20], max_tokens=60, temperature=1.0)
     assert all(piece and piece.encode("utf-8") for piece in pieces)
-    # Nothing that is no text, and no part of a character; white space is always in a vocabulary of words.
+    # Only whole characters of the text; white space is always in a vocabulary of words.
     assert set("".join(pieces)) <= {*text, *" \t\n\r"}
 
     line = text.partition("\n")[0]

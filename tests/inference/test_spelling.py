@@ -24,13 +24,13 @@ def test_there_is_a_text_for_every_token(tokenizer: Tokenizer, text: str) -> Non
         assert "".join(found) == text
 
 
-def test_unknown_tokens_and_upper_case_are_told_as_they_stand_in_the_text() -> None:
+def test_unknown_tokens_and_upper_case_are_spelled_as_in_the_text() -> None:
     assert spelled(WORDS, "The CAT sat on the Zürich.") == [
         *("The", " ", "CAT", " ", "sat", " ", "on", " ", "the", " ", "Zürich", ".")
     ]
     assert spelled(WORDS, "中国文") == ["中", "国", "文"]
     assert spelled(WORDS, "ΟΔΟΣ ς") == ["ΟΔΟΣ", " ", "ς"]
-    assert spelled(WORDS, "the foo«on") == ["the", " ", "", "foo«", "on"]  # two unknown ones in a row
+    assert spelled(WORDS, "the foo«on") == ["the", " ", "", "foo«", "on"]  # two contiguous unknown tokens
     assert spelled(CharTokenizer("ab"), "a☃\ud800b\ufffd") == ["a", "☃", "\ud800", "b", "\ufffd"]
 
 
@@ -40,7 +40,7 @@ def test_the_end_of_a_document_is_a_line_end() -> None:
     assert token_texts(tokenizer, "a\nbx\n", ids) == ["a", "\n", "b", "x", "\n"]
 
 
-def test_what_a_reader_takes_for_one_character_is_not_torn_apart() -> None:
+def test_a_character_of_several_code_points_is_not_split() -> None:
     assert whole_characters(["e", "\u0301", "x"]) == [("e\u0301", 2), ("x", 1)]
     assert whole_characters(["", "", "中", "", "a"]) == [("中", 3), ("a", 2)]
     assert whole_characters([*"👩\u200d👧", "word", " "]) == [("👩\u200d👧", 3), ("word", 1), (" ", 1)]

@@ -55,7 +55,7 @@ def test_a_layer_below_is_that_of_its_own_cell(model: SequenceModel) -> None:
     assert all(module.training for module in model.modules())
 
 
-def test_documents_on_lines_start_anew() -> None:
+def test_the_state_is_reset_between_documents_on_lines() -> None:
     tokenizer = with_end(CharTokenizer("abc"))
     model = SequenceModel(RNN(tokenizer.vocab_size, 6), vocab_size=tokenizer.vocab_size)
     found = read_states(model, tokenizer, "ab\nab\n", lines=True)
@@ -63,7 +63,7 @@ def test_documents_on_lines_start_anew() -> None:
     np.testing.assert_allclose(found.values[:3], found.values[3:], atol=1e-6)
 
 
-def test_what_there_is_not_is_told(model: SequenceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_requests_are_errors(model: SequenceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceError, match="no text to read"):
         read_states(model, TOKENIZER, "")
     with pytest.raises(OutOfRangeError, match="no layer 2: the model has 2 layers, and the first one is 0"):
@@ -95,9 +95,9 @@ class TestRanking:
         assert list(found) == [1, 0, 2]
 
     def test_a_property_has_to_fit(self) -> None:
-        with pytest.raises(OutOfRangeError, match=r"has 4 characters, and a bool for each .* got \(3,\)"):
+        with pytest.raises(OutOfRangeError, match=r"a bool for each of the 4 characters .* got shape \(3,\)"):
             self.found.most_correlated([True, False, True])
-        with pytest.raises(OutOfRangeError, match="every character has, or none"):
+        with pytest.raises(OutOfRangeError, match="all characters have, or none"):
             self.found.most_correlated([True] * 4)
 
 
@@ -120,8 +120,8 @@ class TestFiles:
         assert [row[0] for row in rows] == list(self.found.tokens)
         np.testing.assert_allclose(np.array([row[1:] for row in rows], float), self.found.values, rtol=1e-5)
 
-    def test_other_names_are_told(self) -> None:
-        with pytest.raises(OutOfRangeError, match=r".npz or .csv, pictures as .png; states.pkl is none"):
+    def test_other_extensions_are_errors(self) -> None:
+        with pytest.raises(OutOfRangeError, match=r".npz or .csv, pictures as .png; states.pkl has another"):
             self.found.save("states.pkl")
-        with pytest.raises(OutOfRangeError, match=r"a picture is a .png file, and states.jpg is none"):
+        with pytest.raises(OutOfRangeError, match=r"a picture is a .png file, and states.jpg is not one"):
             self.found.plot(0, "states.jpg")

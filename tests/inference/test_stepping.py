@@ -20,7 +20,7 @@ class Branching(RNN):
 
 
 class Nested(Cell):
-    """A state that is a tree, with a counter in it."""
+    """A state that is a tree and contains a counter."""
 
     def __init__(self, input_size: int) -> None:
         super().__init__()

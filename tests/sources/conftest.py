@@ -1,4 +1,4 @@
-"""Datasets to read, without a network and without the user's cache."""
+"""Datasets for tests, without a network and without the user's cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Write = Callable[..., str]
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache of `datasets`, empty; the Hub is not asked. (The environment is read at import only.)"""
+    """An empty cache of `datasets`; the Hub is not contacted. (The environment is read only at import.)"""
     import datasets
     from huggingface_hub import constants
 
@@ -31,7 +31,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Online as far as the libraries know; every connection fails."""
+    """The libraries assume to be online, but every connection fails."""
     import socket
 
     import datasets
@@ -47,7 +47,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(path: str, rows: Iterable[dict[str, Any]] | str | bytes) -> str:
-    """A file, its rows written as its extension says."""
+    """Write rows to a file in the format of its extension."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if isinstance(rows, str | bytes):
         Path(path).write_bytes(rows.encode() if isinstance(rows, str) else rows)

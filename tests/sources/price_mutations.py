@@ -1,4 +1,4 @@
-"""Price files that something went wrong with, and what must hold for any of them."""
+"""Damaged price files, and checks that must hold for any of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _edits = st.one_of(
     st.tuples(st.just("end"), _places, st.just(0)),
 )
 mutations = st.tuples(st.sampled_from(FILES), st.booleans(), st.lists(_edits, min_size=1, max_size=4))
-"""A file, whether its header is spared, and what is done to it."""
+"""A file, whether its header is left intact, and the edits."""
 
 
 def mutate(data: bytes, edits: list[tuple[str, float, bytes | int]]) -> bytes:
@@ -62,10 +62,10 @@ def mutate(data: bytes, edits: list[tuple[str, float, bytes | int]]) -> bytes:
 
 
 def check_mutation(file: Path, spare_header: bool, edits: list[tuple[str, float, bytes | int]]) -> str:
-    """The mutated file is read, every row accounted for, or refused with a message.
+    """Check that the mutated file is read with every row accounted for, or refused with a message.
 
     Returns:
-        Which of the two: `"read"`, or `"refused"`.
+        `"read"` or `"refused"`.
     """
     data = file.read_bytes()
     start = 0
@@ -81,8 +81,8 @@ def check_mutation(file: Path, spare_header: bool, edits: list[tuple[str, float,
         return "refused"
     assert table.rows_read == table.rows + sum(finding.rows for finding in table.findings)
     assert all(finding.rows <= len(finding.lines) for finding in table.findings)
-    told = {finding.kind: finding.lines for finding in table.findings}
-    above = len(told.get("preamble", ())) + len(told.get("header-rows", (1,)))
+    found = {finding.kind: finding.lines for finding in table.findings}
+    above = len(found.get("preamble", ())) + len(found.get("header-rows", (1,)))
     text = data.removeprefix(codecs.BOM_UTF8).decode(table.encoding, "replace").replace("\ufeff", "")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     assert above + table.rows_read == sum(bool(line.strip()) for line in lines)

@@ -54,14 +54,14 @@ def test_one_a_split() -> None:
     assert choose_source(texts) == {"use": "text", "path": texts}
     tables = {"train": "a.jsonl", "test": ["a.jsonl.gz"]}
     assert choose_source(tables) == {"use": "hf", "path": "json", "data_files": tables}
-    with pytest.raises(SourceError, match="the splits of a table are files of one format"):
+    with pytest.raises(SourceError, match="the splits of a table must be files of one format"):
         choose_source({"train": "a.jsonl", "test": "a.csv"})
 
 
 def test_kinds_are_not_mixed() -> None:
     with pytest.raises(SourceError, match=r"^a.jsonl is a table of texts, and a.txt is a text."):
         choose_source(["a.jsonl", "a.txt"])
-    with pytest.raises(SourceError, match="saved is a saved dataset: give it alone"):
+    with pytest.raises(SourceError, match="saved is a saved dataset: give it on its own"):
         choose_source(["saved", "saved"])
 
 

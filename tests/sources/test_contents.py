@@ -1,4 +1,4 @@
-"""Files that are not text are named as what they are; encodings are recognised."""
+"""Messages name the format of files that are not text; encodings are recognised."""
 
 import bz2
 import gzip
@@ -105,7 +105,7 @@ def test_a_name_is_quoted_for_the_shell() -> None:
 def test_cp1252_is_recognised() -> None:
     said = message("a.txt", SMART.encode("cp1252"))
     assert "a.txt is not valid utf-8: byte 0x93 at byte offset 0, line 1" in said
-    assert "It looks like cp1252. Say so: source.encoding=cp1252\n" in said
+    assert "It looks like cp1252. Set source.encoding=cp1252\n" in said
     assert "iconv -f cp1252 -t utf-8 a.txt" in said
     (text,) = TextFiles("a.txt", encoding="cp1252").documents()
     assert text == SMART
@@ -121,7 +121,7 @@ def test_utf_16_and_32_without_a_mark_are_recognised(text: str, encoding: str) -
     data = text.encode(encoding)
     said = message("a.txt", data)
     assert f"source.encoding={encoding}\n" in said
-    if text == PLAIN:  # it is valid UTF-8 with bytes that are 0, and was trained on
+    if text == PLAIN:  # it is valid UTF-8 with zero bytes, and used to be accepted as text
         assert f"a.txt is {encoding[:6].upper()} without a byte order mark, not utf-8." in said
         assert f"source.encoding={encoding}\n" in message("a.txt", data, on_error="replace")
         assert f"source.encoding={encoding}\n" in message("a.txt", data, encoding="cp1252")
@@ -148,5 +148,5 @@ def test_what_is_not_clear_is_not_guessed() -> None:
     assert guess_encoding("日本語のテキスト\n".encode("shift-jis") * 9) is None
     assert guess_encoding(bytes(range(1, 256))) is None
     said = message("a.txt", RUSSIAN.encode("koi8-r"))
-    assert "If it is in another encoding, say which: source.encoding=NAME\n" in said
+    assert "If it is in another encoding, set source.encoding=NAME\n" in said
     assert "source.on_error=replace" in said

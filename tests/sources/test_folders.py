@@ -23,7 +23,7 @@ def test_a_folder_is_read_whole_in_order_and_what_is_left_out_is_counted(
         source = TextFiles("t")
     assert [str(file) for file in source.files["all"]] == ["t/B.TXT", "t/a.txt", "t/b.md", "t/sub/c.rst"]
     assert list(source.documents()) == ["t/B.TXT\n", "t/a.txt\n", "t/b.md\n", "t/sub/c.rst\n"]
-    said = "t: files of text: 4; left out: 7 (2 .png, 2 hidden, 1 .pdf, 1 empty, 1 of other kinds)"
+    said = "t: text files: 4; left out: 7 (2 .png, 2 hidden, 1 .pdf, 1 empty, 1 of other kinds)"
     assert said in caplog.text
     assert TextFiles({"train": "t", "test": "t/sub"}).files["test"] == [Path("t/sub/c.rst")]
 

@@ -98,7 +98,7 @@ class TestFormats:
         assert "".join(piece.text for piece in pieces) == text + "\nx\n"
 
     def test_a_dataset_of_the_hub_that_was_downloaded_before(self, offline: Path) -> None:
-        """Made of a local one, whose folder in the cache gets the name of one on the Hub."""
+        """A local dataset whose folder in the cache is renamed to that of a dataset on the Hub."""
         read(write("name.jsonl", ROWS))
         (prepared,) = (offline / "json").glob("default-*/0.0.0/*/")
         home = offline / "owner___name" / "default" / "0.0.0" / "c0ffee"
@@ -141,7 +141,7 @@ class TestReading:
         write("a.txt", "a\n\nb\n")
         assert read("a.txt", empty="drop", streaming=streaming) == {"all": ["a\n", "b\n"]}
 
-    def test_a_stream_is_read_no_further_than_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_stream_is_read_no_further_than_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from datasets.packaged_modules.json.json import Json
 
         write("a.jsonl", [{"text": "x" * 1000}] * 60_000)  # six chunks of ten megabytes
@@ -165,7 +165,7 @@ class TestReading:
         read("a.jsonl")
         assert list(offline.rglob("*.arrow"))
 
-    def test_a_file_that_changed_is_read_anew(self) -> None:
+    def test_a_file_that_changed_is_read_again(self) -> None:
         before = HubDataset(write("a.jsonl", ROWS))
         assert list(before.documents()) == TEXTS
         fingerprint = before.fingerprint
@@ -202,14 +202,14 @@ class TestReading:
         assert logging.getLogger("datasets").handlers == handlers
         assert not datasets.are_progress_bars_disabled()
 
-    def test_files_of_this_machine_are_nobodys_business(self, no_network: None) -> None:
+    def test_local_files_are_not_counted_as_downloads(self, no_network: None) -> None:
         assert read(write("a.jsonl", ROWS)) == {"all": TEXTS}
         write("d/train.jsonl", ROWS)
         assert read("d") == {"train": TEXTS}
 
 
 class TestRecipe:
-    """Paths are relative to the recipe's file, names on the Hub are names."""
+    """Paths are relative to the recipe's file; names on the Hub are left as they are."""
 
     def options(self, source: str, *overrides: str) -> dict[str, Any]:
         text = f'[source]\nuse = "hf"\n{source}\n[cell]\nuse = "rnn"\n'
@@ -217,7 +217,7 @@ class TestRecipe:
 
     def test_paths(self, workdir: Path) -> None:
         Path("r/mine").mkdir(parents=True)
-        Path("owner/here").mkdir(parents=True)  # seen from the working directory only
+        Path("owner/here").mkdir(parents=True)  # only relative to the working directory
         for given, expected in {
             "owner/name": "owner/name",
             "owner/here": "owner/here",

@@ -1,4 +1,4 @@
-"""Ten lines of each format are read without an option."""
+"""Ten lines of each format can be read without any option."""
 
 import datetime
 import zipfile
@@ -56,7 +56,7 @@ def pack(**files: str) -> None:
 
 
 def lines(table: PriceTable, kind: str) -> tuple[int, ...]:
-    """Of the one finding of that kind."""
+    """Lines of the only finding of that kind."""
     (finding,) = (finding for finding in table.findings if finding.kind == kind)
     return finding.lines
 
@@ -82,8 +82,8 @@ def test_a_format(row: list[str]) -> None:
     assert not [finding for finding in table.findings if finding.severity == "error"]
 
 
-class TestWhatStandsBesideThePrice:
-    def test_columns_have_the_names_that_features_ask_for(self) -> None:
+class TestOtherColumns:
+    def test_columns_have_the_names_that_features_need(self) -> None:
         assert set(read("yahoo.csv").columns["yahoo"]) == {*OHLV, "close"}
         assert set(read("stooq.txt").columns["IBM.US"]) == {*OHLV, "<OPENINT>"}
         assert set(read("investing.csv").columns["investing"]) == {*OHLV, "change"}
@@ -117,13 +117,13 @@ class TestWhatStandsBesideThePrice:
         assert table.columns["MSFT"]["volume"][-1] == 25514200
         assert len(table.columns["MSFT"]["volume"]) == len(table.prices("MSFT")) == 6
 
-    def test_a_column_of_text_is_left_out_and_told(self) -> None:
+    def test_a_text_column_is_left_out_and_reported(self) -> None:
         (finding,) = (found for found in read("stooq.txt").findings if found.kind == "text-column")
         assert finding.message == "column '<PER>' holds text, and was left out"
 
 
 class TestRows:
-    def test_a_row_without_a_price_is_left_out_and_told(self) -> None:
+    def test_a_row_without_a_price_is_left_out_and_reported(self) -> None:
         table = read("yahoo.csv")
         assert (table.rows, table.rows_read) == (8, 9)
         assert lines(table, "missing-price") == (6,)
@@ -139,7 +139,7 @@ class TestRows:
         assert lines(table, "missing-price") == (4, 6)
         assert (table.rows, table.rows_read) == (6, 8)
 
-    def test_a_footer_is_told(self) -> None:
+    def test_a_footer_is_reported(self) -> None:
         table = read("barchart.csv")
         assert lines(table, "footer") == (10,)
         assert (table.rows, table.rows_read) == (8, 9)
@@ -148,7 +148,7 @@ class TestRows:
         "footer",
         ['"",Highest:134,Lowest:89', "Total,,", "Source: somewhere,,", "Average:,,\n,Max:2,Min:1", "Total,3"],
     )
-    def test_a_footer_of_several_cells_is_told(self, footer: str) -> None:
+    def test_a_footer_of_several_cells_is_reported(self, footer: str) -> None:
         table = read_prices(write(f"Date,Close,Open\n2021-05-14,1,1\n2021-05-17,2,2\n{footer}\n"))
         (finding,) = (found for found in table.findings if found.kind == "footer")
         assert finding.severity == "warning"
@@ -175,7 +175,7 @@ class TestRows:
         (finding,) = (found for found in table.findings if found.kind == "mixed-order")
         assert (finding.severity, finding.lines, finding.rows) == ("warning", (3,), 0)
         assert finding.message == (
-            "the rows of the file neither ascend nor descend by date, and were sorted; "
+            "the rows are in neither ascending nor descending order of date, and were sorted; "
             "out of order: 1 row (line 3)"
         )
 
@@ -209,10 +209,10 @@ class TestRows:
         assert (finding.severity, finding.lines, finding.rows) == ("warning", (4,), 1)
         assert table.prices().tolist() == [1, 2]
 
-    def test_a_duplicate_with_another_volume_is_told_so(self) -> None:
+    def test_a_duplicate_with_a_different_volume_is_reported_as_such(self) -> None:
         table = read_prices(write("Date,Close,Volume\n2021-05-17,2,6\n2021-05-17,2,7\n"))
         (finding,) = (found for found in table.findings if found.kind == "duplicate")
-        assert "with the date and the price of another, though with another volume" in finding.message
+        assert "with the same date and price as another row, but a different volume" in finding.message
         assert table.columns["prices"]["volume"].tolist() == [6]
 
 
@@ -228,17 +228,19 @@ class TestWhichPrice:
         assert "the price is column 'Adj Close' (the adjusted close)" in messages
         messages = [finding.message for finding in read("nasdaq.csv").findings]
         assert "the price is column 'Close/Last' (the close)" in messages
-        assert "no column is an adjusted close: splits and dividends may be in the prices" in messages
+        assert (
+            "there is no adjusted close: the prices may not be adjusted for splits and dividends" in messages
+        )
 
     def test_a_split_that_the_close_is_not_adjusted_for(self) -> None:
         (finding,) = (found for found in read("alpha-vantage.csv").findings if found.kind == "likely-split")
         assert (finding.severity, finding.lines) == ("warning", (4,))
         assert finding.message.startswith(
-            "a likely split that the close is not adjusted for: on 2014-06-09 it moves by the factor 0.145, "
-            "and the adjusted close by 1.02"
+            "a likely split that the close is not adjusted for: on 2014-06-09 the close changes by a factor "
+            "of 0.145, the adjusted close by 1.02"
         )
 
-    def test_a_fall_alone_is_no_split(self) -> None:
+    def test_a_fall_alone_is_not_a_split(self) -> None:
         text = "Date,Close,Adj Close\n2000-09-28,53.5,3.35\n2000-09-29,25.75,1.61\n2000-10-02,24.25,1.52\n"
         assert not [found for found in read_prices(write(text)).findings if found.kind == "likely-split"]
         text = "Date,Close\n2000-09-28,53.5\n2000-09-29,25.75\n"
@@ -252,7 +254,7 @@ class TestLargestMove:
         (finding,) = (found for found in table.findings if found.kind == "largest-move")
         return finding
 
-    def test_it_is_told_with_date_and_line(self) -> None:
+    def test_it_is_reported_with_date_and_line(self) -> None:
         finding = self.of(10, 10.5, 8, 8.1)
         assert (finding.severity, finding.lines, finding.rows) == ("info", (4,), 0)
         assert finding.message == (
@@ -262,19 +264,19 @@ class TestLargestMove:
         assert "a rise of 25 % on 2021-05-11" in self.of(10, 12.5).message
 
     @pytest.mark.parametrize(
-        ("prices", "says"), [((10, 2), "a fall of 80 %"), ((2, 10), "a rise by the factor 5")]
+        ("prices", "says"), [((10, 2), "a fall of 80 %"), ((2, 10), "a rise by a factor of 5")]
     )
     def test_from_a_factor_of_five_it_is_a_warning(self, prices: tuple[float, float], says: str) -> None:
         finding = self.of(*prices)
         assert finding.severity == "warning"
         assert says in finding.message
-        assert "a split that is not adjusted for, another unit or a typing error is likely" in finding.message
+        assert "an unadjusted split, a different unit or a typing error is likely" in finding.message
         assert self.of(prices[0] * 1.01, prices[1]).severity != self.of(prices[0], prices[1] * 1.01).severity
 
     def test_it_is_of_one_symbol(self) -> None:
         finding = self.of(1, 2, header="Date,A,B", row="2021-05-{day},{price},100")
         assert (
-            "the largest move of 'A' of A from one row to the next is a rise by the factor 2"
+            "the largest move of 'A' of A from one row to the next is a rise by a factor of 2"
             in finding.message
         )
         table = read_prices(write("Date,Close\n2021-05-14,1\n"))
@@ -286,12 +288,12 @@ class TestSymbols:
         table = read_prices(FOLDER / "long.csv", symbol="AAPL")
         assert (table.symbols, table.rows, table.rows_read) == (("AAPL",), 3, 9)
         (finding,) = (found for found in table.findings if found.kind == "other-symbols")
-        assert finding.message == "6 rows of AAL and TRUE: left out, since others were asked for"
+        assert finding.message == "6 rows of AAL and TRUE: left out, since other symbols were requested"
         assert finding.rows == 6
         assert read_prices(FOLDER / "long.csv", symbol=["TRUE", "AAL"]).symbols == ("AAL", "TRUE")
         assert read_prices(FOLDER / "wide.csv", symbol="GE").prices()[0] == 90.50
 
-    def test_a_file_without_symbols_is_called_as_one_likes(self) -> None:
+    def test_a_file_without_symbols_gets_the_requested_name(self) -> None:
         assert read_prices(FOLDER / "yahoo.csv", symbol="AAPL").symbols == ("AAPL",)
 
     def test_faults_of_other_symbols_do_not_matter(self) -> None:
@@ -309,7 +311,7 @@ class TestSymbols:
         table = read_prices(write("Date,LOW,KO,DAY\n2021-05-14,1,2,3\n"))
         assert table.symbols == ("LOW", "KO", "DAY")
 
-    def test_a_line_of_a_wide_file_is_told_of_once(self) -> None:
+    def test_a_line_of_a_wide_file_is_reported_once(self) -> None:
         table = read_prices(write("Date,A,B,C\n2021-05-14,1,2,3\n2021-05-14,1,2,3\n"))
         assert [(found.kind, found.rows) for found in table.findings if found.rows] == [("duplicate", 1)]
         assert table.rows == 1
@@ -327,18 +329,16 @@ class TestDialects:
         assert (table.delimiter, table.decimal) == (delimiter, ".")
         assert table.prices().tolist() == [2.5, 2.25]
 
-    def test_what_stands_above_the_header_is_told(self) -> None:
+    def test_text_above_the_header_is_reported(self) -> None:
         text = "sep=,\nPrices of AAPL\n\n# made up\nDate,Close\n2021-05-14,1\n"
         assert lines(read_prices(write(text)), "preamble") == (1, 2, 4)
 
-    def test_an_open_decimal_mark_is_told(self) -> None:
+    def test_an_ambiguous_decimal_mark_is_reported(self) -> None:
         text = 'Date,Close\n2021-05-14,"1,234"\n2021-05-17,"1,250"\n'
         table = read_prices(write(text))
         assert table.prices().tolist() == [1234, 1250]
         (finding,) = (found for found in table.findings if found.kind == "decimal")
-        assert (
-            "'1,234' was read with a decimal point; nothing in the first lines settles it" in finding.message
-        )
+        assert "'1,234' was read with a decimal point; the first lines do not show which" in finding.message
         assert read_prices(write(text), decimal=",").prices().tolist() == [1.234, 1.25]
         assert read_prices(write(text.replace(",", ";").replace('"1;', '"1,'))).prices()[0] == 1.234
 
@@ -383,7 +383,7 @@ class TestDialects:
         with pytest.raises(SourceError, match=r"aapl.zip has no file in it."):
             read_prices("aapl.zip")
         Path("aapl.zip").write_bytes(b"PK\x03\x04 no more")
-        with pytest.raises(SourceError, match=r"aapl.zip ends in .zip, but it is not a whole zip file"):
+        with pytest.raises(SourceError, match=r"aapl.zip ends in .zip, but it is not a complete zip file"):
             read_prices("aapl.zip")
         with pytest.raises(SourceError, match=r"nowhere.zip cannot be read: No such file or directory."):
             read_prices("nowhere.zip")
@@ -398,7 +398,7 @@ class TestTimes:
     def test_hours_keep_the_time_of_the_exchange(self) -> None:
         assert str(read("hourly.csv").dates()[3]) == "2021-11-08T09:30:00"
 
-    def test_an_hour_that_stands_twice_is_told_apart_by_utc(self) -> None:
+    def test_an_hour_that_occurs_twice_is_distinguished_by_utc(self) -> None:
         text = "Date,Close\n2021-11-07 01:30:00-04:00,1\n2021-11-07 01:30:00-05:00,2\n"
         table = read_prices(write(text))
         assert [str(date) for date in table.dates()] == ["2021-11-07T05:30:00", "2021-11-07T06:30:00"]
@@ -419,7 +419,7 @@ class TestTimes:
     comma=st.booleans(),
     blank=st.booleans(),
 )
-def test_whatever_is_written_is_read(rows, shuffled, delimiter, comma, blank) -> None:  # type: ignore[no-untyped-def]
+def test_every_written_file_is_read(rows, shuffled, delimiter, comma, blank) -> None:  # type: ignore[no-untyped-def]
     order = list(rows)
     shuffled.shuffle(order)
     cells = {date: "" if rows[date] is None else f"{rows[date]:.2f}" for date in order}

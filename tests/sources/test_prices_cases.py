@@ -1,4 +1,4 @@
-"""Whole files on which something went wrong once, with what is right beside them, in `expected.json`."""
+"""Whole files that were once read wrongly, with the right values in `expected.json`."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ FINDINGS = {
     "footer_of_several_cells.csv": ("footer", (62,), "left out"),
     "split_without_adjustment.csv": ("largest-move", (32,), "is a fall of 90 % on 2023-02-01"),
 }
-"""The kind, the lines and words of the warning that a file gives."""
+"""The kind, the lines and part of the message of the warning for a file."""
 
 
 def facts(table: PriceTable) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def facts(table: PriceTable) -> dict[str, Any]:
     }
 
 
-def test_every_file_has_what_is_right() -> None:
+def test_every_file_has_expected_values() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {*EXPECTED, "expected.json"}
     assert {name for name, right in EXPECTED.items() if "reports" in right} == set(FINDINGS)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_it_is_read_right(name: str) -> None:
+def test_it_is_read_correctly(name: str) -> None:
     table = read_prices(FOLDER / name)
     right = {key: value for key, value in EXPECTED[name].items() if key not in ("reports", "or_error")}
     found = facts(table)

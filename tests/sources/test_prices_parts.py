@@ -1,4 +1,4 @@
-"""Cells on their own: numbers, dates, and what decides how they are read."""
+"""Single cells: numbers, dates, and what decides how they are read."""
 
 import datetime as dt
 from typing import Any
@@ -22,7 +22,7 @@ def column(*cells: str) -> Any:
 
 
 def number(cell: str, decimal: Any = ".") -> float | str | None:
-    """What a cell is read as; None where it says that nothing is known, "bad" where it is no number."""
+    """The value of a cell; None if it is marked as missing, "bad" if it is not a number."""
     read = read_numbers(column(cell), decimal)
     assert len(read.values) == 1
     if read.bad.size:
@@ -53,7 +53,7 @@ class TestNumbers:
     @pytest.mark.parametrize(
         "cell", ["", " ", "null", "NULL", "N/A", "n.a.", "NaN", "nan", ".", "-", "--", "None", "$", "#N/A"]
     )
-    def test_none_is_known(self, cell: str) -> None:
+    def test_missing(self, cell: str) -> None:
         assert number(cell) is None
         assert number(cell, ",") is None
         assert is_missing(cell)
@@ -88,16 +88,16 @@ class TestNumbers:
     def test_with_a_decimal_comma(self, cell: str, value: float) -> None:
         assert number(cell, ",") == pytest.approx(value, rel=1e-15)
 
-    def test_a_point_is_no_decimal_comma(self) -> None:
+    def test_a_point_is_not_a_decimal_comma(self) -> None:
         assert number("7.79", ",") == "bad"
 
-    def test_plain_cells_beside_others_keep_their_values(self) -> None:
+    def test_plain_cells_next_to_others_keep_their_values(self) -> None:
         read = read_numbers(column("1.5", "x", "$2", "", "3,000", "4M"), ".")
         np.testing.assert_array_equal(read.values, [1.5, np.nan, 2, np.nan, 3000, 4e6])
         assert read.bad.tolist() == [1]
 
     @given(st.floats(allow_nan=False, allow_infinity=False))
-    def test_whatever_python_writes_is_read_exactly(self, value: float) -> None:
+    def test_any_number_that_python_writes_is_read_exactly(self, value: float) -> None:
         assert number(repr(value)) == value
         assert read_numbers(column(repr(value), "$1"), ".").values[0] == value
 
@@ -128,7 +128,7 @@ class TestNumbers:
 
 
 def date(cell: str, **options: Any) -> str:
-    """What a cell is read as, in ISO 8601; NaT where it is no date."""
+    """The date of a cell in ISO 8601; NaT if it is not a date."""
     stamps = read_dates(column(cell), **options)
     assert stamps.undecided is None
     assert (stamps.bad.size == 0) == (not np.isnat(stamps.local[0]) or not cell)
@@ -176,7 +176,7 @@ class TestDates:
         assert date("2-Jan-62") == "1962-01-02"
         assert date("2-Jan-03") == "2003-01-02"
 
-    def test_offsets_are_told_apart_from_the_time(self) -> None:
+    def test_offsets_are_distinguished_from_the_time(self) -> None:
         stamps = read_dates(column("2021-03-12 00:00:00-05:00", "2021-03-15 00:00:00-04:00"))
         assert stamps.utc is not None
         assert [str(time) for time in stamps.utc.astype("datetime64[h]")] == [
@@ -195,10 +195,10 @@ class TestDates:
 
     def test_an_hour_of_its_own(self) -> None:
         assert date("2021-05-14", times=column("9")) == "2021-05-14T09:00:00"
-        assert date("2021-05-14", times=column("24")) == "2021-05-15"  # of an hour that ends then
+        assert date("2021-05-14", times=column("24")) == "2021-05-15"  # the hour that ends at midnight
         assert np.isnat(read_dates(column("2021-05-14"), times=column("25")).local[0])
 
-    def test_ten_digits_are_what_the_column_makes_sense_as(self) -> None:
+    def test_ten_digits_get_the_reading_that_makes_sense_for_the_column(self) -> None:
         hours = read_dates(column("2024010100", "2024010123", "2024013101"))
         assert str(hours.local[2]) == "2024-01-31T01:00:00.000000"
         seconds = read_dates(column("1999999999", "2024010100", "2034013199", "2034023199", "2034033199"))
@@ -241,7 +241,7 @@ class TestDates:
             ["01/02/2021", "02/03/2021", "03/04/2021"],
         ],
     )
-    def test_nothing_settles_it(self, cells: list[str]) -> None:
+    def test_ambiguous_dates(self, cells: list[str]) -> None:
         assert read_dates(column(*cells)).undecided is not None
 
     def test_a_day_after_the_twelfth_settles_it_in_any_order(self) -> None:
@@ -256,7 +256,7 @@ class TestDates:
         assert (stamps.undecided, str(stamps.local[5].astype("datetime64[D]"))) == (None, "2023-03-01")
 
     @given(st.lists(st.dates(dt.date(1970, 1, 1), dt.date(2024, 1, 1)), min_size=40, unique=True))
-    def test_whatever_the_order_of_day_month_and_year_a_file_in_order_is_read_or_asked_about(
+    def test_a_file_in_order_is_read_or_reported_as_ambiguous_for_any_order_of_day_month_and_year(
         self, days: list[dt.date]
     ) -> None:
         for form in ("%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d/%m/%Y", "%m-%d-%Y"):
@@ -265,7 +265,7 @@ class TestDates:
                 days
             )
 
-    def test_the_first_date_that_leaves_it_open_is_told(self) -> None:
+    def test_the_first_ambiguous_date_is_reported(self) -> None:
         assert read_dates(column("03/03/2021", "03/04/2021", "01/01/2021")).undecided == 1
         assert read_dates(column("03/04/2021", "13/04/2021")).undecided is None
 
@@ -273,7 +273,7 @@ class TestDates:
         st.datetimes(),
         st.sampled_from(["%Y-%m-%d %H:%M:%S.%f", "%d %B %Y %H:%M:%S.%f", "%Y/%m/%d %H%M%S.%f"]),
     )
-    def test_whatever_python_writes_is_read(self, when: Any, form: str) -> None:
+    def test_any_date_that_python_writes_is_read(self, when: Any, form: str) -> None:
         written = when.strftime(form.replace("%Y", f"{when.year:04d}"))
         stamps = read_dates(column(written))
         assert stamps.local[0].astype("datetime64[us]") == np.datetime64(when)

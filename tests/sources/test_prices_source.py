@@ -1,4 +1,4 @@
-"""The source that a recipe names, against the contract of a source of series."""
+"""The source `prices`, checked against the contract of a source of series."""
 
 import ast
 import inspect
@@ -80,7 +80,7 @@ def test_the_fingerprint_is_of_the_bytes_and_of_how_they_are_read() -> None:
 
 
 def test_there_is_one_split() -> None:
-    with pytest.raises(SourceError, match="no split 'test'; the source has all"):
+    with pytest.raises(SourceError, match="no split 'test'; the only split is 'all'"):
         list(Prices(WIDE, panel=True).series("test"))
 
 
@@ -103,7 +103,7 @@ def test_its_config_is_checked(tiny_recipe: seqkit.Recipe) -> None:
         ("Date,Close\n03/04/2021,1\n", "Pass source.date_format=%d/%m/%Y or source.date_format=%m/%d/%Y."),
         (
             "Date,Name,Close\n2021-05-14,A,1\n2021-05-14,B,1\n",
-            'Pick one, source.symbol=A, or several, \'source.symbol=["A", "B"]\'; source.panel=true takes ',
+            'Choose one, source.symbol=A, or several, \'source.symbol=["A", "B"]\'; source.panel=true reads ',
         ),
     ],
 )
@@ -120,7 +120,7 @@ def test_messages_of_a_recipe_name_its_overrides(text: str, message: str) -> Non
 def test_messages_of_python_name_its_arguments() -> None:
     Path("prices.csv").write_text("Date,Name,Close\n2021-05-14,A,1\n2021-05-14,B,1\n")
     with pytest.raises(
-        SourceError, match=r'symbol="A", or several, symbol=\["A", "B"\]; panel=True takes all'
+        SourceError, match=r'symbol="A", or several, symbol=\["A", "B"\]; panel=True reads all'
     ):
         list(Prices("prices.csv").series())
 

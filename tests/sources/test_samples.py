@@ -14,7 +14,7 @@ def test_the_language_reference_is_real_prose_of_the_size_expected() -> None:
     assert text.endswith("\n")
 
 
-def test_no_long_paragraph_stands_twice() -> None:
+def test_no_long_paragraph_occurs_twice() -> None:
     text = "".join(PythonDocs().documents())
     long = [p.strip() for p in text.split("\n\n") if len(p.strip()) >= 60]
     assert len(long) == len(set(long)) > 1_000

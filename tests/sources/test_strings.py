@@ -34,7 +34,7 @@ def test_long_texts_are_cut() -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(SourceError, match="is one string, and should be a list"):
+    with pytest.raises(SourceError, match="is a single string, and must be a list"):
         Strings("one")
     with pytest.raises(SourceError, match="has no text for the split 'all'"):
         Strings([])

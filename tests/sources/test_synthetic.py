@@ -1,4 +1,4 @@
-"""Simulated prices, held against what is known of their laws."""
+"""Simulated prices, compared with known properties of their processes."""
 
 from __future__ import annotations
 

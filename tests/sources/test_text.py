@@ -51,10 +51,10 @@ class TestPaths:
             read(source, "validation")
 
     def test_splits_have_names(self) -> None:
-        with pytest.raises(SourceError, match="train must be there; got trian"):
+        with pytest.raises(SourceError, match="train is required; got trian"):
             TextFiles({"trian": write("a.txt", "a")})
 
-    def test_zstandard_is_read_through(self) -> None:
+    def test_zstandard_is_decompressed(self) -> None:
         text = "né\n" * 200_000
         Path("a.txt.zst").write_bytes(
             zstd.compress(text.encode()[:400_001]) + zstd.compress(text.encode()[400_001:])
@@ -70,7 +70,7 @@ class TestPaths:
 
 
 class TestText:
-    def test_a_byte_order_mark_is_no_text(self) -> None:
+    def test_a_byte_order_mark_is_not_text(self) -> None:
         assert read(TextFiles(write("a.txt", b"\xef\xbb\xbfone"))) == "one"
 
     def test_other_encodings(self) -> None:
@@ -108,7 +108,7 @@ class TestInvalidBytes:
             read(source)
         message = str(caught.value)
         assert "a.txt is not valid utf-8: byte 0xff at byte offset 8, line 2 (invalid start byte)" in message
-        assert "It looks like cp1252. Say so: source.encoding=cp1252" in message
+        assert "It looks like cp1252. Set source.encoding=cp1252" in message
         assert "latin-1" not in message
 
     @pytest.mark.parametrize("before", [0, 3, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
@@ -120,12 +120,10 @@ class TestInvalidBytes:
     def test_a_cut_off_character_at_the_end(self) -> None:
         with pytest.raises(SourceError, match="byte 0xd0 at byte offset 2, line 1") as caught:
             read(TextFiles(write("a.txt", b"ab\xd0")))
-        assert "It ends within a character: it may have been cut short." in str(caught.value)
+        assert "It ends in the middle of a character: it may have been cut off." in str(caught.value)
 
     def test_utf_16_is_recognised(self) -> None:
-        with pytest.raises(
-            SourceError, match="a.txt is UTF-16, not utf-8.\n  Say so: source.encoding=utf-16\n"
-        ):
+        with pytest.raises(SourceError, match="a.txt is UTF-16, not utf-8.\n  Set source.encoding=utf-16\n"):
             read(TextFiles(write("a.txt", "hello".encode("utf-16"))))
 
     def test_replacing_counts_and_says_so(self) -> None:
@@ -159,7 +157,7 @@ class TestMistakes:
 
     def test_what_can_be_read_once_only(self) -> None:
         with pytest.raises(
-            SourceError, match="/dev/null is no regular file, and a text is read more than once"
+            SourceError, match="/dev/null is not a regular file, and a text is read more than once"
         ):
             TextFiles("/dev/null")
 
@@ -185,7 +183,7 @@ class TestMistakes:
 
     @pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"x" * 9999, mtime=0)[:-20]])
     def test_a_damaged_gzip_file(self, data: bytes) -> None:
-        with pytest.raises(SourceError, match="a.gz ends in .gz, but it is not a whole gzip file"):
+        with pytest.raises(SourceError, match="a.gz ends in .gz, but it is not a complete gzip file"):
             read(TextFiles(write("a.gz", data)))
 
     @pytest.mark.parametrize(
@@ -195,13 +193,13 @@ class TestMistakes:
     def test_other_damaged_files(self, ending: str, name: str, library: Any, cut: bool) -> None:
         data = library.compress(b"x" * 9999)[:-9] if cut else b"not compressed"
         with pytest.raises(
-            SourceError, match=f"a.{ending} ends in .{ending}, but it is not a whole {name} file"
+            SourceError, match=f"a.{ending} ends in .{ending}, but it is not a complete {name} file"
         ):
             read(TextFiles(write(f"a.{ending}", data)))
 
     @pytest.mark.parametrize("data", [b"no zstd", zstd.compress(b"x" * 9999)[:-5]])
     def test_a_damaged_zstandard_file(self, data: bytes) -> None:
-        with pytest.raises(SourceError, match="a.zst ends in .zst, but it is not a whole Zstandard file"):
+        with pytest.raises(SourceError, match="a.zst ends in .zst, but it is not a complete Zstandard file"):
             read(TextFiles(write("a.zst", data)))
 
 

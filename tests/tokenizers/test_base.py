@@ -10,7 +10,7 @@ from seqkit.tokenizers import Tokenizer
 
 
 class Bytes(Tokenizer):
-    """The bytes of UTF-8: what a character means is known only when its last byte is there."""
+    """The bytes of UTF-8: a character is known only after its last byte."""
 
     vocab_size = 256
 

@@ -80,7 +80,7 @@ def test_the_position_is_that_in_the_whole_text() -> None:
         list(tokenizer.encode_stream(["abc", "abca", "xa"]))
 
 
-def test_a_prompt_is_read_whatever_is_in_it() -> None:
+def test_any_prompt_is_read() -> None:
     tokenizer = CharTokenizer("abc", errors="strict")
     assert tokenizer.encode_prompt("a☃c") == [1, 0, 3]
     assert tokenizer.encode_prompt("") == []

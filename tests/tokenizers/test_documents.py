@@ -37,9 +37,9 @@ def test_it_is_made_of_another_only() -> None:
 
 
 class TestLines:
-    """Where documents are lines, the line end is the end token."""
+    """If documents are lines, the line end is the end token."""
 
-    def test_the_line_end_is_no_token_beside_the_end(self) -> None:
+    def test_the_line_end_is_not_a_token_in_addition_to_the_end(self) -> None:
         inner = CharTokenizer("ab\n")
         tokenizer = with_end(inner, lines=True)
         assert tokenizer.vocab_size == inner.vocab_size == 4

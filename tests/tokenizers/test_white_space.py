@@ -33,7 +33,7 @@ def test_the_vocabulary_is_the_words_with_unk_and_eos(line: str) -> None:
     assert tokenizer.unit == "word"
 
 
-def test_a_blank_line_is_an_end_and_white_space_at_the_end_is_none() -> None:
+def test_a_blank_line_is_an_end_and_white_space_at_the_end_is_not() -> None:
     assert split("a\n \n\nb  c \t") == ["a", "<eos>", "<eos>", "<eos>", "b", "c"]
     assert split("A <eos>  \nB", lowercase=True) == ["a", "<eos>", "b"]
 
@@ -71,5 +71,5 @@ def test_json_keeps_it_and_what_is_older_is_unicode() -> None:
 
 
 def test_it_does_not_spell() -> None:
-    with pytest.raises(SourceError, match='unknown = "spell" is for split = "unicode"'):
+    with pytest.raises(SourceError, match='unknown = "spell" needs split = "unicode"'):
         train(LINE, unknown="spell")

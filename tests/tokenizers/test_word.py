@@ -187,7 +187,7 @@ def test_rare_words_are_left_out() -> None:
     assert WordTokenizer.train([text], min_count=2).tokens == [" ", "a", "c", "\t", "\n", "\r"]
     assert WordTokenizer.train([text], max_vocab=6).tokens == [" ", "a", "\t", "\n", "\r"]
     assert WordTokenizer.train([text], max_vocab=6).vocab_size == 6
-    with pytest.raises(SourceError, match="max_vocab = 4 has no room for <unk> and 4 kinds of white space"):
+    with pytest.raises(SourceError, match="max_vocab = 4 is too small for <unk> and 4 kinds of white space"):
         WordTokenizer.train([text], max_vocab=4)
 
 
@@ -216,7 +216,7 @@ def test_characters_leave_the_rest_of_the_room_to_words() -> None:
     assert tokens == [" ", "cat", "\t", "\n", "\r", "a", "c", "t"]
     with pytest.raises(SourceError) as caught:
         WordTokenizer.train([text], unknown="spell", max_vocab=4)
-    assert "max_vocab = 4 has no room for <unk> and the 7 characters" in str(caught.value)
+    assert "max_vocab = 4 is too small for <unk> and the 7 characters" in str(caught.value)
     assert 'unknown = "token"' in str(caught.value)
 
 
@@ -266,9 +266,9 @@ def test_the_faster_way_finds_the_same_tokens(text: str) -> None:
         assert word.split(each) == word._TOKEN.findall(each)
 
 
-def test_each_plain_character_is_a_token_whatever_is_beside_it() -> None:
+def test_each_plain_character_is_a_token_next_to_any_other() -> None:
     plain = [chr(code) for code in range(0x10000) if not word._NOT_PLAIN.match(chr(code))]
     assert {*"\0a中ぁア。，“"} <= {*plain}
     for each in plain:
-        beside = "".join(f"{other}{each}" for other in "a1 'a\r中\n")
-        assert word._PLAIN_TOKEN.findall(beside) == word._TOKEN.findall(beside), repr(each)
+        pairs = "".join(f"{other}{each}" for other in "a1 'a\r中\n")
+        assert word._PLAIN_TOKEN.findall(pairs) == word._TOKEN.findall(pairs), repr(each)

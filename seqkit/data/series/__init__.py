@@ -2,7 +2,7 @@
 
     Series -> rows (features, target) -> dates of the splits -> scaler (training rows) -> stream, whole
 
-What is known at the end of row t predicts row t + 1:
+The data up to the end of row t predicts row t + 1:
 
     row        t - 2    t - 1      t      t + 1
     features   ..........|.........|          the model reads these

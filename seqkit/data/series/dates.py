@@ -19,7 +19,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Cuts:
-    """The two dates that part the splits. A row belongs to a split by the date of what it predicts."""
+    """The two dates between the splits. A row belongs to a split by the date of the row that it predicts."""
 
     validation_from: np.datetime64
     test_from: np.datetime64
@@ -42,16 +42,16 @@ def choose_cuts(
     """The dates where validation and test begin.
 
     Args:
-        symbols: all that the model is trained on.
-        fractions: of the dates at which any of them has a row to predict.
-        validation_from, test_from: ISO dates, in place of the fractions.
+        symbols: all symbols the model is trained on.
+        fractions: shares of the dates on which any symbol has a row to predict.
+        validation_from, test_from: ISO dates that replace the fractions.
     Raises:
-        SourceError: a date is not one, or the test begins before the validation.
+        SourceError: a date is invalid, or the test split begins before the validation split.
     """
     dates = np.unique(np.concatenate([symbol.target_dates for symbol in symbols]))
     train, validation, _ = fractions
     ends = (train, train + validation)
-    beyond = dates[-1] + np.timedelta64(1)  # where a split without rows begins
+    beyond = dates[-1] + np.timedelta64(1)  # the beginning of a split without rows
     found = [[*dates, beyond][min(round(end * len(dates)), len(dates))] for end in ends]
     for place, given in enumerate((validation_from, test_from)):
         if given is not None:
@@ -63,7 +63,7 @@ def choose_cuts(
     for place, given in enumerate((validation_from, test_from)):
         if given is not None and not dates[0] < found[place] <= dates[-1]:
             key = ("series.validation_from", "series.test_from")[place]
-            raise SourceError(f"{key}={given} lies outside the rows to predict, {dates[0]} to {dates[-1]}.")
+            raise SourceError(f"{key}={given} is outside the rows to predict, {dates[0]} to {dates[-1]}.")
     if found[0] > found[1]:
         raise SourceError(f"the test split begins at {found[1]}, before the validation split, at {found[0]}.")
     return Cuts(*found)

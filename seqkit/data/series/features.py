@@ -1,7 +1,7 @@
-"""What the model reads at each row.
+"""The features that the model reads at each row.
 
-Features of the past follow from log prices alone, so they can be computed of a sampled path as well as of
-the file. Features of the file stand beside the price there, and no sampled path has them.
+Features of the past need only log prices, so they can be computed for a sampled path as well as for the
+file. Features of the file come from its other columns and its dates, and do not exist on a sampled path.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from seqkit.sources.base import Series
 Floats = NDArray[np.float64]
 
 ROWS_AT_ONCE = 1 << 14
-"""Windows that are computed together: bounds the memory."""
+"""Windows that are computed together; this bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """Chosen features.
+    """The chosen features.
 
     Args:
-        price: the log price itself beside its return, which a model of the price needs.
-        lags: the return so many rows before.
-        sums: the sum of the last so many returns.
-        volatilities: the root mean square of the last so many returns.
+        price: the log price itself, in addition to its return; a model of the price needs it.
+        lags: the return N rows before, for each N.
+        sums: the sum of the last N returns, for each N.
+        volatilities: the root mean square of the last N returns, for each N.
         volume: the change of the log volume.
         range: the log of high over low.
         calendar: weekday and month of the row, each as a sine and a cosine.
@@ -54,18 +54,18 @@ class Features:
 
     @property
     def names_of_the_file(self) -> tuple[str, ...]:
-        """The features that no sampled path has."""
+        """The features that do not exist on a sampled path."""
         names = ["volume"] if self.volume else []
         names += ["range"] if self.range else []
         return (*names, *(CALENDAR if self.calendar else ()))
 
     @property
     def lookback(self) -> int:
-        """Returns that a row's features reach back, its own counted."""
+        """Number of returns that a row's features reach back, including its own."""
         return max(1, *(lag + 1 for lag in self.lags), *self.sums, *self.volatilities, 1)
 
     def of_past(self, log_prices: Floats) -> Floats:
-        """Those of the past at the last row, `(..., lookback + 1)` to `(..., features)`."""
+        """The features of the past at the last row, `(..., lookback + 1)` to `(..., features)`."""
         returns = np.diff(log_prices)
         columns = [returns[..., -1]]
         columns += [log_prices[..., -1]] if self.price else []
@@ -75,10 +75,10 @@ class Features:
         return np.stack(columns, -1)
 
     def of_series(self, series: Series) -> Floats:
-        """All of them, `(rows, features)`; NaN where a row reaches back too far, or the file has no number.
+        """All features, `(rows, features)`; NaN if a row's past is too short, or the file has no number.
 
         Raises:
-            SourceError: the source has no such column.
+            SourceError: the source lacks a column.
         """
         log_prices = np.log(series.values[:, 0])
         found = np.full((len(log_prices), len(self.names)), np.nan)
@@ -88,19 +88,19 @@ class Features:
                 past = self.of_past(windows[first : first + ROWS_AT_ONCE])
                 begin = self.lookback + first
                 found[begin : begin + len(past), : past.shape[1]] = past
-        beside = [np.empty((len(log_prices), 0))]
+        others = [np.empty((len(log_prices), 0))]
         if self.volume:
             with np.errstate(divide="ignore", invalid="ignore"):
                 volume = np.log(_column(series, "volume", "series.volume"))
                 volume[np.isinf(volume)] = np.nan  # a row without a trade
-                beside.append(np.diff(volume, prepend=np.nan)[:, None])
+                others.append(np.diff(volume, prepend=np.nan)[:, None])
         if self.range:
             with np.errstate(divide="ignore", invalid="ignore"):
                 high, low = (_column(series, name, "series.range") for name in ("high", "low"))
-                beside.append(np.log(high / low)[:, None])
+                others.append(np.log(high / low)[:, None])
         if self.calendar:
-            beside.append(calendar(series.dates))
-        file = np.concatenate(beside, 1)
+            others.append(calendar(series.dates))
+        file = np.concatenate(others, 1)
         file[~np.isfinite(file)] = np.nan
         found[:, len(self.names) - file.shape[1] :] = file
         return found
@@ -110,7 +110,7 @@ CALENDAR = ("weekday sine", "weekday cosine", "month sine", "month cosine")
 
 
 def calendar(dates: NDArray[np.datetime64]) -> Floats:
-    """Where in the week and in the year each row is, `(rows, 4)`."""
+    """The position of each row in the week and in the year, `(rows, 4)`."""
     days = dates.astype("datetime64[D]")
     weekday = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
     month = days.astype("datetime64[M]").astype(np.int64) % 12
@@ -121,7 +121,7 @@ def calendar(dates: NDArray[np.datetime64]) -> Floats:
 def _column(series: Series, name: str, key: str) -> Floats:
     if name not in series.columns:
         raise SourceError(
-            f"{series.name} has no column {name!r}, which {key}=true reads; there is "
+            f"{series.name} has no column {name!r}, which {key}=true reads; its columns: "
             f"{', '.join(series.columns)}.\n  Leave the feature out: {key}=false."
         )
     return series.values[:, series.columns.index(name)].copy()

@@ -1,4 +1,4 @@
-"""From series to what a model is trained and tested on."""
+"""Prepare series for training and testing a model."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MIN_JUDGED = 20
 
 
 def rows_to_judge(horizon: int) -> int:
-    """Rows that a split which is judged has at least: 20 forecasts, or six horizons of them."""
+    """Minimum number of rows in an evaluated split: 20 forecasts, or six horizons of them."""
     return horizon - 1 + max(MIN_JUDGED, 6 * horizon)
 
 
 @dataclass(frozen=True)
 class PreparedSeries:
-    """Rows of all symbols, and the scaler that was fitted on the training ones."""
+    """The rows of all symbols, and the scaler that was fitted on the training rows."""
 
     symbols: tuple[SymbolRows, ...]
     scaler: Scaler
@@ -43,22 +43,22 @@ class PreparedSeries:
 
     @cached_property
     def inputs(self) -> tuple[NDArray[np.float32], ...]:
-        """What the model reads of each symbol, `(rows - first, features)`: from row `first` on."""
+        """The model inputs for each symbol from row `first` on, `(rows - first, features)`."""
         return tuple(
             self.scaler.symbols[rows.name].features(rows.features[rows.first :]) for rows in self.symbols
         )
 
     def predicted(self, rows: SymbolRows, split: SplitName) -> NDArray[np.bool_]:
-        """Which of a symbol's `target_dates` lie in a split."""
+        """Which of a symbol's `target_dates` are in a split."""
         inside: NDArray[np.bool_] = self.scaler.cuts.split_of(rows.target_dates) == SPLITS.index(split)
         return inside
 
     def counts(self, split: SplitName) -> dict[str, int]:
-        """How many rows of each symbol are predicted in a split."""
+        """Number of rows of each symbol that are predicted in a split."""
         return {rows.name: int(self.predicted(rows, split).sum()) for rows in self.symbols}
 
     def training_stream(self) -> RowStream:
-        """The rows that predict training rows, one symbol after the other."""
+        """The rows that predict training rows, symbol by symbol."""
         counts = self.counts("train")
         inputs = [values[: counts[rows.name]] for values, rows in zip(self.inputs, self.symbols, strict=True)]
         targets = [self._targets(rows)[: counts[rows.name]] for rows in self.symbols]
@@ -66,7 +66,7 @@ class PreparedSeries:
         return RowStream(np.concatenate(inputs), np.concatenate(targets), np.concatenate(reset))
 
     def reading(self, split: SplitName) -> Batch:
-        """A row of the batch a symbol, read from its beginning to the end of a split, which alone counts."""
+        """A batch with one row per symbol, from its beginning to the end of a split, which alone counts."""
         last = SPLITS.index(split)
         splits = [self.scaler.cuts.split_of(rows.target_dates) for rows in self.symbols]
         lengths = [int((found <= last).sum()) for found in splits]
@@ -84,7 +84,7 @@ class PreparedSeries:
         )
 
     def _targets(self, rows: SymbolRows) -> NDArray[np.float32]:
-        """What is predicted from row `first` on, `(rows - first - 1,)`."""
+        """The scaled targets from row `first` on, `(rows - first - 1,)`."""
         return self.scaler.symbols[rows.name].target(rows.values[rows.first + 1 :])
 
 
@@ -100,16 +100,16 @@ def prepare_series(
     horizon: int = 1,
     scaler: Scaler | None = None,
 ) -> PreparedSeries:
-    """Rows, dates of the splits, and the scaler.
+    """Make the rows, choose the dates of the splits, and fit the scaler.
 
     Args:
-        series: of the source.
+        series: the series of the source.
         features: what the model reads.
         target: what it predicts.
         fractions, validation_from, test_from: see `choose_cuts`.
-        seq_len: rows that a symbol's training split has at least.
-        horizon: rows ahead that are judged.
-        scaler: that of a run, for data that it reads later: nothing is fitted, and the dates are its own.
+        seq_len: minimum number of rows in a symbol's training split.
+        horizon: number of rows ahead that are evaluated.
+        scaler: scaler of a finished run, for new data: nothing is fitted, and its dates are used.
     Raises:
         SourceError: a symbol has too few rows, or is unknown to the scaler.
     """
@@ -127,7 +127,7 @@ def prepare_series(
         found = np.bincount(cuts.split_of(rows.target_dates), minlength=len(SPLITS)).tolist()
         if any(have < count for have, count in zip(found, needed, strict=True)):
             raise SourceError(_too_few(rows, symbols, features, needed, found, fractions))
-    _tell_of_missing(symbols, features)
+    _log_missing(symbols, features)
     scales = {rows.name: fit_scale(rows, cuts, target) for rows in symbols}
     for name, scale in scales.items():
         if not scale.return_scale:
@@ -138,7 +138,7 @@ def prepare_series(
 
 
 def _as_known(symbols: Sequence[SymbolRows], scaler: Scaler, features: Features) -> tuple[SymbolRows, ...]:
-    """The symbols, all of which the scaler has to know."""
+    """Check that the scaler knows all symbols."""
     known = tuple(scaler.symbols)
     for rows in symbols:
         if rows.name not in known:
@@ -148,7 +148,7 @@ def _as_known(symbols: Sequence[SymbolRows], scaler: Scaler, features: Features)
             )
         if len(rows) <= features.lookback:
             raise SourceError(
-                f"{rows.name}: {len(rows)} rows, and the features reach back over {features.lookback + 1}."
+                f"{rows.name}: {len(rows)} rows are too few; the features need {features.lookback + 1}."
             )
     return tuple(symbols)
 
@@ -174,10 +174,10 @@ def _too_few(
         if others
         else "Give more rows, or make train.seq_len, series.horizon or the features' reach smaller"
     )
-    if len(rows) >= enough:  # it is long enough, and elsewhere in time
+    if len(rows) >= enough:  # it is long enough, but in another period
         return (
-            f"{rows.name}: its {len(rows):,} rows, {rows.dates[0]} to {rows.dates[-1]}, lie badly for splits "
-            f"that are the same for all symbols (rows to predict: {counts}).\n"
+            f"{rows.name}: its {len(rows):,} rows, {rows.dates[0]} to {rows.dates[-1]}, do not fit the split "
+            f"dates, which are the same for all symbols (rows to predict: {counts}).\n"
             f"  {remedy}; or choose the dates: series.validation_from and series.test_from."
         )
     return (
@@ -187,11 +187,11 @@ def _too_few(
     )
 
 
-def _tell_of_missing(symbols: Sequence[SymbolRows], features: Features) -> None:
-    """Log how many numbers of the file's columns are missing where the model reads them."""
+def _log_missing(symbols: Sequence[SymbolRows], features: Features) -> None:
+    """Log how many of the numbers that the model reads are missing in the file."""
     for rows in symbols:
         missing = np.isnan(rows.features[rows.first :]).sum(0)
         for name, count in zip(features.names, missing, strict=True):
             if count:
-                said = "%s: %s is missing in %d rows; the model reads the training mean there"
+                said = "%s: %s is missing in %d rows; the model reads the training mean instead"
                 logger.warning(said, rows.name, name, count)

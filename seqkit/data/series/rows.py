@@ -1,4 +1,4 @@
-"""The rows of a series as a model sees them, before they are scaled."""
+"""The rows of a series as a model reads them, before scaling."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class SymbolRows:
     log_prices: Floats
     """`(rows,)`."""
     features: Floats
-    """`(rows, features)`; NaN before `first`, and where the file has no number."""
+    """`(rows, features)`; NaN before `first`, and for missing numbers of the file."""
     values: Floats
-    """What is predicted, of each row, `(rows,)`."""
+    """The value to predict of each row, `(rows,)`."""
     first: int
-    """The first row whose past is long enough for its features: reading starts there."""
+    """The first row whose past is long enough for its features; reading starts there."""
 
     def __len__(self) -> int:
         return len(self.dates)
 
     @property
     def target_dates(self) -> NDArray[np.datetime64]:
-        """Those of the rows that are predicted, each from the row before it."""
+        """Dates of the predicted rows, each predicted from the row before it."""
         return self.dates[self.first + 1 :]
 
 

@@ -1,4 +1,4 @@
-"""The scaler: what the model sees is in standard deviations of the training rows, symbol by symbol."""
+"""The scaler: the model reads values in standard deviations of the training rows, symbol by symbol."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SymbolScale:
-    """Of one symbol."""
+    """The scale of one symbol."""
 
     centers: list[float]
     """Means of the features on the training rows."""
     scales: list[float]
-    """Their standard deviations; 1 for a feature that is constant there."""
+    """Standard deviations of the features on the training rows; 1 for a constant feature."""
     target_center: float
-    """The mean of what is predicted; 0 for a return, whose zero is the flat forecast."""
+    """Mean of the target; 0 for a return, since a return of zero is the flat forecast."""
     target_scale: float
-    """The root mean square around it."""
+    """Root mean square of the target around `target_center`."""
     mean_return: float
-    """Of the training rows, in log return a row: the drift."""
+    """Mean log return per row on the training rows: the drift."""
     return_scale: float
     """The root mean square of the training rows' log returns: the constant volatility."""
     fit_from: str
@@ -37,29 +37,29 @@ class SymbolScale:
     fit_rows: int
 
     def features(self, raw: Floats) -> NDArray[np.float32]:
-        """Scaled, `(..., features)`; a missing number becomes the training mean."""
+        """Scale features, `(..., features)`; a missing number becomes the training mean."""
         scaled = (raw - np.array(self.centers)) / np.array(self.scales)
         return np.where(np.isnan(scaled), 0.0, scaled).astype(np.float32)
 
     def target(self, values: Floats) -> NDArray[np.float32]:
-        """Scaled."""
+        """Scale target values."""
         return np.asarray((values - self.target_center) / self.target_scale, dtype=np.float32)
 
     def unscaled(self, target: NDArray[Any]) -> Floats:
-        """The values that scaled ones stand for."""
+        """Convert scaled target values back."""
         return np.asarray(target, dtype=np.float64) * self.target_scale + self.target_center
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """All that a run learned of its data before training: what `series.json` holds."""
+    """Everything a run learned about its data before training: the content of `series.json`."""
 
     features: tuple[str, ...]
     cuts: Cuts
     symbols: Mapping[str, SymbolScale]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values, for JSON."""
         return {
             "features": list(self.features),
             **self.cuts.to_json(),
@@ -68,14 +68,14 @@ class Scaler:
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Scaler:
-        """The scaler that was saved."""
+        """The saved scaler."""
         cuts = Cuts(np.datetime64(saved["validation_from"]), np.datetime64(saved["test_from"]))
         symbols = {name: SymbolScale(**scale) for name, scale in saved["symbols"].items()}
         return cls(tuple(saved["features"]), cuts, symbols)
 
 
 def fit_scale(rows: SymbolRows, cuts: Cuts, target: Target) -> SymbolScale:
-    """The scale of a symbol, from the rows that training reads and predicts, and no later one."""
+    """Fit the scale of a symbol on the rows that training reads and predicts, without any later row."""
     read = rows.features[rows.first : -1][cuts.split_of(rows.target_dates) == 0]
     predicted = slice(rows.first + 1, rows.first + 1 + len(read))
     values, returns = rows.values[predicted], np.diff(rows.log_prices)[rows.first : rows.first + len(read)]
@@ -91,12 +91,12 @@ def fit_scale(rows: SymbolRows, cuts: Cuts, target: Target) -> SymbolScale:
         return_scale=float(np.sqrt((returns**2).mean())),
         fit_from=str(rows.dates[rows.first]),
         fit_to=str(rows.dates[rows.first + len(read)]),
-        fit_rows=len(read) + 1,  # each is read or predicted, most are both
+        fit_rows=len(read) + 1,  # each row is read or predicted, most are both
     )
 
 
 def _mean(columns: Floats) -> Floats:
-    """Of each column, without its missing numbers; NaN where there is none at all."""
+    """Mean of each column, without missing numbers; NaN if all are missing."""
     there = ~np.isnan(columns)
     with np.errstate(invalid="ignore"):
         means: Floats = np.where(there, columns, 0.0).sum(0) / there.sum(0)

@@ -1,4 +1,4 @@
-"""Rows of prices in the order in which a batch reads them."""
+"""Rows of prices in the order in which batches read them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from seqkit.data.lanes import mask_beyond
 
 @dataclass(frozen=True)
 class RowStream:
-    """Scaled rows, one symbol after the other."""
+    """Scaled rows, symbol by symbol."""
 
     inputs: NDArray[np.float32]
-    """What is read, `(rows, features)`."""
+    """Model inputs, `(rows, features)`."""
     targets: NDArray[np.float32]
-    """What is predicted from each row: the value of the row after it, `(rows,)`."""
+    """Target of each row: the value of the row after it, `(rows,)`."""
     reset: NDArray[np.bool_]
-    """Where a symbol begins, `(rows,)`."""
+    """Whether a symbol begins at each row, `(rows,)`."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def read(self, starts: NDArray[np.int64], lengths: NDArray[np.int64], time: int) -> Batch:
-        """Rows of `time` positions from each start on, gathered as `(time, batch)`."""
+        """Rows of `time` positions from each start, gathered as `(time, batch)`."""
         positions = starts + np.arange(time, dtype=np.int64)[:, None]  # (T, B)
         inputs, targets, reset = (
             torch.from_numpy(values.take(positions, 0, mode="clip"))
@@ -37,5 +37,5 @@ class RowStream:
         return Batch(inputs.transpose(0, 1), targets.t(), beyond, reset.t() if reset.any() else None)
 
     def metrics(self, loss: float) -> dict[str, float]:
-        """Nothing besides the loss: what it means in returns, the report says."""
+        """No further units: the report gives the loss in terms of returns."""
         return {}

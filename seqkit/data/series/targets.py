@@ -1,4 +1,4 @@
-"""What is predicted: the log return of the next row, or its price."""
+"""Prediction targets: the log return of the next row, or its price."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 SMALLEST_SHARE = 1e-6
-"""Of the price before: a forecast of the price itself can be negative, and is taken as that little."""
+"""Minimum share of the last price: a forecast of the price can be negative, and is raised to this share."""
 
 
 class Target(ABC):
-    """Between log prices and what the model predicts of the next row."""
+    """Converts between log prices and the value that the model predicts for the next row."""
 
     is_centred: bool
-    """Whether the model sees it minus its mean: a return is left where its zero is the flat forecast."""
+    """Whether the mean is subtracted for the model. A return keeps its zero, which is the flat forecast."""
 
     @abstractmethod
     def of(self, log_prices: Floats) -> Floats:
-        """The value of every row, `(..., rows)`; NaN where there is no row before."""
+        """The target value of every row, `(..., rows)`; NaN if it needs a row before and there is none."""
 
     @abstractmethod
     def returns(self, values: Floats, log_prices: Floats) -> Floats:
-        """The log returns that values mean after such a log price, of shapes that broadcast."""
+        """The log returns from the last log prices to predicted values; the shapes broadcast."""
 
 
 class ReturnTarget(Target):
@@ -33,16 +33,16 @@ class ReturnTarget(Target):
     is_centred = False
 
     def of(self, log_prices: Floats) -> Floats:
-        """Of the row before to each."""
+        """The log return from the row before to each row."""
         return np.diff(log_prices, prepend=np.nan)
 
     def returns(self, values: Floats, log_prices: Floats) -> Floats:
-        """They are returns."""
+        """The values, which are returns already."""
         return values
 
 
 class PriceTarget(Target):
-    """The price itself. A network hardly ever meets in training the prices that it is tested on."""
+    """The price itself. The prices in a test split hardly ever occur in training."""
 
     is_centred = True
 
@@ -51,7 +51,7 @@ class PriceTarget(Target):
         return np.exp(log_prices)
 
     def returns(self, values: Floats, log_prices: Floats) -> Floats:
-        """From the price before to the one that is predicted."""
+        """The log return from the last price to the predicted one."""
         share = np.maximum(values / np.exp(log_prices), SMALLEST_SHARE)
         returns: Floats = np.log(share)
         return returns

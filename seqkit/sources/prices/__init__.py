@@ -1,12 +1,11 @@
-"""Prices out of the CSV files of any broker.
+"""Read prices from the CSV files of any broker.
 
-The way of a file: its bytes (`content`), how it is written (`dialect`), what its columns are (`columns`, by
-the words of many languages in `words`; `forms`), its rows (`records`), their dates (`dates`, `calendar`,
-`readings`, `clock`) and numbers (`numbers`), which of them are wanted (`selection`) and have a price
-(`blocks`), what is worth reporting (`checks`), and the table. `reader` goes that way. What a user can say
-about a file is declared in `options`.
+A file is read in these steps, which `reader` runs: its bytes (`content`), delimiter and header (`dialect`),
+columns (`columns`, `forms`, and `words` for their names in many languages), rows (`records`), dates (`dates`,
+`calendar`, `readings`, `clock`) and numbers (`numbers`). Then the wanted rows (`selection`) that have a price
+(`blocks`) are checked (`checks`) and put into a `table`. The options of the user are declared in `options`.
 
-Everything but `options` is loaded when it is first used, since it imports pyarrow.
+Everything except `options` is loaded on first use, since it imports pyarrow.
 """
 
 from __future__ import annotations

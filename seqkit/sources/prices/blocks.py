@@ -1,4 +1,4 @@
-"""The rows of a selection that have a price, by symbol and date; what is left out is noted with its line."""
+"""The rows of a selection that have a price, by symbol and date; rows left out are noted with their lines."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ Value = TypeVar("Value", bound=np.generic)
 
 @dataclass(frozen=True)
 class Block:
-    """Rows with a date and a price, by symbol, then by date, none twice."""
+    """Rows with a date and a price, sorted by symbol and date, without duplicates."""
 
     selection: Selection
     codes: NDArray[np.int32]
-    """Which of the selection's symbols each row is of, `(rows,)`."""
+    """Index of each row's symbol in the selection, `(rows,)`."""
     rows: Rows
-    """Of the file, `(rows,)`."""
+    """Indices of the rows in the file, `(rows,)`."""
     when: NDArray[np.datetime64]
     prices: Column
     columns: Mapping[str, Column]
     order: Order
-    """Of the first symbol's rows in the file."""
+    """Order of the first symbol's rows in the file."""
     missing: Rows
-    """The rows of the file that have a date and no price."""
+    """Rows of the file that have a date and no price."""
 
     @property
     def follows(self) -> NDArray[np.bool_]:
-        """Whether a row is of the same symbol as the one before it, `(rows - 1,)`."""
+        """Whether a row has the same symbol as the row before it, `(rows - 1,)`."""
         return np.equal(self.codes[1:], self.codes[:-1])
 
     def slices(self) -> Iterator[tuple[str, slice]]:
-        """Where each symbol's rows are."""
+        """Each symbol, with the slice of its rows."""
         starts = np.flatnonzero(np.diff(self.codes, prepend=-1)).tolist()
         for start, stop in pairwise([*starts, len(self.codes)]):
             yield self.selection.symbols[self.codes[start]], slice(start, stop)
 
 
 class _Sorted(NamedTuple):
-    """Rows by symbol, then by date, those of equal dates in the order of the file."""
+    """Rows sorted by symbol and date; rows with equal dates are in the order of the file."""
 
     codes: NDArray[np.int32]
     rows: Rows
@@ -65,10 +65,10 @@ class BlockMaker:
 
     Args:
         records: the rows of the file.
-        layout: what its columns are.
+        layout: the roles of its columns.
         decimal: its decimal mark.
         when: the dates of all its rows.
-        options: that messages propose.
+        options: the options, for messages that suggest one.
         notes: collects every row that is left out.
     """
 
@@ -85,7 +85,7 @@ class BlockMaker:
         self._when, self._options, self._notes = when, options, notes
 
     def make(self, selection: Selection, rows: Rows) -> Block:
-        """The block of a selection, from those of its rows that have a date, in the order of the file."""
+        """Make the block of a selection from its rows that have a date, in the order of the file."""
         group = selection.group
         prices = self._numbers(group.price)
         rows, missing = self._priced(selection, prices, rows)
@@ -101,47 +101,47 @@ class BlockMaker:
         return Block(selection, *found, self._of(prices.values, found.rows), columns, order, missing)
 
     def _of(self, values: NDArray[Value], rows: Rows) -> NDArray[Value]:
-        """The values of rows; of most files every row is read, and none has to be copied."""
+        """The values of rows; without a copy if every row is read, as for most files."""
         return values if rows is self._records.every_row else values[rows]
 
     def _numbers(self, column: int) -> Numbers:
         return read_numbers(self._records.columns[column], self._decimal)
 
     def _priced(self, selection: Selection, prices: Numbers, rows: Rows) -> tuple[Rows, Rows]:
-        """The rows with a positive price, and those without any; the others are noted as errors."""
+        """The rows with a positive price, and the rows without a price; the others are noted as errors."""
         column, name = selection.group.price, self._price_name(selection)
         bad = rows[np.isin(rows, prices.bad)] if prices.bad.size else prices.bad
         other_mark = {".": ",", ",": "."}[self._decimal]
-        self._notes.tell_of_cells(
+        self._notes.report_cells(
             "error",
             "not-a-number",
             bad,
             column,
             name,
-            "'{}' is no number",
-            "Correct the cell, or leave it empty where no price is known; "
-            f"{self._options.spell('decimal', other_mark)} says that the file's decimal mark is another.",
+            "'{}' is not a number",
+            "Correct the cell, or leave it empty if the price is unknown. If the file has another decimal "
+            f"mark, pass {self._options.spell('decimal', other_mark)}.",
         )
         values = self._of(prices.values, rows)
         good = values > 0
         if good.all():
             return rows, rows[:0]
         unknown = np.isnan(values)
-        self._notes.tell_of_cells(
+        self._notes.report_cells(
             "error",
             "not-positive",
             rows[~good & ~unknown],
             column,
             name,
             "the price is {}; log returns need positive prices",
-            "Correct the cell, or leave it empty where no price is known.",
+            "Correct the cell, or leave it empty if the price is unknown.",
         )
         return rows[good], np.setdiff1d(rows[unknown], bad)
 
     def _without_copies(
         self, selection: Selection, found: _Sorted, prices: Numbers, others: Mapping[str, Numbers]
     ) -> _Sorted:
-        """Without the rows that repeat the symbol and the date of the row before them."""
+        """Remove the rows that repeat the symbol and the date of the row before them."""
         copies = (found.codes[1:] == found.codes[:-1]) & (found.when[1:] == found.when[:-1])
         if not copies.any():
             return found
@@ -149,7 +149,7 @@ class BlockMaker:
         first, second = found.rows[later - 1], found.rows[later]
         differ = prices.values[first] != prices.values[second]
         if differ.any():
-            self._tell_of_conflict(selection, found, later[differ])
+            self._report_conflict(selection, found, later[differ])
         differs_in = [
             name
             for name, numbers in others.items()
@@ -157,17 +157,17 @@ class BlockMaker:
                 numbers.values[first[~differ]], numbers.values[second[~differ]], equal_nan=True
             )
         ]
-        beside = f", though with another {' and '.join(differs_in)}" if differs_in else ""
-        self._notes.tell_of_rows(
+        difference = f", but a different {' and '.join(differs_in)}" if differs_in else ""
+        self._notes.report_rows(
             "warning",
             "duplicate",
             np.sort(second[~differ]),
-            f"{{rows}} with the date and the price of another{beside}: left out",
+            f"{{rows}} with the same date and price as another row{difference}: left out",
         )
         kept = np.append(True, ~copies)
         return _Sorted(found.codes[kept], found.rows[kept], found.when[kept])
 
-    def _tell_of_conflict(self, selection: Selection, found: _Sorted, later: NDArray[np.intp]) -> None:
+    def _report_conflict(self, selection: Selection, found: _Sorted, later: NDArray[np.intp]) -> None:
         place = later[np.argmin(found.rows[later])]
         pair = found.rows[[place - 1, place]]
         lines = self._records.lines(pair)
@@ -181,10 +181,10 @@ class BlockMaker:
         remedy = "Remove the wrong line."
         if self._layout.symbol is None and self._layout.left_out:
             remedy += (
-                " If the file holds several symbols, name their column: "
+                " If the file has several symbols, name their column: "
                 f"{self._options.spell('symbol_column', self._layout.left_out[0])}."
             )
-        self._notes.tell_of_rows(
+        self._notes.report_rows(
             "error",
             "duplicate-conflict",
             np.sort(found.rows[later]),
@@ -194,17 +194,22 @@ class BlockMaker:
         )
 
     def _are_numbers(self, column: int, numbers: Numbers, rows: Rows) -> bool:
-        """Whether a further column is one of numbers, a few bad cells apart, which are noted."""
+        """Whether a further column holds numbers; if a few of its cells do not, they are noted."""
         if not numbers.bad.size:
             return not bool(np.all(np.isnan(numbers.values)))
         name = self._layout.names[column]
         bad = rows[np.isin(rows, numbers.bad)]
         good = np.count_nonzero(~np.isnan(numbers.values[rows]))
         if bad.size > good:
-            self._notes.tell("info", "text-column", f"column {name!r} holds text, and was left out")
+            self._notes.report("info", "text-column", f"column {name!r} holds text, and was left out")
         else:
-            self._notes.tell_of_cells(
-                "warning", "no-number", np.sort(bad), column, name, "'{}' is no number, and is read as none"
+            self._notes.report_cells(
+                "warning",
+                "no-number",
+                np.sort(bad),
+                column,
+                name,
+                "'{}' is not a number, and is read as missing",
             )
         return bool(bad.size <= good)
 

@@ -1,4 +1,4 @@
-"""The forms that dates have in price files, and the days that cells of each form can be."""
+"""The formats of dates in price files, and the possible days for cells of each format."""
 
 from __future__ import annotations
 
@@ -46,32 +46,32 @@ FORMS = {
 }
 FORMS = {form: pattern + _REST for form, pattern in FORMS.items()}
 DIGITS = ("compact", "unix")
-"""Forms that can as well be a volume: only a column's name can say that they are dates."""
+"""Formats that could also be a volume: only the name of the column shows that they are dates."""
 FIRST_YEAR = 1800
-"""No price file begins before: 1672617600 is a second of Unix time, 2024010100 is an hour."""
+"""Earliest year of a price file: so 1672617600 is a second of Unix time, and 2024010100 is an hour."""
 
 _COMPILED = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 
 
 TextOf: TypeAlias = Callable[[str], Any]
-"""Gives a named group of a form as a pyarrow array of strings, `(matched,)`."""
+"""Returns a named group of a format as a pyarrow array of strings, `(matched,)`."""
 
 
 class Match(NamedTuple):
-    """The dates of one form."""
+    """The dates in one format."""
 
     places: NDArray[np.intp]
-    """Which of the cells have the form, `(matched,)`."""
+    """Indices of the cells in this format, `(matched,)`."""
     days: NDArray[np.datetime64]
-    """`(matched,)`; NaT where there is no such day."""
+    """`(matched,)`; NaT if the day does not exist."""
     rest: Any
-    """What is behind the date, such as the time of the day: a pyarrow array `(matched,)`."""
+    """The text after the date, such as the time of day: a pyarrow array `(matched,)`."""
     readings: Mapping[str, NDArray[np.datetime64]] = MappingProxyType({})
-    """The days if the day is first, if the month is and, where it can be, if the year is, `(matched,)`."""
+    """The days if the day is first, if the month is first and, if possible, if the year is, `(matched,)`."""
 
 
 def looks_like_date(cell: str, digits: bool = False) -> bool:
-    """Whether a cell has the form of a date; of nothing but digits only if asked for."""
+    """Whether a cell has the format of a date; `digits` also accepts formats of only digits."""
     for form, pattern in _COMPILED.items():
         found = pattern.match(cell.strip()) if digits or form not in DIGITS else None
         if found and read_time(found["rest"]) is not None:
@@ -80,7 +80,7 @@ def looks_like_date(cell: str, digits: bool = False) -> bool:
 
 
 def likely_first(values: Any) -> list[str]:
-    """The forms, beginning with that of the first cell that has one: most files have one only."""
+    """The formats, the one of the first date first: most files have only one."""
     for cell in values[:20].to_pylist():
         for form, pattern in _COMPILED.items():
             if cell and pattern.match(cell):
@@ -89,7 +89,7 @@ def likely_first(values: Any) -> list[str]:
 
 
 def match(form: str, values: Any) -> Match:
-    """The dates among distinct cells, a pyarrow array of strings, that have a form."""
+    """The dates in one format among distinct cells, a pyarrow array of strings."""
     groups = pc.extract_regex(values, FORMS[form])
     places = np.flatnonzero(groups.is_valid().to_numpy(zero_copy_only=False))
     groups = groups.drop_null()
@@ -121,7 +121,7 @@ def match(form: str, values: Any) -> Match:
 def _readings(
     first: NDArray[np.int64], second: NDArray[np.int64], third: NDArray[np.int64], texts: TextOf
 ) -> dict[str, NDArray[np.datetime64]]:
-    """What `03/04/21` can be: with the day, the month or the year first."""
+    """The possible readings of `03/04/21`: with the day, the month or the year first."""
     year = _four_digits(third, texts("year"))
     found = {"day first": _days(year, second, first), "month first": _days(year, first, second)}
     digits = [pc.utf8_length(texts(name)).to_numpy() for name in ("first", "year")]
@@ -131,7 +131,7 @@ def _readings(
 
 
 def _four_digits(year: NDArray[np.int64], texts: Any) -> NDArray[np.int64]:
-    """Years, of two digits or of four, in full. A price is never one of the future."""
+    """Years of two or four digits as four digits. The year of a price is never in the future."""
     short = pc.utf8_length(texts).to_numpy() == 2
     this_century = np.where(2000 + year <= datetime.date.today().year, 2000, 1900)
     return np.asarray(year + short * this_century)
@@ -150,9 +150,9 @@ def _days(
 def _of_compact(
     places: NDArray[np.intp], year: NDArray[np.int64], days: NDArray[np.datetime64], texts: TextOf
 ) -> Match:
-    """`20240131`, with `HH`, `HHMM` or `HHMMSS` behind it, unless the column is one of Unix time.
+    """`20240131`, with an optional `HH`, `HHMM` or `HHMMSS`, unless the column holds Unix times.
 
-    Ten and twelve digits can be both. Whichever reading makes sense of most such cells is that of the column.
+    Ten and twelve digits can be either. The column gets the reading that makes sense for most such cells.
     """
     time = texts("time")
     digits = pc.utf8_length(time).to_numpy()
@@ -162,14 +162,14 @@ def _of_compact(
     kept = np.ones(len(places), bool)
     if np.count_nonzero(sensible[can_be_unix]) * 2 <= np.count_nonzero(can_be_unix):
         kept = ~can_be_unix
-    # The hour alone is no time of the day to the clock.
+    # `clock.read_time` does not accept an hour without minutes.
     minutes = pc.if_else(pc.equal(pc.utf8_length(time), 2), "00", "")
     rest = pc.binary_join_element_wise(time, minutes, texts("rest"), "")
     return Match(places[kept], days[kept], rest.filter(pa.array(kept)))
 
 
 def _of_unix(seconds: Any, further: Any, fraction: Any) -> NDArray[np.datetime64]:
-    """Seconds since 1970, or thousandths, millionths or billionths of them, with or without a fraction."""
+    """Unix times in seconds, or in thousandths, millionths or billionths, with or without a fraction."""
     extra = pc.if_else(pc.equal(further, ""), "0", further).cast(pa.int64()).to_numpy()
     unit_us = 10.0 ** (6 - pc.utf8_length(further).to_numpy())
     part = pc.if_else(pc.less(pc.utf8_length(fraction), 2), "0", fraction).cast(pa.float64()).to_numpy()

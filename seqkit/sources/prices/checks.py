@@ -1,4 +1,4 @@
-"""What is worth reporting of prices that can be read: splits, moves, gaps, dates out of order."""
+"""Report what users should know about readable prices: splits, moves, gaps, dates out of order."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from seqkit.sources.prices.options import Options
 from seqkit.sources.prices.selection import Selection
 
 SPLIT_LOG_FACTOR = 0.2
-"""How far Close and Adj Close have to disagree in one step: 5 for 4 is 0.22, and dividends are far less."""
+"""Minimum log factor between Close and Adj Close in one step: 5 for 4 is 0.22, dividends are far less."""
 
 LARGE_FACTOR = 5.0
-"""From which on a move of one row is a warning: a split, pence for pounds, or a typing error moves so far."""
+"""Factor from which a move between two rows is a warning: a split, pence for pounds, or a typing error."""
 
 
-def tell_of_price(layout: Layout, notes: Notes) -> None:
-    """Which column is the price, and whether it is adjusted."""
+def report_price(layout: Layout, notes: Notes) -> None:
+    """Report which column is the price, and whether it is adjusted."""
     group = layout.groups[0]
     name = layout.names[group.price]
     if len(layout.groups) > 1 and layout.names[layout.groups[1].price] != name:
-        notes.tell("info", "price-column", "each column is the price of the symbol that it is called by")
+        notes.report("info", "price-column", "each column has the prices of the symbol in its name")
         return
     what = {"adj_close": " (the adjusted close)", "close": " (the close)"}.get(role_of(name) or "", "")
-    notes.tell("info", "price-column", f"the price is column {name!r}{what}")
+    notes.report("info", "price-column", f"the price is column {name!r}{what}")
     if role_of(name) != "adj_close" and "adj_close" not in group.others:
-        notes.tell(
+        notes.report(
             "info",
             "not-adjusted",
-            "no column is an adjusted close: splits and dividends may be in the prices",
+            "there is no adjusted close: the prices may not be adjusted for splits and dividends",
         )
 
 
-def tell_of_missing(blocks: Sequence[Block], notes: Notes) -> None:
-    """The rows that have a date and no price."""
+def report_missing(blocks: Sequence[Block], notes: Notes) -> None:
+    """Report the rows that have a date and no price."""
     without = [block for block in blocks if block.missing.size]
     if not without:
         return
@@ -54,13 +54,13 @@ def tell_of_missing(blocks: Sequence[Block], notes: Notes) -> None:
     else:
         each = [f"{block.selection.group.symbol} in {count(block.missing.size, 'row')}" for block in without]
         says = f"there is no price for {and_more(each)}"
-    notes.tell_of_rows("warning", "missing-price", rows, says)
+    notes.report_rows("warning", "missing-price", rows, says)
 
 
-def tell_of_splits(block: Block, layout: Layout, notes: Notes) -> None:
-    """Steps in which the close and the adjusted close of the file disagree by more than a dividend.
+def report_splits(block: Block, layout: Layout, notes: Notes) -> None:
+    """Report steps in which the close and the adjusted close differ by more than a dividend.
 
-    The move of a price alone says nothing: AAPL fell by half on 2000-09-29, and no split was near.
+    The move of a price alone proves nothing: AAPL fell by half on 2000-09-29, without a split.
     """
     price_role = role_of(layout.names[block.selection.group.price])
     known = {**block.columns, price_role or "": block.prices}
@@ -74,17 +74,17 @@ def tell_of_splits(block: Block, layout: Layout, notes: Notes) -> None:
     if places.size:
         first = places[np.argmin(block.rows[places])]
         factors = [column[first] / column[first - 1] for column in (close, adjusted)]
-        notes.tell_of_rows(
+        notes.report_rows(
             "warning",
             "likely-split",
             np.sort(block.rows[places]),
-            f"a likely split that the close is not adjusted for: on {shown(block.when[first])} it moves by "
-            f"the factor {factors[0]:.3g}, and the adjusted close by {factors[1]:.3g}",
+            f"a likely split that the close is not adjusted for: on {shown(block.when[first])} the close "
+            f"changes by a factor of {factors[0]:.3g}, the adjusted close by {factors[1]:.3g}",
         )
 
 
-def tell_of_move(blocks: Sequence[Block], layout: Layout, notes: Notes) -> None:
-    """The largest move of a price from one row to the next."""
+def report_move(blocks: Sequence[Block], layout: Layout, notes: Notes) -> None:
+    """Report the largest move of a price from one row to the next."""
     largest, where = 0.0, None
     for block in blocks:
         if len(block.prices) > 1:
@@ -100,12 +100,12 @@ def tell_of_move(blocks: Sequence[Block], layout: Layout, notes: Notes) -> None:
     if ratio < 1:
         move = f"a fall of {_percent(1 - ratio)}"
     else:
-        move = f"a rise of {_percent(ratio - 1)}" if ratio < 2 else f"a rise by the factor {ratio:,.3g}"
+        move = f"a rise of {_percent(ratio - 1)}" if ratio < 2 else f"a rise by a factor of {ratio:,.3g}"
     who = _whose(block, place, blocks)
     column = layout.names[block.selection.group.price]
     is_large = largest >= np.log(LARGE_FACTOR)
-    doubt = "a split that is not adjusted for, another unit or a typing error is likely: " if is_large else ""
-    notes.tell_of_rows(
+    doubt = "an unadjusted split, a different unit or a typing error is likely: " if is_large else ""
+    notes.report_rows(
         "warning" if is_large else "info",
         "largest-move",
         block.rows[[place + 1]],
@@ -114,15 +114,15 @@ def tell_of_move(blocks: Sequence[Block], layout: Layout, notes: Notes) -> None:
     )
 
 
-def tell_of_order(
+def report_order(
     when: NDArray[np.datetime64], rows: Rows, symbols: NDArray[np.int32] | None, notes: Notes
 ) -> None:
-    """Rows that neither ascend nor descend by date.
+    """Report rows that are neither in ascending nor in descending order of date.
 
     Args:
         when: the dates of all rows of the file, `(rows of the file,)`.
-        rows: those that are read, in the order of the file.
-        symbols: which symbol each row is of, `(rows of the file,)`; None where all are of one.
+        rows: the rows that are read, in the order of the file.
+        symbols: the symbol of each row, `(rows of the file,)`; None if all rows have the same.
     """
     which = None if symbols is None else symbols[rows]
     if are_in_order(when[rows], which):
@@ -131,23 +131,24 @@ def tell_of_order(
     steps = np.diff(when[rows[place]]).astype(np.int64)
     if which is not None:
         steps[which[place][1:] != which[place][:-1]] = 0
-    # The fewer are those that are out of place.
+    # The rows of the rarer direction are reported as out of order.
     against = steps < 0 if np.count_nonzero(steps < 0) <= np.count_nonzero(steps > 0) else steps > 0
-    notes.tell_of_rows(
+    notes.report_rows(
         "warning",
         "mixed-order",
         np.sort(rows[place][1:][against]),
-        "the rows of the file neither ascend nor descend by date, and were sorted; out of order: {rows}",
+        "the rows are in neither ascending nor descending order of date, and were sorted; out of order: "
+        "{rows}",
     )
 
 
-def tell_of_future(when: NDArray[np.datetime64], rows: Rows, notes: Notes) -> None:
-    """Rows with a date that is still to come."""
-    # Somewhere on earth it is tomorrow already.
+def report_future(when: NDArray[np.datetime64], rows: Rows, notes: Notes) -> None:
+    """Report rows with a date in the future."""
+    # In some time zones it is already tomorrow.
     tomorrow = np.datetime64(datetime.date.today()) + np.timedelta64(1, "D")
     later = rows[when[rows].astype("datetime64[D]") > tomorrow]
     if later.size:
-        notes.tell_of_rows(
+        notes.report_rows(
             "warning",
             "future",
             later,
@@ -155,8 +156,8 @@ def tell_of_future(when: NDArray[np.datetime64], rows: Rows, notes: Notes) -> No
         )
 
 
-def tell_of_gap(blocks: Sequence[Block], notes: Notes) -> None:
-    """The longest time without a row; nothing is filled in."""
+def report_gap(blocks: Sequence[Block], notes: Notes) -> None:
+    """Report the longest time without a row; nothing is filled in."""
     longest, where = np.timedelta64(0, "us"), None
     for block in blocks:
         if len(block.when) > 1:
@@ -168,7 +169,7 @@ def tell_of_gap(blocks: Sequence[Block], notes: Notes) -> None:
         return
     block, place = where
     between = " and ".join(shown(block.when[at]) for at in (place, place + 1))
-    notes.tell_of_rows(
+    notes.report_rows(
         "info",
         "longest-gap",
         block.rows[[place + 1]],
@@ -196,23 +197,26 @@ def _length(time: np.timedelta64) -> str:
     raise AssertionError(time)
 
 
-def tell_of_short(
+def report_short(
     selections: Sequence[Selection], rows: Mapping[str, int], options: Options, notes: Notes
 ) -> None:
-    """The symbols that have fewer rows than are needed.
+    """Report the symbols that have too few rows.
 
     Args:
-        rows: how many each symbol has; those that have none are not in it.
+        rows: number of rows of each symbol that has any.
     """
     if not rows:
         if not notes.has_errors:
-            notes.tell(
-                "error", "no-rows", "no row has a date and a price", "seqkit inspect tells of each row."
+            notes.report(
+                "error",
+                "no-rows",
+                "no row has a date and a price",
+                "Run seqkit inspect for a report on each row.",
             )
         return
     for symbol in (symbol for selection in selections for symbol in selection.symbols):
         if rows.get(symbol, 0) < options.min_rows and (symbol in rows or symbol in options.symbols):
-            notes.tell(
+            notes.report(
                 "error",
                 "too-few-rows",
                 f"{symbol} has {count(rows.get(symbol, 0), 'row')}; at least {options.min_rows:,} are needed",
@@ -220,22 +224,23 @@ def tell_of_short(
             )
 
 
-def tell_of_dialect(content: Content, dialect: Dialect, layout: Layout, notes: Notes) -> None:
-    """What was decided about a file as a whole, where it might have been decided otherwise."""
+def report_dialect(content: Content, dialect: Dialect, layout: Layout, notes: Notes) -> None:
+    """Report decisions about the whole file that could have been different."""
     if content.encoding != "utf-8":
-        notes.tell("info", "encoding", f"the file is not UTF-8, and was read as {content.encoding}")
+        notes.report("info", "encoding", f"the file is not UTF-8, and was read as {content.encoding}")
     if dialect.skipped:
-        says = f"what stands above the header was left out ({at_lines(dialect.skipped)})"
-        notes.tell("info", "preamble", says, lines=dialect.skipped)
+        says = f"the text above the header was left out ({at_lines(dialect.skipped)})"
+        notes.report("info", "preamble", says, lines=dialect.skipped)
     if len(dialect.header) > 1:
         lines = dialect.header_lines
-        notes.tell("info", "header-rows", f"the header is {at_lines(lines)}", lines=lines)
+        notes.report("info", "header-rows", f"the header is in {at_lines(lines)}", lines=lines)
     if dialect.open_cell is not None:
         mark = {".": "point", ",": "comma"}[dialect.decimal]
-        notes.tell(
+        notes.report(
             "info",
             "decimal",
-            f"{dialect.open_cell!r} was read with a decimal {mark}; nothing in the first lines settles it",
+            f"{dialect.open_cell!r} was read with a decimal {mark}; the first lines do not show which "
+            "decimal mark the file uses",
         )
     for name in layout.left_out:
-        notes.tell("info", "text-column", f"column {name!r} holds text, and was left out")
+        notes.report("info", "text-column", f"column {name!r} holds text, and was left out")

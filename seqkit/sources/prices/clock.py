@@ -1,4 +1,4 @@
-"""What stands behind a date: the time of the day, and how far the exchange's clocks are from UTC."""
+"""The text after a date: the time of day, and the offset of the exchange's clocks from UTC."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _TIME = re.compile(
 
 
 Time: TypeAlias = tuple[int, int | None]
-"""Microseconds since midnight, and what the clocks are ahead of UTC in seconds, if that is known."""
+"""Microseconds since midnight, and the offset of the clocks from UTC in seconds, if it is known."""
 
 
 class Times(NamedTuple):
-    """Times of the day."""
+    """Times of day."""
 
     since_midnight: NDArray[np.timedelta64]
-    """`(rows,)`, in microseconds; NaT where the text is no time."""
+    """`(rows,)`, in microseconds; NaT if the text is not a time."""
     offset_s: NDArray[np.float64]
-    """`(rows,)`, what the clocks are ahead of UTC, in seconds; NaN where it is not said."""
+    """`(rows,)`, offset of the clocks from UTC, in seconds; NaN if it is not given."""
 
 
 def read_time(text: str) -> Time | None:
-    """The time of the day; midnight for no text; None where the text is no time."""
+    """The time of day; midnight for an empty text; None if the text is not a time."""
     found = _TIME.fullmatch(text)
     if not found:
         return None
@@ -51,18 +51,18 @@ def read_time(text: str) -> Time | None:
 
 
 def read_time_or_hour(text: str) -> Time | None:
-    """The same for a cell of a column of times, which can be an hour: 0 to 23, or 1 to 24."""
+    """The time of day of a cell in a column of times, which can be only an hour: 0 to 23, or 1 to 24."""
     if text.isascii() and text.isdigit() and int(text) <= 24 and len(text) <= 2:
         return int(text) * 3_600_000_000, None
     return read_time(text)
 
 
 def read_times(texts: Texts, read: Callable[[str], Time | None] = read_time) -> Times:
-    """Times such as `09:30`, `T09:30:00.5Z`, ` 4:00 PM`, `093000`, ` 00:00:00-05:00`; midnight for none."""
+    """Times such as `09:30`, `T09:30:00.5Z`, ` 4:00 PM`, `093000`, ` 00:00:00-05:00`; midnight if empty."""
     if isinstance(texts, pa.ChunkedArray):
         texts = pa.chunked_array(texts.chunks, pa.string()).combine_chunks()
     coded = texts.fill_null("").dictionary_encode()
-    # A day has few distinct times, so that these can be read one by one.
+    # There are few distinct times of day, so they can be parsed one by one.
     parsed = [read(text) for text in coded.dictionary.to_pylist()]
     microseconds = [np.timedelta64("NaT") if time is None else time[0] for time in parsed]
     offsets = [np.nan if time is None or time[1] is None else time[1] for time in parsed]

@@ -1,4 +1,4 @@
-"""Which column is what: the date, the symbol, the price, and what else there is."""
+"""Find the roles of columns: the date, the symbol, the price and others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from seqkit.sources.prices.numbers import is_missing, is_number, read_numbers
 from seqkit.sources.prices.options import Decimal
 
 _ENOUGH = 5
-"""Rows that are needed to say that columns keep an order: fewer would do so by chance."""
+"""Minimum number of rows in which columns must keep an order: fewer could do so by chance."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _LETTERS = str.maketrans({"ß": "ss", "ı": "i", "ł": "l"})
-"""What Unicode does not take apart into a letter and an accent."""
+"""Letters that Unicode does not decompose into a letter and an accent."""
 
 
 def plain_name(name: str) -> str:
-    """A header cell without what brokers vary: `"<CLOSE>"`, `" Close*"`, `"4. close (USD)"` are `"close"`.
+    """A header cell in a normal form: `"<CLOSE>"`, `" Close*"`, `"4. close (USD)"` are all `"close"`.
 
-    Accents are taken away, and of a name without a letter or a digit (`"+/- %"`) only the blanks.
+    Accents are removed. If a name has no letter or digit (`"+/- %"`), only its spaces are removed.
     """
     name = re.sub(r"\(.*?\)|^\s*\d+\.(?!\d)", "", name)
     letters = unicodedata.normalize("NFKD", name.casefold()).translate(_LETTERS)
@@ -34,7 +34,7 @@ def plain_name(name: str) -> str:
 
 
 def _plain_words(*tables: Mapping[str, str]) -> tuple[str, ...]:
-    """The words of tables, plain, each once, the better ones first."""
+    """The words of tables in normal form, without duplicates, the better ones first."""
     return tuple(dict.fromkeys(plain for table in tables for plain in _each_plain(table)))
 
 
@@ -57,7 +57,7 @@ ROLES = {
     "volume": _plain_words(words.VOLUME),
     "change": _plain_words(words.CHANGE),
 }
-"""What a column can be, and its names, the better ones first; see `plain_name`."""
+"""Roles of a column, and the names for each, the better ones first; see `plain_name`."""
 _ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 
 
@@ -67,7 +67,7 @@ def role_of(name: str) -> str | None:
 
 
 def find_role(names: Sequence[str], role: str) -> int | None:
-    """The column of a role, by the best of its names."""
+    """The column with the best name for a role."""
     return find_named(names, ROLES[role])
 
 
@@ -78,7 +78,7 @@ def find_named(names: Sequence[str], known: Sequence[str]) -> int | None:
 
 
 def find_date(names: Sequence[str], sample: Sequence[Sequence[str]]) -> int | None:
-    """The column of the dates: one that is called so, else the first that is full of dates."""
+    """The date column: one with a matching name, else the first whose cells are mostly dates."""
     plain = [plain_name(name) for name in names]
     called = [plain.index(name) for name in DATE if name in plain]
     for index in called:
@@ -87,12 +87,12 @@ def find_date(names: Sequence[str], sample: Sequence[Sequence[str]]) -> int | No
     for index in range(len(names)):
         if _is_full_of_dates(sample, index, digits=False):
             return index
-    # A name is enough where the cells say nothing that is known: the error is about the cells then.
+    # Without known dates in the cells, the name is enough: the error is then about the cells.
     return called[0] if called else None
 
 
 def find_time(names: Sequence[str], sample: Sequence[Sequence[str]], date: int) -> int | None:
-    """The column with the time or the hour of the day, if it is not in the column of the dates."""
+    """The column with the time or the hour of day, unless the date column has the time."""
     if any(":" in row[date] for row in sample):
         return None
     for index, name in enumerate(names):
@@ -105,7 +105,7 @@ def find_time(names: Sequence[str], sample: Sequence[Sequence[str]], date: int) 
 
 
 def is_text(sample: Sequence[Sequence[str]], index: int) -> bool:
-    """Whether a column's first cells say something, and none of them is a number."""
+    """Whether some of a column's first cells have content, and none of them is a number."""
     cells = [row[index] for row in sample if not is_missing(row[index])]
     return bool(cells) and not any(is_number(cell) for cell in cells)
 
@@ -117,10 +117,10 @@ def is_percent(sample: Sequence[Sequence[str]], index: int) -> bool:
 
 
 def look_like_one_symbol(sample: Sequence[Sequence[str]], indices: Sequence[int], decimal: Decimal) -> bool:
-    """Whether some columns are the open, high, low and close of one symbol, whatever their names.
+    """Whether some columns are the open, high, low and close of one symbol, regardless of their names.
 
-    They are if, in every row, one column is the highest of four or more and another one the lowest, and they
-    are within a third of each other. Prices of several symbols cross, or are of different sizes.
+    They are if, in every row, one column is the highest of four or more and another the lowest, and their
+    values are within a third of each other. Prices of several symbols cross, or differ in size.
     """
     if len(indices) < 4 or len(sample) < _ENOUGH:
         return False

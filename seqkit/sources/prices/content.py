@@ -1,4 +1,4 @@
-"""The bytes of a price file, as UTF-8 with plain line ends, once it is clear that they can be a CSV file."""
+"""The bytes of a price file, as UTF-8 with LF line ends, after a check that it can be a CSV file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Data: TypeAlias = bytes | mmap
 
 
 class Content(NamedTuple):
-    """A file's text, and the encoding that it was found to have."""
+    """A file's text and its detected encoding."""
 
     data: Data
-    """UTF-8; lines end with a line feed. The file itself, mapped, where it is so already."""
+    """UTF-8; lines end with a line feed. The memory-mapped file itself if it is already like this."""
     encoding: str
 
 
@@ -37,7 +37,7 @@ def read_content(path: Path) -> Content:
     """The text of a file; `.gz`, `.zst` and a `.zip` of one file are decompressed.
 
     Raises:
-        SourceError: it cannot be read, is empty, or is JSON, HTML, a workbook or another binary file.
+        SourceError: the file cannot be read, is empty, or is JSON, HTML, a workbook or another binary file.
     """
     data = read_data(path)
     if data[:8].startswith(_EXCEL):
@@ -49,23 +49,23 @@ def read_content(path: Path) -> Content:
         data, encoding = _as_utf8(data)
     start = data[:4096].lstrip()
     if not start and not data[:].strip():
-        raise SourceError(f"{path} is empty: there is no price in it.")
+        raise SourceError(f"{path} is empty: it has no prices.")
     kind = "JSON" if _JSON.match(start) else "HTML" if _HTML.match(start) else None
     if kind:
         raise SourceError(
-            f"{path} is {kind}, not CSV: it starts {shown_cell(start.decode('utf-8', 'ignore'))}\n"
-            "  A server sends such a body instead of prices when it refuses; download the file again."
+            f"{path} is {kind}, not CSV: it starts with {shown_cell(start.decode('utf-8', 'ignore'))}\n"
+            "  A server sends this instead of prices when it refuses a request; download the file again."
         )
     if data.find(b"\0") >= 0:
-        raise SourceError(f"{path} holds NUL bytes: it is a binary file or damaged, not CSV.")
+        raise SourceError(f"{path} has NUL bytes: it is a binary file or damaged, not CSV.")
     return Content(data, encoding)
 
 
 def read_data(path: Path) -> Data:
-    """The bytes of a file, decompressed; the file itself, mapped, if it is ASCII with plain line ends.
+    """The bytes of a file, decompressed; the memory-mapped file itself if it is ASCII with LF line ends.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read.
     """
     if path.suffix.lower() == archives.NAME:
         return archives.read_only_csv(path)
@@ -81,16 +81,16 @@ def read_data(path: Path) -> Data:
 
 
 def _as_utf8(data: bytes) -> tuple[bytes, str]:
-    """Decoded and encoded where that is needed, without marks, and with plain line ends."""
+    """The data as UTF-8 without byte order marks, with LF line ends, and its encoding."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data, encoding = data.decode("utf-16", "replace").encode(), "utf-16"
     else:
         data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8"
         try:
             data.decode()
-            # A file that was put together from others can have such marks within.
+            # A file that was joined from others can have byte order marks inside.
             data = data.replace(codecs.BOM_UTF8, b"")
         except UnicodeDecodeError:
-            # Digits are the same in every encoding of Western Europe; only names can look wrong.
+            # Digits are the same in every Western European encoding; only names can look wrong.
             data, encoding = data.decode("latin-1").encode(), "latin-1"
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), encoding

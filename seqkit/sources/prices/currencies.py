@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SIGNS = "$€£¥₹₽₺₩₴₫฿₪₦₱￥"
-"""Before or after a number, without or with a blank."""
+"""Signs before or after a number, with or without a space."""
 
 _CODES = (
     "USD EUR GBP JPY CNY RMB CHF CAD AUD NZD HKD SGD TWD KRW INR IDR MYR THB PHP VND PKR BDT LKR BRL MXN ARS "
@@ -15,4 +15,4 @@ _WORDS = (
     "元 円 원 lei лв. грн ₹. रु. रु"
 )
 WORDS = tuple(sorted({*_CODES.split(), *_WORDS.split()}, key=lambda word: (-len(word), word)))
-"""Codes and abbreviations, the longer ones first; upper or lower case."""
+"""Codes and abbreviations, the longer ones first; case does not matter."""

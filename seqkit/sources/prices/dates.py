@@ -1,4 +1,4 @@
-"""A column of dates, in whatever form a broker writes them, as times of the exchange's own clock."""
+"""Read a column of dates in any broker's format, as local times of the exchange."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Stamps(NamedTuple):
     """A column of dates, by row."""
 
     local: NDArray[np.datetime64]
-    """`(rows,)`, in days or finer, as the exchange's clocks show; NaT where the date is missing or bad."""
+    """`(rows,)`, in days or finer, in the exchange's local time; NaT if the date is missing or bad."""
     utc: NDArray[np.datetime64] | None
-    """The same in UTC, where the file gives offsets."""
+    """The same in UTC, if the file gives offsets."""
     bad: NDArray[np.intp]
-    """The rows whose cells are neither a date nor empty."""
+    """Rows whose cells are neither a date nor empty."""
     undecided: int | None = None
-    """The first row that shows that the order of day, month and year is open."""
+    """The first row with several possible dates, if the order of day, month and year is ambiguous."""
 
 
 def read_dates(
@@ -39,12 +39,12 @@ def read_dates(
 
     Args:
         texts: its cells.
-        times: those of a column with the time of the day, where there is one.
-        date_format: as in `datetime.strptime`; without it, the form is found.
-        symbols: which symbol each row is of, `(rows,)`, in a file with several below each other.
+        times: the cells of a column with the time of day, if there is one.
+        date_format: the format as in `datetime.strptime`; default: detected.
+        symbols: the symbol of each row, `(rows,)`, in a file with several symbols below each other.
 
     Raises:
-        ValueError: the date format is none.
+        ValueError: the date format is invalid.
     """
     local = _plain(texts, timed=times is None) if date_format is None else None
     if local is not None:
@@ -55,7 +55,7 @@ def read_dates(
 
 
 def _plain(texts: Texts, timed: bool) -> NDArray[np.datetime64] | None:
-    """Of cells that are all `2021-05-14`, or all `2021-05-14 09:30:00`, as pyarrow reads them."""
+    """Dates of cells that are all like `2021-05-14`, or all like `2021-05-14 09:30:00`, read by pyarrow."""
     for kind in (pa.date32(), pa.timestamp("s"), pa.timestamp("us")) if timed else (pa.date32(),):
         try:
             dates = texts.cast(kind)
@@ -67,7 +67,7 @@ def _plain(texts: Texts, timed: bool) -> NDArray[np.datetime64] | None:
 
 
 def _of_distinct(texts: Texts, date_format: str | None, symbols: NDArray[np.int32] | None) -> Stamps:
-    """Each distinct cell is read once: a panel has the same dates for every symbol."""
+    """Read each distinct cell once: a panel has the same dates for every symbol."""
     coded = pa.chunked_array(texts.chunks, pa.string()).combine_chunks().dictionary_encode()
     values, which = coded.dictionary, coded.indices.to_numpy()
     undecided = None
@@ -84,7 +84,7 @@ def _of_distinct(texts: Texts, date_format: str | None, symbols: NDArray[np.int3
 
 
 def are_in_order(when: Days, symbols: NDArray[np.int32] | None) -> bool:
-    """Whether rows ascend by date, or descend, those of each symbol by themselves; NaT is passed over."""
+    """Whether the rows of each symbol are in ascending or descending order of date; NaT is skipped."""
     known = ~np.isnat(when)
     when = when[known]
     follows = np.ones(max(len(when) - 1, 0), bool)
@@ -100,11 +100,11 @@ def are_in_order(when: Days, symbols: NDArray[np.int32] | None) -> bool:
 def _by_form(
     values: Any, in_order: Callable[[Days], bool]
 ) -> tuple[NDArray[np.datetime64], NDArray[np.float64], int | None]:
-    """The local times and offsets of distinct cells, and which of them shows that their order is open.
+    """The local times and offsets of distinct cells, and the first ambiguous cell, if their order is unclear.
 
     Args:
         values: the cells.
-        in_order: whether the rows of the file are in the order of these days of the cells.
+        in_order: whether the rows of the file are in order for given days of the cells.
     """
     local = np.full(len(values), np.datetime64("NaT", "us"))
     offset_s = np.full(len(values), np.nan)
@@ -159,7 +159,7 @@ def _with_times(stamps: Stamps, texts: Texts) -> Stamps:
 
 
 def finest_unit(stamps: Sequence[NDArray[np.datetime64]]) -> str:
-    """`"D"` where all stamps are midnights, else `"s"`, else `"us"`: NumPy's names of units."""
+    """`"D"` if all stamps are at midnight, `"s"` if all are whole seconds, else `"us"`: units of NumPy."""
     for unit in ("D", "s"):
         if all(_are_whole(when[:100], unit) for when in stamps) and all(
             _are_whole(when, unit) for when in stamps
@@ -173,5 +173,5 @@ def _are_whole(when: NDArray[np.datetime64], unit: str) -> bool:
 
 
 def shown(stamp: np.datetime64) -> str:
-    """A stamp in ISO 8601: a day, with the time of the day where it is not midnight."""
+    """A stamp in ISO 8601: a day, with the time of day if it is not midnight."""
     return str(stamp.astype(f"datetime64[{finest_unit([np.array([stamp])])}]"))

@@ -1,4 +1,4 @@
-"""How a file is written: its delimiter, its decimal mark, and where its header is."""
+"""The dialect of a file: its delimiter, its decimal mark, and the position of its header."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from seqkit.sources.prices.numbers import find_decimal, is_missing, is_number
 from seqkit.sources.prices.options import Decimal
 
 DELIMITERS = (",", ";", "\t", "|")
-HEAD_BYTES = 1 << 17  # no more than a cell may be long in Python's csv
+HEAD_BYTES = 1 << 17  # the maximum length of a cell in Python's csv
 HEAD_LINES = 100
 HEADER_ROWS = 3
-"""yfinance writes so many: the fields, the symbols, and the name of the index."""
+"""Maximum number of header rows. yfinance writes three: the fields, the symbols, the name of the index."""
 
-_SEPARATOR = re.compile(r'"?sep=."?', re.IGNORECASE)  # what Excel reads before the header
+_SEPARATOR = re.compile(r'"?sep=."?', re.IGNORECASE)  # a line for Excel before the header
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written."""
+    """The dialect of a file."""
 
     delimiter: str
     decimal: Decimal
     open_cell: str | None
-    """A number such as 1,234 where nothing in the head says what its mark is."""
+    """A number such as 1,234, if nothing in the first lines shows what its mark is."""
     header: tuple[tuple[str, ...], ...]
-    """The rows of the header, most files have one; all of one width."""
+    """The rows of the header, one in most files; all of the same width."""
     header_lines: tuple[int, ...]
-    """The lines that these stand in."""
+    """The line numbers of these rows."""
     skipped: tuple[int, ...]
-    """The lines above the header that say something: comments, a title."""
+    """The non-empty lines above the header: comments, a title."""
     sample: tuple[tuple[str, ...], ...]
-    """The first rows below it that have the header's width."""
+    """The first rows below the header that have its width."""
 
     @property
     def first_line(self) -> int:
-        """The number of the line below the header."""
+        """The line number of the first line below the header."""
         return self.header_lines[-1] + 1
 
 
 def find_dialect(
     path: Path, head: str, delimiter: str | None = None, decimal: Decimal | None = None
 ) -> Dialect:
-    """The dialect that the first lines of a file speak.
+    """Find the dialect of a file from its first lines.
 
     Raises:
-        SourceError: there is no table in them, or it has no header.
+        SourceError: the lines are not a table, or the table has no header.
     """
     lines = head.split("\n", HEAD_LINES)[:HEAD_LINES]
     tables = [_table(lines, candidate) for candidate in ([delimiter] if delimiter else DELIMITERS)]
@@ -60,8 +60,9 @@ def find_dialect(
     if best.width < 2:
         shown = shown_cell(lines[_first_of(lines)])
         raise SourceError(
-            f"{path} is no table: no line is divided by a comma, a semicolon, a tab or a bar; it starts "
-            f"{shown!r}.\n  A price file has a header and rows, such as Date,Close and 2021-05-14,127.45."
+            f"{path} is not a table: no line is divided by commas, semicolons, tabs or bars (|); it starts "
+            f"with {shown!r}.\n"
+            "  A price file has a header and rows, such as Date,Close and 2021-05-14,127.45."
         )
     if best.is_headless:
         raise _no_header(path, best)
@@ -84,27 +85,27 @@ def find_dialect(
 
 @dataclass(frozen=True)
 class _Table:
-    """The first lines of a file, divided by one delimiter."""
+    """The first lines of a file, divided at one delimiter."""
 
     delimiter: str
     rows: list[tuple[int, list[str]]]
     """Line number and cells, without comments and empty lines."""
     width: int
-    """How many cells most rows have that have more than one."""
+    """The most frequent number of cells, among rows with more than one."""
     header: int
-    """The first row of that width."""
+    """Index of the first row of that width."""
 
     @property
     def is_headless(self) -> bool:
-        """Whether the first row of the right width is one of the data."""
+        """Whether the first row of the right width is already data."""
         cells = self.rows[self.header][1]
-        # Divided at the wrong delimiter, a date stands at the beginning of a cell.
+        # If the delimiter is wrong, a date is at the beginning of a longer cell.
         dates = (looks_like_date(re.split(r"[;\t|]", cell)[0]) for cell in cells)
         return any(dates) or all(is_number(cell) for cell in cells if cell)
 
     @property
     def score(self) -> tuple[bool, float, int]:
-        """The higher, the more a table it is."""
+        """A higher score means a better table."""
         if self.width < 2:
             return (False, 0.0, 0)
         below = self.rows[self.header :]
@@ -125,7 +126,7 @@ def _table(lines: list[str], delimiter: str) -> _Table:
 
 
 def _further_header_rows(rows: list[list[str]], width: int) -> int:
-    """How many of the rows below the first of the header belong to it: those of nothing but names."""
+    """Number of rows below the first header row that belong to the header: they contain only names."""
     for count, cells in enumerate(rows[:HEADER_ROWS]):
         if any(looks_like_date(cell, digits=True) for cell in cells):
             return count
@@ -149,10 +150,10 @@ def _no_header(path: Path, table: _Table) -> SourceError:
     if table.header and len(table.rows[table.header - 1][1]) > 1:
         above, names = table.rows[table.header - 1]
         return SourceError(
-            f"{path}: line {above} has {len(names)} names, and the rows below it have {len(cells)} cells.\n"
+            f"{path}: line {above} has {len(names)} names, but the rows below it have {len(cells)} cells.\n"
             "  Give each column a name."
         )
     return SourceError(
         f"{path} has no header: line {line} is already a row ({shown_cell(table.delimiter.join(cells))}).\n"
-        "  Put a line with the names of the columns above it, such as Date,Open,High,Low,Close,Volume."
+        "  Add a line with the names of the columns above it, such as Date,Open,High,Low,Close,Volume."
     )

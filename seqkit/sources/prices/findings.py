@@ -1,4 +1,4 @@
-"""What was found in a file, line by line: what was left out, what is odd, what is wrong."""
+"""Findings about a file and its lines: what was left out, what is odd, what is wrong."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found, in as many lines as it is so."""
+    """One finding, with all the lines it applies to."""
 
     severity: Severity
-    """`"error"`: the file is not read before it is settled; `"warning"`: rows were left out, or something is
-    odd; `"info"`: what was decided."""
+    """`"error"`: the file is not read until this is corrected; `"warning"`: rows were left out, or something
+    is odd; `"info"`: a decision of the reader."""
     kind: str
-    """A short name that stays, for programs: `"missing-price"`, `"duplicate"`, ..."""
+    """A short, stable name for programs: `"missing-price"`, `"duplicate"`, ..."""
     message: str
-    """In one line; it names the first lines itself."""
+    """Message on one line; it includes the first line numbers."""
     lines: tuple[int, ...] = ()
-    """Where it is so, counted from 1; all of them."""
+    """All line numbers it applies to, counted from 1."""
     rows: int = 0
-    """How many rows are not in the table because of it; each row is counted by one finding."""
+    """Number of rows left out of the table because of it; each row is counted by only one finding."""
     remedy: str = ""
     """What to do about an error."""
 
@@ -42,10 +42,10 @@ class Finding:
 
 
 def raise_errors(path: Path, findings: Sequence[Finding]) -> None:
-    """Raise the first error among the findings, and say how many more there are.
+    """Raise the first error among the findings, with the number of further errors.
 
     Raises:
-        SourceError: there is one.
+        SourceError: there is an error among the findings.
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
@@ -55,7 +55,7 @@ def raise_errors(path: Path, findings: Sequence[Finding]) -> None:
         message += f"\n  {errors[0].remedy}"
     if len(errors) > 1:
         more = "1 more kind of mistake" if len(errors) == 2 else f"{len(errors) - 1} more kinds of mistakes"
-        message += f"\n  And {more}: seqkit inspect {path}"
+        message += f"\n  And {more}; to list all: seqkit inspect {path}"
     raise SourceError(message)
 
 
@@ -67,14 +67,14 @@ def at_lines(lines: Sequence[int]) -> str:
 
 
 def and_more(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of the others."""
     if len(names) > SHOWN_LINES:
         return f"{', '.join(names[:SHOWN_LINES])} and {len(names) - SHOWN_LINES:,} more"
     return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
 
 
 def shown_cell(cell: str) -> str:
-    """What a message says of a cell, on one line."""
+    """A cell as shown in a message, shortened and on one line."""
     shown = "".join(character for character in " ".join(cell.split()) if character.isprintable())
     return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
 

@@ -1,4 +1,4 @@
-"""How a file lays out its prices: one symbol, many below each other (long), or many side by side (wide)."""
+"""The layout of a file: one symbol, many below each other (long), or many side by side (wide)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seqkit.sources.prices.options import Options
 
 _LOOKS_LIKE_TICKER = re.compile(r"[A-Z0-9^][A-Z0-9.^=_/-]*")
 _TICKERS = ("LOW", "OPEN")
-"""Symbols of exchanges that are words of columns as well."""
+"""Stock symbols that are also names of columns."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Group:
     """The columns of one symbol; in a long file, those of all symbols."""
 
     symbol: str
-    """Empty in a long file, where each row names its own."""
+    """Empty in a long file, where each row names its symbol."""
     price: int
     others: Mapping[str, int] = field(default_factory=dict)
-    """Further columns that can be numbers, by `"open"`, `"high"`, ..., or by their names in the file."""
+    """Further columns that can hold numbers, by `"open"`, `"high"`, ..., or by their names in the file."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,28 @@ class Layout:
     """Which columns of a file are read, and as what."""
 
     names: tuple[str, ...]
-    """Of all columns, as in the header."""
+    """Names of all columns, as in the header."""
     date: int
     time: int | None
     symbol: int | None
-    """The column that names a row's symbol: the file is long."""
+    """The column with the symbol of each row, in a long file."""
     groups: tuple[Group, ...]
-    """One, or in a wide file one a symbol."""
+    """One group, or in a wide file one per symbol."""
     left_out: tuple[str, ...]
-    """Columns of text, which are not read."""
+    """Text columns, which are not read."""
     names_symbols: bool
-    """Whether the file says what its symbols are called; else its one symbol is called as the file."""
+    """Whether the file names its symbols; otherwise it has one symbol, with the name of the file."""
 
 
 def find_layout(path: Path, dialect: Dialect, options: Options) -> Layout:
-    """What a file's columns are.
+    """Find the roles of a file's columns.
 
     Raises:
-        SourceError: there is no date or no price, or an option names a column that is not there.
+        SourceError: there is no date or no price, or an option names a missing column.
     """
     names, symbols = _names_and_symbols(path, dialect)
     date = _date(path, names, dialect, options)
-    # A footer says nothing about the columns.
+    # A footer must not influence the roles of the columns.
     dated = tuple(row for row in dialect.sample if looks_like_date(row[date], digits=True))
     dialect = replace(dialect, sample=dated or dialect.sample)
     time = columns.find_time(names, dialect.sample, date)
@@ -67,9 +67,9 @@ def find_layout(path: Path, dialect: Dialect, options: Options) -> Layout:
     rest = [index for index, name in enumerate(names) if index not in (date, time, symbol) and name]
     text = [index for index in rest if columns.is_text(dialect.sample, index)]
     if options.price is not None:
-        # It is read whatever its first cells say: the error is about the cells then.
-        asked_for = _called(path, names, options, "price")
-        text = [index for index in text if index != asked_for]
+        # It is read even if its first cells are text: the error is then about the cells.
+        requested = _called(path, names, options, "price")
+        text = [index for index in text if index != requested]
     numeric = [index for index in rest if index not in text]
     left_out = tuple(names[index] for index in text)
     groups: tuple[Group, ...] = ()
@@ -85,14 +85,14 @@ def find_layout(path: Path, dialect: Dialect, options: Options) -> Layout:
 
 
 def path_symbol(path: Path) -> str:
-    """What a file's symbol is called where the file does not say: the file's name without its endings."""
+    """The symbol of a file that names none: the file's name without extensions."""
     return path.name.split(".")[0] or path.name
 
 
 def _names_and_symbols(path: Path, dialect: Dialect) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """The names of the columns, and, where the header has a row for them, their symbols.
+    """The names of the columns and, if the header has a row for them, their symbols.
 
-    yfinance writes three rows: the fields, the symbols (in this order or the other), the name of the index.
+    yfinance writes three rows: the fields and the symbols (in either order), and the name of the index.
     """
     rows = list(dialect.header)
     if len(rows) == 1:
@@ -101,9 +101,9 @@ def _names_and_symbols(path: Path, dialect: Dialect) -> tuple[tuple[str, ...], t
     known = [sum(columns.role_of(cell) is not None for cell in row[1:]) for row in rows]
     if len(rows) > 2 or not any(known):
         raise SourceError(
-            f"{path}: the {len(dialect.header)} lines before line {dialect.first_line} are its header, and "
-            "which of them names the fields is not clear.\n"
-            "  Leave one, with the names of the columns, such as Date,Open,High,Low,Close."
+            f"{path}: the {len(dialect.header)} lines before line {dialect.first_line} are the header, but "
+            "it is not clear which of them has the names of the columns.\n"
+            "  Keep only that line, such as Date,Open,High,Low,Close."
         )
     fields = rows.pop(known.index(max(known)))
     # The first cell names the levels ("Price", "Ticker"), not the column below it.
@@ -118,8 +118,8 @@ def _date(path: Path, names: Sequence[str], dialect: Dialect, options: Options) 
     if date is None:
         raise SourceError(
             f"{path}: no date column in {_listed(names)}.\n"
-            f"  Pass the one that holds the dates, as in {options.spell('date', names[0])}, and "
-            f"{options.spell('date_format')} if it is unusual."
+            f"  Pass the column with the dates, for example {options.spell('date', names[0])}, and "
+            f"{options.spell('date_format')} if their format is unusual."
         )
     return date
 
@@ -132,42 +132,42 @@ def _group(
     options: Options,
     symbol: str,
 ) -> Group:
-    """The price among some columns, and the others by what they are."""
+    """The price among some columns, and the others by their roles."""
     own = [names[index] for index in indices]
     likely = [names[index] for index in _likely_prices(names, indices, dialect)]
     if options.price is not None:
         price = indices[_called(path, own, options, "price")]
         if likely and names[price] not in likely and _is_change(names, price, dialect):
             raise SourceError(
-                f"{path}: column {names[price]!r} holds changes or percentages, not prices.\n"
-                f"  Choose a column of prices: {_choices(likely, options)}."
+                f"{path}: column {names[price]!r} has changes or percentages, not prices.\n"
+                f"  Choose a column with prices: {_choices(likely, options)}."
             )
     else:
         found = columns.find_role(own, "adj_close")
         found = columns.find_role(own, "close") if found is None else found
         if found is None:
             likely = likely or [names[index] for index in indices if not _is_change(names, index, dialect)]
-            fix = f"pass {_choices(likely, options)}" if likely else "and none that can hold prices"
+            fix = f"pass {_choices(likely, options)}" if likely else "none of them can be prices"
             raise SourceError(f"{path}: no price column in {_listed(names)}; {fix}.")
         price = indices[found]
     _check_unique(path, own, names[price])
     others: dict[str, int] = {}
     for index in indices:
         role = columns.role_of(names[index])
-        # Of two columns of one role, the one with the better name has it.
+        # If two columns have the same role, the one with the better name gets it.
         best = role is not None and columns.find_role(own, role) == indices.index(index)
         others.setdefault(role if role and best else names[index], index)
     return Group(symbol, price, {name: index for name, index in others.items() if index != price})
 
 
 def _likely_prices(names: Sequence[str], indices: Sequence[int], dialect: Dialect) -> list[int]:
-    """The columns that can be prices, the likeliest first: unknown names before open, high and low."""
+    """Columns that can be prices, the most likely first: unknown names before open, high and low."""
     ranks = {"adj_close": 0, "close": 1, None: 2, "open": 3, "high": 4, "low": 5}
     roles = {index: columns.role_of(names[index]) for index in indices}
     likely = [
         index
         for index, role in roles.items()
-        # A rate of interest is a price in percent, if its column is called a price.
+        # An interest rate in percent is a price if its column has the name of a price.
         if role in ranks and (role in ("adj_close", "close") or not _is_change(names, index, dialect))
     ]
     return sorted(likely, key=lambda index: ranks[roles[index]])
@@ -202,11 +202,11 @@ def _groups_of_levels(
 def _wide(
     path: Path, names: Sequence[str], numeric: Sequence[int], dialect: Dialect, options: Options
 ) -> tuple[Group, ...]:
-    """One column a symbol, if no name is one that prices, volumes and the like are known by.
+    """One column per symbol, unless a column has a known name, such as that of a price or a volume.
 
-    With a known name next to unknown ones, the unknown ones are words of another language, not symbols. Only
-    LOW and OPEN are symbols among symbols.
-    A single column is a symbol where its name looks like one: `Date,DCOILWTICO`, but not `Datum,Wert`.
+    Next to a known name, unknown names are words of another language, not symbols. Only LOW and OPEN among
+    other symbols count as symbols.
+    A single column is a symbol if its name looks like one: `Date,DCOILWTICO`, but not `Datum,Wert`.
     """
     if options.price is not None:
         return ()
@@ -229,12 +229,12 @@ def _check_unique(path: Path, names: Sequence[str], name: str) -> None:
     if list(names).count(name) > 1:
         raise SourceError(
             f"{path}: {list(names).count(name)} columns are called {name!r}.\n"
-            "  Give each a name of its own in the header."
+            "  Give each a different name in the header."
         )
 
 
 def _called(path: Path, names: Sequence[str], options: Options, option: str) -> int:
-    """The column that an option names, as in the header or in any spelling of it."""
+    """The column that an option names, in exactly the spelling of the header or in a similar one."""
     wanted: str = getattr(options, option)
     if wanted in names:
         return list(names).index(wanted)

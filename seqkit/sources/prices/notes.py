@@ -1,4 +1,4 @@
-"""Findings while they are made: rows become lines, and each row that is left out is counted once."""
+"""Collect findings: rows become line numbers, and each row that is left out is counted once."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Notes:
         self._records = records
         self._notes: list[tuple[Finding, Rows]] = []
 
-    def tell(
+    def report(
         self, severity: Severity, kind: str, message: str, remedy: str = "", lines: tuple[int, ...] = ()
     ) -> None:
-        """Something about the whole file, or about lines that are not of its rows."""
+        """Add a finding about the whole file, or about lines that are not rows."""
         self._notes.append((Finding(severity, kind, message, lines, remedy=remedy), NO_ROWS))
 
-    def tell_of_rows(
+    def report_rows(
         self,
         severity: Severity,
         kind: str,
@@ -42,7 +42,7 @@ class Notes:
         remedy: str = "",
         with_lines: bool = True,
     ) -> None:
-        """Something about rows, whose lines are put behind the message; nothing where there are none.
+        """Add a finding about rows, with their line numbers after the message; without rows, add nothing.
 
         `{rows}` in the message becomes `1 row`, `2 rows`, ...
         """
@@ -52,18 +52,18 @@ class Notes:
             message += f" ({at_lines(lines)})" if lines else ""
             self._notes.append((Finding(severity, kind, message, lines, remedy=remedy), rows))
 
-    def tell_of_cells(
+    def report_cells(
         self, severity: Severity, kind: str, rows: Rows, column: int, name: str, says: str, remedy: str = ""
     ) -> None:
-        """Something about cells of a column; `says` has `{}` for what the first of them holds."""
+        """Add a finding about cells of a column; `{}` in `says` becomes the content of the first of them."""
         if rows.size:
             lines = self._records.lines(rows)
             cell = shown_cell(self._records.columns[column][int(rows[0])].as_py())
             message = f"line {lines[0]}, column {name!r}: {says.replace('{}', cell)}{_same_in(lines)}"
             self._notes.append((Finding(severity, kind, message, lines, remedy=remedy), rows))
 
-    def tell_of_rejected(self, width: int) -> int:
-        """Rows that do not have the header's number of cells; how many they are, blank lines apart."""
+    def report_rejected(self, width: int) -> int:
+        """Add findings about rows with a wrong number of cells; return their number, without blank lines."""
         rejected = [row for row in self._records.rejected if row.text.strip()]
         total = self._records.size + len(self._records.rejected)
         footers = _places_at_the_end(self._records.rejected, total)
@@ -74,11 +74,11 @@ class Notes:
             kinds[kind].append(row)
         for kind, rows in kinds.items():
             if rows:
-                self._tell_of_rejected(kind, rows, width)
+                self._report_kind(kind, rows, width)
         return len(rejected)
 
-    def tell_of_footers(self, rows: Rows) -> None:
-        """Rows at the end of the file that have the header's number of cells, and neither date nor price."""
+    def report_footers(self, rows: Rows) -> None:
+        """Add a finding about rows at the end of the file with the right number of cells but no data."""
         if rows.size:
             lines = self._records.lines(rows)
             cells = [column[int(rows[0])].as_py() for column in self._records.columns]
@@ -88,17 +88,17 @@ class Notes:
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything is wrong so far."""
+        """Whether there is an error so far."""
         return any(finding.severity == "error" for finding, _ in self._notes)
 
     def finish(self, kept: NDArray[np.bool_]) -> tuple[Finding, ...]:
-        """The findings, errors first; a row that is not kept is counted by the first that names it."""
+        """The findings, errors first; a row that is not kept is counted by the first finding about it."""
         left_out = ~kept
         findings: dict[Finding, int] = {}
         for finding, rows in self._notes:
             counted = rows[left_out[rows]]
             left_out[counted] = False
-            # In a wide file each symbol can have the same to tell of the same lines.
+            # In a wide file, several symbols can have the same finding about the same lines.
             findings[finding] = findings.get(finding, finding.rows) + len(counted)
         assert not left_out.any(), "a row was left out, and no finding says why"
         return tuple(
@@ -112,14 +112,14 @@ class Notes:
         cells = next(csv.reader([row.text], delimiter=self._records.delimiter), [])
         return any(looks_like_date(cell) for cell in cells)
 
-    def _tell_of_rejected(self, kind: str, rows: Sequence[Rejected], width: int) -> None:
+    def _report_kind(self, kind: str, rows: Sequence[Rejected], width: int) -> None:
         lines = tuple(self._records.line_of_rejected(row) for row in rows)
         text = shown_cell(rows[0].text)
         severity: Severity = "info" if kind == "comment" else "warning" if kind == "footer" else "error"
         message = {
             "comment": f"line {lines[0]} is a comment: {text!r}",
             "footer": _no_row(lines, text),
-            "wrong-width": f"line {lines[0]} has {count(rows[0].cells, 'cell')}, and the header has {width} "
+            "wrong-width": f"line {lines[0]} has {count(rows[0].cells, 'cell')}, but the header has {width} "
             f"names: {text!r}",
         }[kind]
         remedy = "Correct the line, or remove it." if kind == "wrong-width" else ""
@@ -136,7 +136,7 @@ def _same_in(lines: Sequence[int]) -> str:
 
 
 def _places_at_the_end(rejected: Sequence[Rejected], total: int) -> set[int]:
-    """The places behind the last row that was read."""
+    """The places after the last row that was read."""
     places: set[int] = set()
     for row in reversed(rejected):
         if row.place != total - 1 - len(places):

@@ -1,4 +1,4 @@
-"""Cells to numbers: `$191.38`, `1,234,567`, `1,00,460.00`, `R$ 122,64`, `190.28M`, `-0.5%`; and `N/A`."""
+"""Read cells as numbers: `$191.38`, `1,234,567`, `1,00,460.00`, `R$ 122,64`, `190.28M`, `-0.5%`, `N/A`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISSING = ("", "-", "--", ".", "n/a", "#n/a", "n.a.", "na", "nan", "nil", "none"
 """Cells without a number, in lower case."""
 SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "%": 1e-2}
 GROUPING = " \u00a0\u202f'’"
-"""Between thousands, besides the comma, or the point where the comma is the decimal mark."""
+"""Thousands separators, in addition to the comma (or the point, if the comma is the decimal mark)."""
 
 _SPACES = " \t\u00a0\u202f"
 _THOUSANDS = r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}"
@@ -34,7 +34,7 @@ _MONEY = (
     rf"(?i)^(?P<sign>[+−-]?)[{_SPACES}]*(?:{_CURRENCY}[{_SPACES}]*)?(?P<rest>[+−-]?[\d.,].*?)"
     rf"(?:[{_SPACES}]*{_CURRENCY})?$"
 )
-"""A number with a currency before or after it, which is not a part of `sign` or `rest`."""
+"""A number with a currency before or after it, which is not part of `sign` or `rest`."""
 _COMPILED_MONEY = re.compile(_MONEY)
 _LOOKS_LIKE_NUMBER = re.compile(
     rf"[\s+−-]*(?P<digits>[.,]?\d[\d.,{GROUPING}]*)(?:[eE][+-]?\d+)?[%KMBT\s]*", re.IGNORECASE
@@ -45,15 +45,15 @@ class Numbers(NamedTuple):
     """A column as numbers."""
 
     values: NDArray[np.float64]
-    """`(rows,)`; NaN where no number is known."""
+    """`(rows,)`; NaN if the number is missing or bad."""
     bad: NDArray[np.intp]
-    """The rows whose cells are neither a number nor say that none is known."""
+    """Rows whose cells are neither a number nor marked as missing."""
 
 
 def read_numbers(texts: Texts, decimal: Decimal) -> Numbers:
     """A column of cells as numbers: `5%` is 0.05, `2K` is 2000."""
-    # From cheap to thorough: most columns are plain, and are read in the first pass. Where the comma is the
-    # decimal mark, no pass before its own may take a point for one.
+    # From fast to thorough: most columns are plain, and are read in the first pass. If the comma is the
+    # decimal mark, the marks must be swapped before any pass that would read a point as decimal mark.
     plain = (_as_is, _trimmed, _without_missing) if decimal == "." else (_with_marks_swapped,)
     money = (_without_currency,) if decimal == "." else ()
     for simplify in (*plain, *money, _without_thousands):
@@ -65,17 +65,17 @@ def read_numbers(texts: Texts, decimal: Decimal) -> Numbers:
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that no number is known."""
+    """Whether a cell is empty or marked as missing."""
     return cell.strip(_SPACES + SIGNS).lower() in MISSING
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell can be a number, whatever its decimal mark."""
+    """Whether a cell can be a number, with either decimal mark."""
     return _LOOKS_LIKE_NUMBER.fullmatch(_bare(cell)) is not None
 
 
 def find_decimal(cells: Iterable[str], delimiter: str) -> tuple[Decimal, str | None]:
-    """The decimal mark of a file, and a cell that leaves it open where no cell settles it."""
+    """The decimal mark of a file and, if no cell decides it, an ambiguous cell."""
     votes = {".": 0, ",": 0}
     open_cell = None
     for cell in cells:
@@ -86,16 +86,16 @@ def find_decimal(cells: Iterable[str], delimiter: str) -> tuple[Decimal, str | N
             open_cell = cell.strip()
     if any(votes.values()):
         return ("," if votes[","] > votes["."] else "."), None
-    # "1,234": a file has semicolons because its comma is taken.
+    # "1,234": a file has semicolons as delimiters because the comma is its decimal mark.
     return ("," if delimiter == ";" and open_cell and "," in open_cell else "."), open_cell
 
 
 def _decimal_of(cell: str) -> str | None:
-    """The decimal mark that a cell must have; `"?"` where it can be either; None where it has no mark."""
+    """The decimal mark that a cell must have; `"?"` if it can be either; None if it has no mark."""
     found = _LOOKS_LIKE_NUMBER.fullmatch(_bare(cell))
     if not found:
         return None
-    digits = found["digits"].rstrip(GROUPING)  # "1,005 ": a blank at the end groups nothing
+    digits = found["digits"].rstrip(GROUPING)  # "1,005 ": a space at the end separates nothing
     marks = [character for character in digits if character in ".,"]
     if not marks:
         return None
@@ -105,13 +105,13 @@ def _decimal_of(cell: str) -> str | None:
     if len(marks) > 1:
         grouped = _GROUPED.fullmatch(digits.replace(marks[0], ","))
         return {".": ",", ",": "."}[marks[0]] if grouped else None
-    # A number of thousands has one to three digits, not a zero, and then three.
+    # With a thousands separator, there are one to three digits without a leading zero, and then three.
     open_ = len(groups[1]) == 3 and 1 <= len(groups[0]) <= 3 and not groups[0].startswith("0")
     return "?" if open_ else marks[0]
 
 
 def _bare(cell: str) -> str:
-    """A cell without blanks at its ends and without a currency."""
+    """A cell without surrounding spaces and without a currency."""
     cell = cell.strip(_SPACES)
     found = _COMPILED_MONEY.match(cell)
     return found["sign"] + found["rest"] if found else cell
@@ -147,7 +147,7 @@ def _with_marks_swapped(texts: Texts) -> Texts:
 
 
 def _cast(texts: Texts) -> NDArray[np.float64] | None:
-    """The numbers, null as NaN; None where pyarrow cannot read one, or reads one as infinite or NaN."""
+    """The numbers, null as NaN; None if pyarrow cannot read one, or reads one as infinite or NaN."""
     try:
         numbers = texts.cast(pa.float64())
     except pa.ArrowInvalid:
@@ -158,7 +158,7 @@ def _cast(texts: Texts) -> NDArray[np.float64] | None:
 
 
 def _thorough(texts: Texts) -> Numbers:
-    """Numbers with marks of thousands and suffixes, and which cells are none."""
+    """Read numbers with thousands separators and suffixes, and find the cells that are not numbers."""
     texts = pc.replace_substring(texts, "\u2212", "-")
     texts = pc.replace_substring_regex(texts, rf"^([+-])[{_SPACES}]+", r"\1")
     good = pc.and_(
@@ -174,7 +174,7 @@ def _thorough(texts: Texts) -> Numbers:
     plain = pc.utf8_rtrim(texts, "".join(SUFFIXES) + "".join(SUFFIXES).lower() + " ")
     plain = pc.replace_substring_regex(plain, f"[,{GROUPING}]", "")
     values = plain.cast(pa.float64()).to_numpy() * factors
-    # A number beyond any float (1e999) is no price either.
+    # A number too large for a float (1e999) cannot be a price either.
     infinite = np.isinf(values)
     values[infinite] = np.nan
     return Numbers(values, np.flatnonzero(bad | infinite))

@@ -1,4 +1,4 @@
-"""The options of a price file, declared once: Python, recipes and `seqkit inspect` take them from here."""
+"""The options for price files, declared once for Python, recipes and `seqkit inspect`."""
 
 from __future__ import annotations
 
@@ -20,62 +20,60 @@ Delimiter: TypeAlias = Annotated[str, Field(min_length=1, max_length=1)]
 
 
 def _says(value: str, help_text: str) -> dict[str, str]:
-    """What recipes and `seqkit inspect` say of an option: what its value is, and what it is for."""
+    """Metadata of an option for recipes and `seqkit inspect`: the name of its value, and its help text."""
     return {"value": value, "help": help_text}
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can say about a file that cannot be seen in it."""
+    """What the user can specify about a file."""
 
     symbol: str | Sequence[str] | None = field(
         default=None,
         metadata=_says(
-            "SYMBOL", "One symbol of the file, or several; needed if it has several, unless `panel`."
+            "SYMBOL", "Symbol or symbols to read; required if the file has several, unless `panel` is set."
         ),
     )
     price: str | None = field(
         default=None,
-        metadata=_says("COLUMN", "The column of the price; else the adjusted close, else the close."),
+        metadata=_says("COLUMN", "Column with the price; default: the adjusted close, or else the close."),
     )
     date_format: str | None = field(
         default=None,
         metadata=_says(
-            "FORMAT", "The order of day, month and year, as in `strptime`: `%d/%m/%Y`; else it is found."
+            "FORMAT", "Format of the dates as in `strptime`, such as `%d/%m/%Y`; default: detected."
         ),
     )
     _: KW_ONLY
     date: str | None = field(
-        default=None, metadata=_says("COLUMN", "The column of the dates; else it is found.")
+        default=None, metadata=_says("COLUMN", "Column with the dates; default: detected.")
     )
     symbol_column: str | None = field(
-        default=None, metadata=_says("COLUMN", "The column of the symbols; else it is found.")
+        default=None, metadata=_says("COLUMN", "Column with the symbols; default: detected.")
     )
-    decimal: Decimal | None = field(
-        default=None, metadata=_says("MARK", "The decimal mark; else it is found.")
-    )
+    decimal: Decimal | None = field(default=None, metadata=_says("MARK", "Decimal mark; default: detected."))
     delimiter: Delimiter | None = field(
-        default=None, metadata=_says("CHARACTER", "The character between cells; else it is found.")
+        default=None, metadata=_says("CHARACTER", "Character between cells; default: detected.")
     )
     min_rows: int = 1
-    """Fewer rows of a symbol are an error."""
+    """Minimum number of rows per symbol; fewer are an error."""
     spell: Spelling = field(default_factory=lambda: in_python, init=False, compare=False, repr=False)
     """How messages write an option; see `spelled`."""
 
     def spelled(self, spell: Spelling) -> Options:
-        """The same options, which messages write in another way."""
+        """The same options, spelled differently in messages."""
         other = copy.copy(self)
         object.__setattr__(other, "spell", spell)
         return other
 
     def check(self) -> None:
-        """Raise an error for a value that no file can want.
+        """Check the values of the options.
 
         Raises:
-            SourceError: there is one.
+            SourceError: a value is invalid.
         """
         if self.decimal not in (None, ".", ","):
-            raise SourceError(f'{self.spell("decimal", self.decimal)}: the decimal mark is "." or ",".')
+            raise SourceError(f'{self.spell("decimal", self.decimal)}: the decimal mark must be "." or ",".')
         if self.delimiter is not None and (
             len(self.delimiter) != 1
             or not self.delimiter.isascii()
@@ -83,7 +81,7 @@ class Options:
             or self.delimiter in '"\r\n'
         ):
             raise SourceError(
-                f"{self.spell('delimiter', self.delimiter)}: a delimiter is one character, such as "
+                f"{self.spell('delimiter', self.delimiter)}: the delimiter must be one character, such as "
                 '",", ";" or a tab.'
             )
         if self.min_rows < 1:
@@ -91,22 +89,22 @@ class Options:
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """All values, in an order that stays: a fingerprint is made of it."""
+        """All values, in a fixed order, since they are part of a fingerprint."""
         return tuple(getattr(self, one.name) for one in fields(self) if one.init)
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Those that are wanted; none where all are."""
+        """The requested symbols; empty if all are read."""
         return (self.symbol,) if isinstance(self.symbol, str) else tuple(self.symbol or ())
 
     @property
     def only_symbol(self) -> str | None:
-        """The symbol, where one was named."""
+        """The requested symbol, if there is exactly one."""
         return self.symbols[0] if len(self.symbols) == 1 else None
 
 
 def show_options(function: F) -> F:
-    """Let the signature of a function of `**options` show them one by one, to `help()` and to checks."""
+    """Show each option in the signature of a function that takes `**options`, for `help()` and checks."""
     own = inspect.signature(function)
     kinds = {parameter.kind for parameter in own.parameters.values()}
     shown = [one for one in own.parameters.values() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
@@ -119,17 +117,17 @@ def show_options(function: F) -> F:
 
 
 class Declared(NamedTuple):
-    """An option that recipes and `seqkit inspect` take as well."""
+    """An option that recipes and `seqkit inspect` also accept."""
 
     name: str
     type: Any  # a type, as in an annotation
     value: str
-    """What its value is, as in `--price COLUMN`."""
+    """The name of its value, as in `--price COLUMN`."""
     says: str
 
 
 def declared() -> list[Declared]:
-    """The options, as they are declared above."""
+    """The options declared above that have a help text."""
     types = get_type_hints(Options, include_extras=True)
     return [
         Declared(one.name, types[one.name], one.metadata["value"], one.metadata["help"])

@@ -1,4 +1,4 @@
-"""`read_prices`: from a file to a table, or to an error that says what to do."""
+"""`read_prices`: read a file into a table, or raise an error that says what to do."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from seqkit.errors import SourceError
 from seqkit.sources.prices.blocks import Block, BlockMaker
 from seqkit.sources.prices.checks import (
-    tell_of_dialect,
-    tell_of_future,
-    tell_of_gap,
-    tell_of_missing,
-    tell_of_move,
-    tell_of_order,
-    tell_of_price,
-    tell_of_short,
-    tell_of_splits,
+    report_dialect,
+    report_future,
+    report_gap,
+    report_missing,
+    report_move,
+    report_order,
+    report_price,
+    report_short,
+    report_splits,
 )
 from seqkit.sources.prices.content import Content, read_content
 from seqkit.sources.prices.dates import Stamps, finest_unit, read_dates
@@ -42,7 +42,7 @@ WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__")
 
 
 class Reader(Protocol[Given]):
-    """A function of a path and of options, each an argument of its own."""
+    """A function of a path and of options, each a separate argument."""
 
     def __call__(
         self, path: str | os.PathLike[str], *args: Given.args, **kwargs: Given.kwargs
@@ -52,7 +52,7 @@ class Reader(Protocol[Given]):
 def _takes(
     options: Callable[Given, Options],
 ) -> Callable[[Callable[[Path, Options], PriceTable]], Reader[Given]]:
-    """Let a function of a path and options take each option as an argument, as it is declared there."""
+    """Turn each declared option into an argument of a function of a path and options."""
 
     def decorate(read: Callable[[Path, Options], PriceTable]) -> Reader[Given]:
         def read_with(path: str | os.PathLike[str], *args: Given.args, **kwargs: Given.kwargs) -> PriceTable:
@@ -66,28 +66,28 @@ def _takes(
 
 @_takes(Options)
 def read_prices(path: Path, options: Options) -> PriceTable:
-    """Read the prices of a CSV file, whichever broker wrote it.
+    """Read the prices of a CSV file from any broker.
 
-    Nothing is invented: a row is a trading day that the file has, and no day is filled in. A row that has no
-    price is left out, and the findings say so.
+    A row is a trading day in the file, and no day is filled in. A row without a price is left out, and the
+    findings report it.
 
     Args:
-        path: of the file; `.gz`, `.zst` and a `.zip` with one CSV file are decompressed.
-        symbol: one symbol or several; all of them without it. In a file that names no symbol, the name of
-            its one.
-        price: the column of the price; without it, the adjusted close, else the close.
-        date_format: as in `datetime.strptime`, for instance `"%d/%m/%Y"`; without it, the form is found, and
-            of the orders of day, month and year the one that leaves the file in order.
-        date: the column of the dates.
-        symbol_column: the column that names the symbol of each row.
-        decimal: the decimal mark of the file, `"."` or `","`.
-        delimiter: between the cells of the file.
-        min_rows: fewer rows of a symbol are an error.
+        path: path of the file; `.gz`, `.zst` and a `.zip` with one CSV file are decompressed.
+        symbol: one symbol or several; default: all. For a file without symbols, the name to give to its
+            only one.
+        price: column with the price; default: the adjusted close, or else the close.
+        date_format: format as in `datetime.strptime`, such as `"%d/%m/%Y"`; default: detected, with the order
+            of day, month and year that leaves the file in order.
+        date: column with the dates.
+        symbol_column: column with the symbol of each row.
+        decimal: decimal mark of the file, `"."` or `","`.
+        delimiter: character between the cells of the file.
+        min_rows: minimum number of rows per symbol; fewer are an error.
 
     Returns:
-        The table: by symbol, dates that ascend and positive prices.
+        The table: by symbol, ascending dates and positive prices.
     Raises:
-        SourceError: the file is none of prices, or a line of it cannot be right.
+        SourceError: the file is not a price file, or one of its lines is wrong.
 
     Example:
         >>> from pathlib import Path
@@ -99,20 +99,20 @@ def read_prices(path: Path, options: Options) -> PriceTable:
 
 
 def read_table(path: Path, options: Options) -> PriceTable:
-    """The same, with the options as an object."""
+    """Like `read_prices`, with the options as an object."""
     table = examine(path, options)
     raise_errors(path, table.findings)
     return table
 
 
 def examine(path: Path, options: Options, gaps: bool = False) -> PriceTable:
-    """The table, with what is wrong among its findings, as far as one can be made.
+    """Read as much of the table as possible, with errors among its findings.
 
     Args:
-        gaps: look for the longest gap as well.
+        gaps: also look for the longest gap.
 
     Raises:
-        SourceError: none can be made.
+        SourceError: no table can be read.
     """
     options.check()
     content = read_content(path)
@@ -120,28 +120,26 @@ def examine(path: Path, options: Options, gaps: bool = False) -> PriceTable:
     layout = find_layout(path, dialect, options)
     records = _records(path, content, dialect)
     notes = Notes(records)
-    rows_read = records.size + notes.tell_of_rejected(len(layout.names))
-    tell_of_dialect(content, dialect, layout, notes)
+    rows_read = records.size + notes.report_rejected(len(layout.names))
+    report_dialect(content, dialect, layout, notes)
     stamps = _stamps(path, records, layout, options)
     selections = select(path, records, layout, options, notes)
     rows = dated_rows(records, layout, stamps, selections[0], options, notes)
     when = choose_clock(stamps, rows, notes)
-    tell_of_order(when, rows, selections[0].codes, notes)
-    tell_of_future(when, rows, notes)
+    report_order(when, rows, selections[0].codes, notes)
+    report_future(when, rows, notes)
     maker = BlockMaker(records, layout, dialect.decimal, when, options, notes)
     blocks = [maker.make(selection, rows) for selection in selections]
     unit = finest_unit([block.when for block in blocks])
-    tell_of_price(layout, notes)
-    tell_of_missing(blocks, notes)
+    report_price(layout, notes)
+    report_missing(blocks, notes)
     for block in blocks:
-        tell_of_splits(block, layout, notes)
-    tell_of_move(blocks, layout, notes)
+        report_splits(block, layout, notes)
+    report_move(blocks, layout, notes)
     if gaps:
-        tell_of_gap(blocks, notes)
+        report_gap(blocks, notes)
     series = {symbol: prices for block in blocks for symbol, prices in _by_symbol(block, unit)}
-    tell_of_short(
-        selections, {symbol: len(prices.dates) for symbol, prices in series.items()}, options, notes
-    )
+    report_short(selections, {symbol: len(prices.dates) for symbol, prices in series.items()}, options, notes)
     kept = np.zeros(records.size, bool)
     for block in blocks:
         kept[block.rows] = True
@@ -173,7 +171,7 @@ def _records(path: Path, content: Content, dialect: Dialect) -> Records:
     data = content.data
     spaced = f'{dialect.delimiter} "'.encode()
     if spaced in data[:HEAD_BYTES]:
-        # pyarrow takes a quotation mark for one only at the very start of a cell.
+        # pyarrow recognises a quotation mark only at the very start of a cell.
         data = data[:].replace(spaced, spaced.replace(b" ", b""))
     return Records(path, data, dialect.first_line, len(dialect.header[0]), dialect.delimiter)
 
@@ -186,8 +184,8 @@ def _stamps(path: Path, records: Records, layout: Layout, options: Options) -> S
     except ValueError as error:
         assert options.date_format is not None  # nothing else raises it
         raise SourceError(
-            f"{options.spell('date_format', options.date_format)} is no date format: {error}.\n"
-            '  It is as in datetime.strptime: "%d/%m/%Y" for 31/12/2021.'
+            f"{options.spell('date_format', options.date_format)} is not a date format: {error}.\n"
+            '  Use the format codes of datetime.strptime: "%d/%m/%Y" for 31/12/2021.'
         ) from error
     if stamps.undecided is not None:
         (line,) = records.lines(np.array([stamps.undecided]))
@@ -198,7 +196,7 @@ def _stamps(path: Path, records: Records, layout: Layout, options: Options) -> S
 
 
 def _codes(records: Records, layout: Layout) -> NDArray[np.int32] | None:
-    """Which symbol each row of a long file is of."""
+    """The symbol of each row of a long file, as an index."""
     if layout.symbol is None:
         return None
     texts = records.columns[layout.symbol]

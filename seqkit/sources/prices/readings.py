@@ -1,4 +1,4 @@
-"""Which of day, month and year is first in dates such as `03/04/21`."""
+"""Find out whether the day, the month or the year is first in dates such as `03/04/21`."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ _MONTHS = list(calendar.month_name)[1:]
 
 
 class Choice(NamedTuple):
-    """The reading of a column, or a cell that shows that it is open."""
+    """The reading of a column, and an ambiguous cell if it is not clear."""
 
     days: Days
-    """`(cells,)`; NaT where a cell is no date in this reading."""
+    """`(cells,)`; NaT if a cell is not a date in this reading."""
     undecided: int | None = None
-    """The first cell that two readings take for different days, if nothing decides between them."""
+    """The first cell with different days in two readings, if nothing decides between them."""
 
 
 def choose_reading(
     readings: Mapping[str, Days], are_in_order: Callable[[Days], bool], with_points: bool
 ) -> Choice:
-    """The reading that leaves the file in order, ascending or descending.
+    """The reading that leaves the file in ascending or descending order.
 
-    If none does, a day after the twelfth still decides between the day and the month. Nothing decides if the
-    first two digits can be a year as well.
+    If there is none, a day after the twelfth still decides between the day and the month. Nothing decides if
+    the first two digits can also be a year.
 
     Args:
         readings: the days of each reading, `(cells,)`: day first, month first, and if possible year first.
-        are_in_order: whether the rows of the file ascend or descend by such days.
-        with_points: whether the cells have points, as in `10.09.08`. Wherever such dates are written, the
-            month is not first, and in a tie the shorter time is right: days, not years, from row to row.
+        are_in_order: whether the rows of the file are in ascending or descending order of such days.
+        with_points: whether the cells have points, as in `10.09.08`. In such dates the month is never first.
+            In a tie, the shorter period is right: rows are days apart, not years.
     """
     missing = {name: int(np.count_nonzero(np.isnat(days))) for name, days in readings.items()}
     whole = [name for name in readings if not missing[name]]
@@ -50,7 +50,7 @@ def choose_reading(
     ordered = [name for name in plausible if are_in_order(readings[name])]
     found = [name for name in ordered if name in whole]
     if found == ["year first"]:
-        found = ordered  # a cell can be wrong in the other reading
+        found = ordered  # a cell can be invalid in the other reading
     elif not found and "year first" in plausible and (whole or not ordered):
         found = plausible
     elif not found and whole:
@@ -71,7 +71,7 @@ def _span(days: Days) -> np.timedelta64:
 
 
 def say_readings(cell: str, spell: Spelling) -> str:
-    """What `03/04/2021` can be, and which option says it."""
+    """The possible readings of `03/04/2021`, and the option for each, as a message."""
     found = _CELL.match(cell.strip())
     assert found is not None, cell
     first, mark, second, year, rest = found.groups()
@@ -87,7 +87,7 @@ def say_readings(cell: str, spell: Spelling) -> str:
             form = _FORMATS[name].format(mark, "%Y" if len(year) == 4 else "%y") + time
             formats.append(spell("date_format", form))
     return (
-        f"'{shown_cell(cell)}' could be {_either(said)}, and no row settles it.\n  Pass {_either(formats)}."
+        f"'{shown_cell(cell)}' could be {_either(said)}, and no row shows which.\n  Pass {_either(formats)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The rows below the header, as columns of text, and the lines of the file that they stand in."""
+"""The rows below the header, as columns of text, and their line numbers in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seqkit.errors import SourceError
 from seqkit.sources.prices.content import Data
 
 CACHED = 1 << 18
-"""Bytes that are parsed at a time: small enough for a processor's cache, and no line may be longer."""
+"""Bytes parsed at a time: small enough for a processor's cache; also the maximum length of a line."""
 
 Texts: TypeAlias = Any  # a pyarrow ChunkedArray of strings: pyarrow is not typed
 
@@ -24,7 +24,7 @@ class Rejected(NamedTuple):
     """A row that does not have the header's number of cells."""
 
     place: int
-    """Among all rows that are not empty lines, counted from 0."""
+    """Index among all rows that are not empty lines, counted from 0."""
     cells: int
     text: str
 
@@ -33,14 +33,14 @@ class Records:
     """The rows of a file.
 
     Args:
-        path: of the file, for errors.
+        path: path of the file, for error messages.
         data: its text, in UTF-8.
-        first_line: the number of the first line below its header.
-        width: how many cells a row has.
-        delimiter: between cells.
+        first_line: line number of the first line below its header.
+        width: number of cells in a row.
+        delimiter: character between cells.
 
     Raises:
-        SourceError: a quotation mark is not closed in its line, or a line is longer than a table's can be.
+        SourceError: a quotation mark is not closed on the same line, or a line is too long for a table.
     """
 
     def __init__(self, path: Path, data: Data, first_line: int, width: int, delimiter: str) -> None:
@@ -56,18 +56,18 @@ class Records:
         if self._end > self._start:
             self.columns = self._parse(path, width, delimiter)
         self.size = len(self.columns[0])
-        """How many rows were read; those that were rejected are not among them."""
-        # Without a quotation mark a line end cannot be inside a cell, and each line is a row.
+        """Number of rows that were read, without the rejected ones."""
+        # Without a quotation mark, a line end cannot be inside a cell, so each line is a row.
         rows = self.size + len(self.rejected)
         if data.find(b'"') >= 0 and self._has_empty_lines and len(self._line_of_place) != rows:
             raise self._unclosed_quote(path)
 
     def lines(self, rows: NDArray[np.integer]) -> tuple[int, ...]:
-        """The lines that rows stand in, counted from 1."""
+        """Line numbers of rows, counted from 1."""
         return self._lines_of(self._place_of_row[rows] if self.rejected else rows)
 
     def line_of_rejected(self, rejected: Rejected) -> int:
-        """The line that a rejected row stands in."""
+        """Line number of a rejected row."""
         return self._lines_of(np.array([rejected.place]))[0]
 
     def _lines_of(self, places: NDArray[np.integer]) -> tuple[int, ...]:
@@ -76,7 +76,7 @@ class Records:
 
     @cached_property
     def every_row(self) -> NDArray[np.intp]:
-        """Their indices."""
+        """Indices of all rows."""
         return np.arange(self.size)
 
     @cached_property
@@ -101,8 +101,8 @@ class Records:
         try:
             table = csv.read_csv(
                 pa.py_buffer(self._body),
-                # Only one thread knows the numbers of rows; each cell stays text, for what a cell means
-                # (1,234 or 1.234,00) is not pyarrow's to guess.
+                # Row numbers are known only with a single thread. Each cell stays text, because pyarrow
+                # must not guess what it means (1,234 or 1.234,00).
                 csv.ReadOptions(use_threads=False, column_names=names, block_size=max(CACHED, 100 * width)),
                 csv.ParseOptions(delimiter=delimiter, invalid_row_handler=reject),
                 csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), check_utf8=False),
@@ -115,7 +115,7 @@ class Records:
 
     @cached_property
     def _line_of_place(self) -> NDArray[np.int64]:
-        """The line numbers of the lines that are not empty."""
+        """Line numbers of the non-empty lines."""
         ends = np.append(np.flatnonzero(self._line_ends), len(self._body))
         starts = np.concatenate([[0], ends[:-1] + 1])
         return np.flatnonzero(ends > starts) + self._first_line
@@ -129,6 +129,6 @@ class Records:
         lines = bytes(self._body).split(b"\n")
         odd = next((index for index, line in enumerate(lines) if line.count(b'"') % 2), 0)
         return SourceError(
-            f"{path}: line {self._first_line + odd}: a quotation mark is not closed in its line.\n"
-            "  Correct the line; a cell of a price file does not go on in the next line."
+            f"{path}: line {self._first_line + odd}: a quotation mark is not closed on the same line.\n"
+            "  Correct the line; a cell of a price file cannot continue on the next line."
         )

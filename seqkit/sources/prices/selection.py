@@ -1,4 +1,4 @@
-"""Which rows of a file are read: those of the wanted symbols that have a date."""
+"""Select the rows of a file to read: those of the wanted symbols that have a date."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Selection(NamedTuple):
 
     group: Group
     symbols: tuple[str, ...]
-    """In the order of the file."""
+    """Wanted symbols, in the order of the file."""
     codes: NDArray[np.int32] | None = None
-    """In a long file, which symbol each row is of, `(rows of the file,)`; -1 for none that is wanted."""
+    """In a long file, the index of each row's symbol, `(rows of the file,)`; -1 for unwanted ones."""
 
 
 def select(path: Path, records: Records, layout: Layout, options: Options, notes: Notes) -> list[Selection]:
-    """The wanted symbols, all where none is named: one selection, in a wide file one a symbol.
+    """Select the wanted symbols, or all: one selection, or in a wide file one per symbol.
 
     Raises:
-        SourceError: a symbol is wanted that is not in the file.
+        SourceError: a wanted symbol is not in the file.
     """
     wanted = options.symbols
     if layout.symbol is not None:
@@ -45,8 +45,8 @@ def select(path: Path, records: Records, layout: Layout, options: Options, notes
     known = tuple(group.symbol for group in layout.groups)
     if len(known) == 1 and len(wanted) > 1:
         raise SourceError(
-            f"{path} holds one series and names no symbol: {and_more(wanted)} cannot be picked.\n"
-            f"  If one of its columns holds symbols, name it: {options.spell('symbol_column', '...')}."
+            f"{path} has only one series, without symbols: {and_more(wanted)} cannot be selected.\n"
+            f"  If one of its columns has the symbols, name it: {options.spell('symbol_column', '...')}."
         )
     _check(path, wanted, known)
     return [
@@ -72,23 +72,24 @@ def dated_rows(
     if not undated.any():
         return rows
     footers = np.intersect1d(rows[undated], _footers(records, layout, stamps))
-    notes.tell_of_footers(footers)
+    notes.report_footers(footers)
     bad = np.setdiff1d(np.intersect1d(rows[undated], stamps.bad), footers)
     name = layout.names[layout.date]
-    notes.tell_of_cells(
+    notes.report_cells(
         "error",
         "bad-date",
         bad,
         layout.date,
         name,
-        ("'{}' is no date" if date_format is None else f"'{{}}' is not written as {date_format!r}")
-        + ("" if layout.time is None else ", or its time is not one"),
-        f"Correct the line; or say how dates are written, as in {options.spell('date_format', '%d/%m/%Y')}.",
+        ("'{}' is not a date" if date_format is None else f"'{{}}' is not in the format {date_format!r}")
+        + ("" if layout.time is None else ", or its time is invalid"),
+        "Correct the line, or pass the format of the dates, for example "
+        f"{options.spell('date_format', '%d/%m/%Y')}.",
     )
     without = np.setdiff1d(rows[undated], np.union1d(bad, footers))
     blank = _are_blank(records, without)
-    notes.tell_of_rows("warning", "empty-row", without[blank], "{rows} without a single value: left out")
-    notes.tell_of_rows(
+    notes.report_rows("warning", "empty-row", without[blank], "{rows} without any value: left out")
+    notes.report_rows(
         "error",
         "no-date",
         without[~blank],
@@ -99,7 +100,7 @@ def dated_rows(
 
 
 def _footers(records: Records, layout: Layout, stamps: Stamps) -> Rows:
-    """The rows behind the last one with a date that have neither date nor price, but say something."""
+    """Rows after the last one with a date that have neither date nor price, but other content."""
     dated = np.flatnonzero(~np.isnat(stamps.local))
     rows = np.arange(int(dated[-1]) + 1, records.size) if dated.size else dated
     rows = rows[[not looks_like_date(cell, digits=True) for cell in _cells(records, layout.date, rows)]]
@@ -114,12 +115,12 @@ def _cells(records: Records, column: int, rows: Rows) -> list[str]:
 
 
 def choose_clock(stamps: Stamps, rows: Rows, notes: Notes) -> NDArray[np.datetime64]:
-    """The exchange's own time; UTC where clocks that were set back would make it stand twice."""
+    """The exchange's local time; UTC if a change of the clocks would make local times ambiguous."""
     if stamps.utc is None or finest_unit([stamps.local[rows]]) == "D":
         return stamps.local
     if np.unique(stamps.local[rows]).size == np.unique(stamps.utc[rows]).size:
         return stamps.local
-    notes.tell("info", "utc", "times are in UTC, since some local ones stand for several moments")
+    notes.report("info", "utc", "times are in UTC, since some local times are ambiguous")
     return stamps.utc
 
 
@@ -141,7 +142,7 @@ def _of_long(
     chosen = np.array([code_of.get(name, -1) for name in found], np.int32)[codes]
     if not wanted:
         name = layout.names[layout.symbol]
-        notes.tell_of_rows(
+        notes.report_rows(
             "error",
             "no-symbol",
             np.flatnonzero(chosen < 0),
@@ -150,11 +151,11 @@ def _of_long(
         )
     else:
         others = and_more([name for name in known if name not in kept] or ["no symbol"])
-        notes.tell_of_rows(
+        notes.report_rows(
             "info",
             "other-symbols",
             np.flatnonzero(chosen < 0),
-            f"{{rows}} of {others}: left out, since others were asked for",
+            f"{{rows}} of {others}: left out, since other symbols were requested",
             with_lines=False,  # most of a large file
         )
     return Selection(layout.groups[0], tuple(kept), chosen)

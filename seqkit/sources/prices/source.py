@@ -1,4 +1,4 @@
-"""The source `prices`: what a recipe reads."""
+"""The source `prices` for recipes."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ logger = logging.getLogger(__name__)
 
 
 class Prices(SeriesSource):
-    """The prices of a CSV file: a series a symbol, with what else the file has.
+    """The prices of a CSV file: one series per symbol, with the other columns of the file.
 
-    The first column of each series is `"price"`; the others are called as in `PriceTable.columns`.
+    The first column of each series is `"price"`; the others are named as in `PriceTable.columns`.
 
     Args:
-        path: of the file.
+        path: path of the file.
         symbol: one symbol, or several.
-        panel: all symbols; without it, a file that has several needs a choice.
+        panel: read all symbols; without it, `symbol` is required for a file that has several.
         spell: how messages write an option.
-        options: the others of `read_prices`.
+        options: further options of `read_prices`.
 
     Raises:
-        SourceError: when it is first read, as `read_prices` does, and for several symbols without a choice.
+        SourceError: on first reading, as `read_prices` does, and if none of several symbols is chosen.
     """
 
     @show_options
@@ -48,20 +48,20 @@ class Prices(SeriesSource):
         panel: bool = False,
         *,
         spell: Spelling = in_python,
-        **options: Any,  # they are declared once, in Options, which raises TypeError for another
+        **options: Any,  # declared once, in Options, which raises TypeError for an unknown option
     ) -> None:
         self.path, self.panel = Path(path), panel
         self._options = Options(symbol, **options).spelled(spell)
 
     @cached_property
     def table(self) -> PriceTable:
-        """The file, read once; what was left out of it is logged, and the largest move."""
+        """The table of the file, read once; warnings and the largest move are logged."""
         table = read_table(self.path, self._options)
         if len(table.symbols) > 1 and not self.panel and not self._options.symbols:
             raise several_symbols(self.path, table.symbols, self._options.spell, panel=True)
         adjusted = role_of(table.price_column) == "adj_close"
         for finding in table.findings:
-            # A split that only the close is not adjusted for does not touch an adjusted price.
+            # An unadjusted split in the close does not affect an adjusted price.
             if finding.severity == "warning" and not (adjusted and finding.kind == "likely-split"):
                 logger.warning("%s: %s", self.path, finding.message)
             elif finding.kind == "largest-move":
@@ -71,19 +71,19 @@ class Prices(SeriesSource):
     def series(self, split: str = "all") -> Iterator[Series]:
         """The symbols, in the order of the file."""
         if split != "all":
-            raise SourceError(f"there is no split {split!r}; the source has all.")
+            raise SourceError(f"there is no split {split!r}; the only split is 'all'.")
         for symbol, found in self.table.series.items():
             values = np.column_stack([found.prices, *found.columns.values()])
             yield Series(symbol, found.dates, values, ("price", *found.columns))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the bytes of the file and of how they are read, not of where it is."""
+        """Fingerprint of the file's contents and the reading options; independent of its location."""
         digest = hashlib.sha256(read_data(self.path)).hexdigest()
         return fingerprint(["prices", digest, self.panel, self._options.values])
 
 
 @show_options
-def open_prices(path: str | Path, panel: bool = False, **options: Any) -> Prices:  # those of Prices
-    """The prices that a recipe names: messages write an option as an override of `seqkit run`."""
+def open_prices(path: str | Path, panel: bool = False, **options: Any) -> Prices:  # options of Prices
+    """Prices for a recipe: messages write an option as an override of `seqkit run`."""
     return Prices(path, panel=panel, **options, spell=in_recipe)

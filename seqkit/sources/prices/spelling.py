@@ -1,4 +1,4 @@
-"""How an option is typed: in Python, in a recipe or its overrides, and after `seqkit inspect`."""
+"""Spell an option as the user types it: in Python, in a recipe or override, or for `seqkit inspect`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _as_json(value: Value) -> str:
 
 
 def _is_toml(text: str) -> bool:
-    """Whether an override would read a text as something else than itself, such as a number."""
+    """Whether an override would read a text as another value, such as a number."""
     try:
         tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -53,7 +53,7 @@ def _is_toml(text: str) -> bool:
 
 
 def _quoted(word: str) -> str:
-    """A word for a shell; letters of any language need no quotation marks."""
+    """Quote a word for a shell; letters of any language need no quotation marks."""
     if word and not _NEEDS_QUOTES.search(word):
         return word
     return "'" + word.replace("'", "'\"'\"'") + "'"

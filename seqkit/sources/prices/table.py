@@ -1,4 +1,4 @@
-"""The prices of a file, by symbol, each in the order of time."""
+"""The prices of a file by symbol, in order of time."""
 
 from __future__ import annotations
 
@@ -21,58 +21,58 @@ Order: TypeAlias = Literal["ascending", "descending", "mixed"]
 
 @dataclass(frozen=True)
 class SymbolPrices:
-    """The rows of one symbol: dates that ascend, none twice."""
+    """The rows of one symbol, with ascending dates and no duplicates."""
 
     dates: NDArray[np.datetime64]
-    """`(rows,)`, in days, or in seconds or microseconds where there are times of the day."""
+    """`(rows,)`, in days, or in seconds or microseconds if there are times of day."""
     prices: NDArray[np.float64]
     """`(rows,)`, positive and finite."""
     columns: Mapping[str, NDArray[np.float64]]
-    """What else the file has beside the price, each `(rows,)`, NaN where it has no number."""
+    """Other columns of numbers in the file, each `(rows,)`, with NaN for missing numbers."""
 
 
 @dataclass(frozen=True)
 class PriceTable:
-    """The prices that a file holds, and what was found while it was read."""
+    """The prices in a file, and the findings about the file."""
 
     path: Path
     series: Mapping[str, SymbolPrices]
-    """By symbol, in the order of the file."""
+    """Prices by symbol, in the order of the file."""
     findings: tuple[Finding, ...]
-    """Decisions, rows that were left out, oddities; with the numbers of the lines."""
+    """Decisions, rows that were left out and anomalies, with their line numbers."""
     rows: int
-    """How many rows of the file have a price in the table."""
+    """Number of rows of the file that have a price in the table."""
     rows_read: int
-    """How many rows are below the header: `rows`, and those that a finding has left out."""
+    """Number of rows below the header: `rows`, plus the rows that findings report as left out."""
     form: Form
     """One symbol, many below each other, or many side by side."""
     order: Order
-    """In which the first symbol's rows stand in the file; in the table, dates always ascend."""
+    """Order of the first symbol's rows in the file; in the table, dates always ascend."""
     date_column: str
     price_column: str
-    """In a wide file, that of the first symbol."""
+    """In a wide file, the price column of the first symbol."""
     delimiter: str
     decimal: Decimal
     encoding: str
     names_symbols: bool
-    """Whether the file says what its symbols are called."""
+    """Whether the file names its symbols."""
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """In the order of the file; a file that names none has one, called as the file."""
+        """Symbols in the order of the file; if it names none, its only symbol has the name of the file."""
         return tuple(self.series)
 
     @property
     def columns(self) -> Mapping[str, Mapping[str, NDArray[np.float64]]]:
-        """By symbol, then by name: what else stands beside the price, aligned to its rows.
+        """Columns other than the price, by symbol and then by name, aligned with the rows of the price.
 
-        Names are `"open"`, `"high"`, `"low"`, `"close"` and `"adj_close"` (where they are not the price),
+        Names are `"open"`, `"high"`, `"low"`, `"close"` and `"adj_close"` (if they are not the price),
         `"volume"`, `"change"`, and for other columns their names in the file. A cell without a number is NaN.
         """
         return {symbol: prices.columns for symbol, prices in self.series.items()}
 
     def dates(self, symbol: str | None = None) -> NDArray[np.datetime64]:
-        """The dates of a symbol, `(rows,)`, ascending, none twice; one symbol need not be named.
+        """The dates of a symbol, `(rows,)`, ascending, without duplicates; an only symbol need not be named.
 
         Raises:
             SourceError: there is no such symbol, or there are several and none is named.
@@ -96,22 +96,23 @@ class PriceTable:
 def several_symbols(
     path: Path, symbols: tuple[str, ...], spell: Spelling = in_python, panel: bool = False
 ) -> SourceError:
-    """What to say where one symbol is needed, and the file has several.
+    """The error if one symbol is needed and the file has several.
 
     Args:
-        path: of the file.
-        symbols: all of them.
+        path: path of the file.
+        symbols: all symbols of the file.
         spell: how to write an option.
-        panel: whether all of them can be taken at once.
+        panel: whether all symbols can be read at once.
     """
     several = spell("symbol", symbols[:2])
-    choices = f"Pick one, {spell('symbol', symbols[0])}, or several, {several}"
-    choices += f"; {spell('panel', True)} takes all." if panel else "."
+    choices = f"Choose one, {spell('symbol', symbols[0])}, or several, {several}"
+    choices += f"; {spell('panel', True)} reads all." if panel else "."
     return SourceError(f"{path}: {len(symbols)} symbols found ({and_more(symbols)}).\n  {choices}")
 
 
 def no_such_symbol(path: Path, symbol: str, symbols: tuple[str, ...]) -> SourceError:
-    """What to say of a symbol that is not in the file."""
+    """The error for a symbol that is not in the file."""
     return SourceError(
-        f"{path} has no symbol {symbol!r}.{did_you_mean(symbol, symbols)}\n  Known: {and_more(symbols)}."
+        f"{path} has no symbol {symbol!r}.{did_you_mean(symbol, symbols)}\n"
+        f"  Symbols in the file: {and_more(symbols)}."
     )

@@ -1,7 +1,7 @@
-"""The words of the columns of price files, by what they mean and by language.
+"""Names of the columns in price files, by meaning and language.
 
-Words are separated by bars, the better ones first. They are written with their accents: `columns.plain_name`
-takes these away, and the differences of case and spacing, from them and from the header alike.
+Words are separated by bars, the better ones first. They are written with their accents.
+`columns.plain_name` removes accents and differences of case and spacing, both here and in the header.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Features, held against pandas and hand computations."""
+"""Features, compared with pandas and manual computations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_missing_column_is_named() -> None:
     with pytest.raises(SourceError) as caught:
         Features(range=True).of_series(Series("X", DATES, PRICES[:, None], ("price",)))
     assert str(caught.value) == (
-        "X has no column 'high', which series.range=true reads; there is price.\n"
+        "X has no column 'high', which series.range=true reads; its columns: price.\n"
         "  Leave the feature out: series.range=false."
     )
 

@@ -1,4 +1,4 @@
-"""Splits by date, scaling on the training rows, and the batches that come of them."""
+"""Splits by date, scaling on the training rows, and the resulting batches."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_scaler_knows_the_training_rows_only() -> None:
     np.testing.assert_allclose(stream.inputs.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(stream.inputs.std(0), 1, rtol=1e-5)
     np.testing.assert_allclose(np.sqrt((stream.targets**2).mean()), 1, rtol=1e-5)
-    assert scale.target_center == 0  # the zero of a return is the flat forecast
+    assert scale.target_center == 0  # a return of zero is the flat forecast
     assert scale.fit_rows == len(stream) + 1
     assert np.datetime64(scale.fit_to) < data.scaler.cuts.validation_from
 
@@ -82,9 +82,7 @@ def test_dates_can_be_given() -> None:
     assert (str(cuts.validation_from), str(cuts.test_from)) == ("2020-06-01", "2020-08-03")
     with pytest.raises(SourceError, match="series.test_from='soon' is not a date such as 2012-12-31"):
         prepare(make(), test_from="soon")
-    with pytest.raises(
-        SourceError, match="series.test_from=2030-01-01 lies outside the rows to predict, 2020"
-    ):
+    with pytest.raises(SourceError, match="series.test_from=2030-01-01 is outside the rows to predict, 2020"):
         prepare(make(), test_from="2030-01-01")
     with pytest.raises(SourceError, match="the test split begins at 2020-02-03, before the validation split"):
         prepare(make(), test_from="2020-02-03")
@@ -133,18 +131,18 @@ class TestTooShort:
         with pytest.raises(SourceError) as caught:
             prepare(make("X"), make("Y", 150))
         assert str(caught.value) == (
-            "Y: its 150 rows, 2020-01-01 to 2020-07-28, lie badly for splits that are the same for all "
-            "symbols (rows to predict: train 118, needs 10; validation 29, needs 20; test 0, needs 20).\n"
+            "Y: its 150 rows, 2020-01-01 to 2020-07-28, do not fit the split dates, which are the same for "
+            "all symbols (rows to predict: train 118, needs 10; validation 29, needs 20; test 0, needs 20).\n"
             '  Leave Y out: source.symbol=["X"]; or choose the dates: series.validation_from and '
             "series.test_from."
         )
 
-    def test_two_rows_are_told_as_well(self) -> None:
+    def test_two_rows_are_an_error_too(self) -> None:
         with pytest.raises(SourceError, match="X: 2 rows are too few"):
             prepare(make(rows=2))
 
 
-def test_missing_numbers_are_the_training_mean_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_numbers_are_the_training_mean_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     series = make()
     volume = np.full(200, 5.0) + np.arange(200) % 3
     volume[100] = np.nan
@@ -153,7 +151,7 @@ def test_missing_numbers_are_the_training_mean_and_told(caplog: pytest.LogCaptur
         data = prepare_series(
             [series], Features(volume=True), TARGETS["return"], fractions=(0.6, 0.2, 0.2), seq_len=10
         )
-    assert "X: volume is missing in 2 rows; the model reads the training mean there" in caplog.text
+    assert "X: volume is missing in 2 rows; the model reads the training mean instead" in caplog.text
     inputs = data.inputs[0]
     assert (inputs[99:101, 1] == 0).all()
     assert np.isfinite(inputs).all()
