@@ -87,8 +87,8 @@ def test_a_state_of_another_structure_is_reported(engine: str) -> None:
     with pytest.raises(ContractError) as caught:
         unroll(NewStructure(), torch.zeros(2, 5, 3), engine=engine)
     assert str(caught.value) == (
-        "NewStructure.step must return (output, state) with a state like the one that it was given, tensor; "
-        "its state is (tensor, tensor)."
+        "NewStructure.step must return (output, state) with a state like the one that it received, tensor; "
+        "it returned the state (tensor, tensor)."
     )
 
 
