@@ -1,6 +1,6 @@
 """seqkit turns one step of a recurrent cell into a trained, measured sequence model.
 
-The names below are loaded when they are first used, so that `import seqkit` stays fast.
+The names below are loaded at first use, so that `import seqkit` stays fast.
 """
 
 from __future__ import annotations

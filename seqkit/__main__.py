@@ -1,4 +1,4 @@
-"""`python -m seqkit`: the same command; Debian's `seqkit` is another program."""
+"""`python -m seqkit`, the same as the command `seqkit`; Debian's `seqkit` is another program."""
 
 from seqkit.cli import main
 

@@ -1,7 +1,8 @@
 """The cores that other programs leave free.
 
-PyTorch starts a thread for each core, and those that wait for another one spin. Where another program
-needs one of the cores, all of them wait most of the time, and spin away what the slowest would need.
+PyTorch starts a thread for each core, and threads that wait for another one spin. If another program
+needs one of the cores, all threads wait most of the time, and their spinning takes the time that the
+slowest thread needs.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHORTEST, LONGEST = 0.3, 5.0
-"""Seconds between two readings from which what other programs do now can be told."""
+"""Fewest and most seconds between two readings that measure the current load of other programs."""
 
 SPARED = 0.25
-"""So much of a core others may use before one is left to them: a desktop always does something."""
+"""Share of a core that others may use before a core is left to them: a desktop is never fully idle."""
 
 CHOSEN_BY_HAND = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Environment variables by which a person says how many threads PyTorch is to have."""
+"""Environment variables with which a user sets PyTorch's number of threads."""
 
 logger = logging.getLogger(__name__)
 
 
 def leave_busy_cores(level: int = logging.DEBUG) -> None:
-    """From here on PyTorch has no more threads than there are free cores.
+    """Reduce PyTorch's threads to the number of free cores.
 
-    Where a person chose their number in the environment, or the system does not tell, it stays.
+    The number is not changed if the user set it in the environment, or if the system does not report it.
 
     Args:
-        level: of the log record that says so.
+        level: level of the log record of a change.
     """
     import torch
 
@@ -42,18 +43,18 @@ def leave_busy_cores(level: int = logging.DEBUG) -> None:
     free = free_cores()
     if free < before:
         torch.set_num_threads(free)
-        said = "other programs keep cores busy: this one computes with %d of %d threads"
+        said = "other programs keep cores busy: this program computes with %d of %d threads"
         logger.log(level, said, free, before, extra={"once": True})
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How long cores have worked since the machine was started.
+    """How long the cores have been busy since the machine was started.
 
     Args:
-        at: when this was read, in seconds of a clock.
-        worked: seconds of all cores that this process may use, together.
-        own: seconds of this process.
+        at: time of the reading, in seconds of a clock.
+        worked: busy seconds, summed over the cores that this process may use.
+        own: busy seconds of this process.
     """
 
     at: float
@@ -62,17 +63,17 @@ class Reading:
 
     @classmethod
     def now(cls, root: Path = Path("/")) -> Reading:
-        """What Linux reports."""
+        """The values that Linux reports now."""
         lines = (root / "proc/stat").read_text("ascii").splitlines()
         names = {f"cpu{core}" for core in os.sched_getaffinity(0)}
         worked = 0
         for name, *ticks in (line.split() for line in lines):
-            if name in names:  # user, nice, system, idle, waiting for a disk, three more of work
+            if name in names:  # user, nice, system, idle, iowait, three more of work
                 worked += sum(int(tick) for tick in ticks[:3] + ticks[5:8])
         return cls(time.monotonic(), worked / os.sysconf("SC_CLK_TCK"), time.process_time())
 
     def others_since(self, before: Reading) -> float:
-        """How many cores other programs used in between."""
+        """How many cores other programs used between the two readings."""
         return ((self.worked - before.worked) - (self.own - before.own)) / (self.at - before.at)
 
 
@@ -81,9 +82,9 @@ _before = Reading.now() if _IS_KNOWN else None
 
 
 def free_cores() -> int:
-    """How many cores this process can have for itself, one at least.
+    """Number of cores that this process can use alone, at least one.
 
-    The first call in a program looks at what happened since it began; later ones wait 0.3 s for that.
+    The first call in a program measures since the program began; later calls measure for 0.3 s.
     """
     global _before
     if _before is None:
@@ -98,25 +99,25 @@ def free_cores() -> int:
 
 
 def free_beside(others: float, cores: int, granted: int | None = None) -> int:
-    """How many cores are free while others use some; a little of one does not count.
+    """Number of cores that other programs leave free; a small share of a core does not count.
 
     Args:
         others: how many cores other programs use, such as 1.2.
-        cores: of the machine, as far as this process may use them.
-        granted: of them to a container.
+        cores: number of the machine's cores that this process may use.
+        granted: how many of them the container may use.
     """
     free = cores - max(0, math.ceil(others - SPARED))
     return max(1, free if granted is None else min(free, granted))
 
 
 def granted(root: Path = Path("/")) -> int | None:
-    """How many cores the container has that this process runs in; None where nothing limits it.
+    """Number of cores of the container in which this process runs; None if there is no limit.
 
     Args:
-        root: of the file system that is read.
+        root: root of the file system that is read.
     """
     try:
         quota, period = (root / "sys/fs/cgroup/cpu.max").read_text("ascii").split()
         return None if quota == "max" else math.ceil(int(quota) / int(period))
     except (OSError, ValueError, ZeroDivisionError):
-        return None  # it is not there, or says something else
+        return None  # the file is missing, or has another format

@@ -1,4 +1,4 @@
-"""Encoders: from what a batch holds to what a cell reads at each step."""
+"""Encoders: they turn the inputs of a batch into the features that a cell reads at each step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENCODERS = ("one_hot", "embedding", "raw")
 class Encoder(nn.Module, ABC):
     """The first part of a model. `output_size` is the number of features that the cell reads.
 
-    Each position is encoded by itself: what is at another position, or in another row, has no effect.
+    Each position is encoded on its own: other positions and other rows have no effect on it.
     """
 
     output_size: int
@@ -24,7 +24,7 @@ class Encoder(nn.Module, ABC):
     def forward(self, inputs: Tensor) -> Tensor:
         """`(batch, time)` ids or numbers, or `(batch, time, features)`, to `(batch, time, output_size)`.
 
-        Ids that are returned as they are stand for their one-hot rows.
+        Ids that are returned unchanged represent their one-hot rows.
         """
 
 
@@ -45,11 +45,11 @@ class OneHot(Encoder):
 
 
 class Embedding(nn.Embedding, Encoder):
-    """A trained vector for each id, laid out time-major as the engine wants it."""
+    """A trained vector for each id, in the time-major layout that the engine reads."""
 
     @property
     def output_size(self) -> int:  # type: ignore[override]  # nn.Embedding knows it
-        """Features of a vector."""
+        """Number of features of a vector."""
         return self.embedding_dim
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -78,15 +78,15 @@ class Raw(Encoder):
 
 
 def embedding(input_size: int, size: int) -> Embedding:
-    """Vectors of this size, as a recipe declares them."""
+    """An embedding with vectors of this size, as a recipe declares it."""
     return Embedding(input_size, size)
 
 
 def make_encoder(encoder: str | nn.Module, vocab_size: int | None, input_size: int) -> nn.Module:
-    """The encoder by that name for a cell that takes `input_size` features; a module is returned as it is.
+    """The encoder of that name for a cell that takes `input_size` features; a module is returned unchanged.
 
     Raises:
-        ContractError: it cannot feed this cell.
+        ContractError: its output does not fit this cell.
         UnknownNameError: there is no such encoder.
     """
     if isinstance(encoder, nn.Module):
@@ -99,8 +99,8 @@ def make_encoder(encoder: str | nn.Module, vocab_size: int | None, input_size: i
     if encoder == "one_hot":
         if vocab_size != input_size:
             raise ContractError(
-                f"encoder 'one_hot' gives {vocab_size} features, one an id; the cell takes {input_size}.\n"
-                f"  Give it input_size={vocab_size}, or use encoder 'embedding'."
+                f"encoder 'one_hot' gives {vocab_size} features, one per id; the cell takes {input_size}.\n"
+                f"  Give the cell input_size={vocab_size}, or use encoder 'embedding'."
             )
         return OneHot(input_size)
     if encoder == "embedding":

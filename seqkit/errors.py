@@ -1,4 +1,4 @@
-"""Every error that seqkit raises on purpose, in one tree.
+"""Every error that seqkit raises on purpose, in one class hierarchy.
 
 A message says what is wrong, what was received, what is known, and what to do.
 The command line prints it without a traceback and exits with `exit_code`.
@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 
 
 class SeqkitError(Exception):
-    """The root: `except seqkit.errors.SeqkitError` catches all that seqkit raises on purpose."""
+    """The base class: `except seqkit.errors.SeqkitError` catches all that seqkit raises on purpose."""
 
     exit_code = 2
 
 
 class UnknownNameError(SeqkitError):
-    """A cell, tokenizer, source, recipe, engine, ... by that name does not exist."""
+    """There is no cell, tokenizer, source, recipe, engine, ... of that name."""
 
     def __init__(
         self, kind: str, name: object, known: Iterable[str], where: str = "", hint: str = ""
@@ -31,7 +31,7 @@ class UnknownNameError(SeqkitError):
 
 
 class RecipeError(SeqkitError):
-    """A recipe is wrong: every fault that was found, one a line, each with its place."""
+    """A recipe is invalid; the message lists every fault that was found, one per line, with its place."""
 
     def __init__(self, title: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -40,11 +40,11 @@ class RecipeError(SeqkitError):
 
 
 class PluginError(SeqkitError):
-    """A plugin that was asked for cannot be loaded, or does not keep its promise."""
+    """A requested plugin cannot be loaded, or does not do what it declares."""
 
 
 class PluginConflictError(PluginError):
-    """Two distributions declare a component of one name."""
+    """Two distributions declare a component of the same name."""
 
 
 class MissingPluginError(PluginError):
@@ -52,11 +52,11 @@ class MissingPluginError(PluginError):
 
 
 class ContractError(SeqkitError):
-    """A cell, a head or a batch does not keep its contract, or two parts do not fit together."""
+    """A cell, a head or a batch breaks its contract, or two parts do not fit together."""
 
 
 class StepError(ContractError):
-    """The step of a cell fails: what it raised, and where."""
+    """The step of a cell fails; the message names the error and its line."""
 
 
 class SplitError(SeqkitError):
@@ -64,15 +64,15 @@ class SplitError(SeqkitError):
 
 
 class AuditError(SeqkitError):
-    """While training, the engine's gradients were found to differ from the loop's."""
+    """In training, the engine's gradients were found to differ from the loop's."""
 
 
 class CompilerError(SplitError):
-    """Engine "compiled" was asked for, and there is no C++ compiler."""
+    """Engine "compiled" was requested, and there is no C++ compiler."""
 
 
 class SourceError(SeqkitError):
-    """Data cannot be read: a missing, empty or undecodable file, a split that is not there."""
+    """Data cannot be read: a missing, empty or undecodable file, or a missing split."""
 
 
 class UnknownCharacterError(SeqkitError):
@@ -93,7 +93,7 @@ class SamplingError(SeqkitError):
 
 
 class OutOfRangeError(SeqkitError):
-    """A unit, a layer or a length that there is not, or a text that is too long for what is asked."""
+    """A unit, layer or length does not exist, or a text is too long for the request."""
 
 
 class RunError(SeqkitError):
@@ -101,15 +101,15 @@ class RunError(SeqkitError):
 
 
 class WrongKindError(RunError, AttributeError):
-    """A run on text was asked for a forecast, or one on series for text."""
+    """A forecast was requested from a run on text, or text from a run on series."""
 
 
 class BudgetError(SeqkitError):
-    """Training cannot begin or never end: no budget, or no data to spend it on."""
+    """Training could not begin or would never end: there is no budget, or no data."""
 
 
 class NonFiniteError(SeqkitError):
-    """The loss or the gradient norm is not a finite number; the weights were not touched."""
+    """The loss or the gradient norm is not a finite number; the weights were not changed."""
 
     exit_code = 1
 

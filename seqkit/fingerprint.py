@@ -1,4 +1,4 @@
-"""One way to tell whether two things are the same."""
+"""A digest by which two values are compared."""
 
 from __future__ import annotations
 

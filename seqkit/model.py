@@ -23,19 +23,19 @@ class SequenceModel(nn.Module):
         ids (B, T) -> encoder -> dropout -> cell, layer by layer -> dropout -> head -> outputs (B, T, V)
 
     Args:
-        cell: the step; the layers of a `Stacked` cell are unrolled one after the other.
-        encoder: `"one_hot"` (a step sees the one-hot row of its id), `"embedding"`, `"raw"` (the
-            number itself; an id becomes one float feature), or an `Encoder`, or another module that gives
-            `(batch, time, features)`.
+        cell: the recurrent cell; the layers of a `Stacked` cell are unrolled one after the other.
+        encoder: `"one_hot"` (a step reads the one-hot row of its id), `"embedding"`, `"raw"` (the
+            number itself; an id becomes one float feature), or an `Encoder`, or another module that
+            returns `(batch, time, features)`.
         head: `"linear"`, `"none"` (the cell's output is the prediction), for numbers `"point"`, `"gaussian"`,
-            `"student_t"` or `"quantile"`, or a Head.
+            `"student_t"` or `"quantile"`, or a `Head`.
         vocab_size: number of different ids; by default `cell.input_size` with `"one_hot"`.
         output_size: features of the prediction; by default `vocab_size`, or the cell's with `"none"`.
-        dropout: probability with which a feature is zeroed after the encoder (not of one-hot rows),
-            between layers and before the head.
-        encoder_dropout: the same after the encoder; by default as `dropout`.
+        dropout: probability of zeroing a feature after the encoder (except in one-hot rows), between
+            layers and before the head.
+        encoder_dropout: the probability after the encoder; by default that of `dropout`.
         engine: see `unroll`.
-        recompute_every: see `unroll`; for gradients only.
+        recompute_every: see `unroll`; it has an effect only if gradients are computed.
 
     Raises:
         ContractError: two parts do not fit together.
@@ -83,30 +83,30 @@ class SequenceModel(nn.Module):
         self.recompute_every = recompute_every
         self._engines_ran: list[str] = []
         self.engine_ran: str | None = None
-        """The engine that unrolled last in training: what was chosen where `engine` is `"auto"`."""
+        """The engine that ran last in training; if `engine` is `"auto"`, the one that was chosen."""
 
     def forward(
         self, inputs: Tensor, state: State = None, reset: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Predict what follows each input.
+        """Predict the next value after each input.
 
         Args:
             inputs: `(batch, time)` ids or numbers, or `(batch, time, features)`.
             state: the state before the first step; by default the initial one.
-            reset: bool `(batch, time)`; where true, that row starts anew before that step.
+            reset: bool `(batch, time)`; where true, that row is reset before that step.
         Returns:
             Outputs `(batch, time, output_size)`, and the state after the last step.
         """
         hidden, state = self.hidden(inputs, state, reset)
         if any(getattr(module, "inplace", False) for module in self.head.modules()):
-            hidden = hidden.transpose(0, 1).clone().transpose(0, 1)  # an engine may read it again
-        # The memory behind (batch, time, ...) is time-major: the head reads it as it lies.
+            hidden = hidden.transpose(0, 1).clone().transpose(0, 1)  # may be saved for backward
+        # The memory of (batch, time, ...) is time-major: in that order the head reads contiguous memory.
         return self.head(hidden.transpose(0, 1)).transpose(0, 1), state
 
     def hidden(
         self, inputs: Tensor, state: State = None, reset: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """What the head reads, `(batch, time, cell.output_size)`, and the state after the last step."""
+        """The head's input, `(batch, time, cell.output_size)`, and the state after the last step."""
         x, table = inputs, self._table()
         if table is None:
             x = self.encoder(inputs)
@@ -132,20 +132,23 @@ class SequenceModel(nn.Module):
         if self.training or self.engine_ran is None:
             self.engine_ran = "+".join(sorted({*names}))
             self._engines_ran = names
-        if not getattr(self.head, "passes_on", False):  # else the cell gives logits
+        if not getattr(self.head, "passes_on", False):  # else the cell's output is the logits
             x = self.dropout(x)
         return x, tuple(after) if isinstance(self.cell, Stacked) else after[0]
 
     def audit(self, inputs: Tensor, state: State) -> str | None:
-        """How the gradients of the engine that ran last differ from the loop's; None where they do not.
+        """How the gradients of the engine that ran last differ from the loop's; None if they do not.
 
-        A few steps of each layer are unrolled by both. Nothing of the model is changed.
+        Both engines unroll a few steps of each layer. The model is not changed.
 
         Args:
             inputs: a batch like those that the model is trained on.
-            state: the state before it.
+            state: the state before the batch.
         """
-        from seqkit.engine.plan.auditing import buffers_kept, difference_in_training  # with PyTorch's tracer
+        from seqkit.engine.plan.auditing import (
+            buffers_kept,
+            difference_in_training,
+        )  # imports PyTorch's tracer
 
         with torch.no_grad(), buffers_kept(self):
             table = self._table()
@@ -166,7 +169,7 @@ class SequenceModel(nn.Module):
         return list(zip(layers, state or [None] * len(layers), strict=True))
 
     def _table(self) -> Tensor | None:
-        """The encoder's table, if ids are all that is looked up in it: then the engine may do so itself."""
+        """The table of a plain embedding, in which the engine can look up ids itself; else None."""
         encoder, dropout = self.encoder, self.encoder_dropout
         if type(encoder) is not Embedding or (dropout.training and dropout.p > 0):
             return None
@@ -179,7 +182,7 @@ class SequenceModel(nn.Module):
 
 @contextmanager
 def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """These modules are in evaluation mode inside, and afterwards in the mode that they were in."""
+    """Put modules in evaluation mode inside the block, and restore their modes afterwards."""
     training = [module for module in modules if module.training]
     for module in training:
         module.training = False

@@ -1,7 +1,7 @@
-"""All that a plugin author imports.
+"""The API for authors of plugins.
 
 Importing it loads pydantic and pluggy and nothing heavier; the contracts (`Cell`, `Tokenizer`,
-`TextSource`, ...) load torch or NumPy when they are first used.
+`TextSource`, ...) load torch or NumPy at first use.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 hookimpl = pluggy.HookimplMarker("seqkit")
-"""Marks a function as an implementation of the hook by its name."""
+"""Marks a function as an implementation of the hook of the same name."""
 
 
 class Config(BaseModel):
@@ -77,12 +77,12 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _arrays_as_tuples(cls, value: Any, info: ValidationInfo) -> Any:
-        """TOML has arrays only: where a field is a tuple, an array is taken for one."""
+        """Convert an array to a tuple if the field is one, since TOML has arrays only."""
         return _as_tuples(value, cls.model_fields[info.field_name or ""].annotation)
 
 
 def _as_tuples(value: Any, annotation: Any) -> Any:
-    """The value with lists as tuples where the annotation has tuples."""
+    """The value, with lists converted to tuples where the annotation has tuples."""
     if not isinstance(value, list):
         return value
     kinds = [each for each in (annotation, *get_args(annotation)) if get_origin(each) in (tuple, list)]
@@ -96,27 +96,27 @@ def _as_tuples(value: Any, annotation: Any) -> Any:
 
 
 class CellConfig(Config):
-    """Of a cell: every field is a keyword of its constructor, and the defaults live here."""
+    """Config of a cell. Every field is a keyword argument of its constructor; the defaults are set here."""
 
 
 class TokenizerConfig(Config):
-    """Of a tokenizer: every field is a keyword of its `train`."""
+    """Config of a tokenizer. Every field is a keyword argument of its `train`."""
 
 
 class SourceConfig(Config):
-    """Of a source: every field is a keyword of its constructor."""
+    """Config of a source. Every field is a keyword argument of its constructor."""
 
 
 class HeadConfig(Config):
-    """Of a head: every field is a keyword of its constructor."""
+    """Config of a head. Every field is a keyword argument of its constructor."""
 
 
 class EncoderConfig(Config):
-    """Of an encoder: every field is a keyword of its constructor."""
+    """Config of an encoder. Every field is a keyword argument of its constructor."""
 
 
 def load_target(name: str, target: str | Callable[..., Any]) -> Callable[..., Any]:
-    """What a declaration by that name refers to; its module is imported if it was not.
+    """Load the target of a declaration; its module is imported if needed.
 
     Raises:
         PluginError: the module cannot be imported, or has no such attribute.
@@ -126,7 +126,7 @@ def load_target(name: str, target: str | Callable[..., Any]) -> Callable[..., An
     place, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(place)
-    except Exception as error:  # whatever a stranger's module raises
+    except Exception as error:  # third-party code may raise anything
         raise PluginError(
             f"the module of {name!r}, {place}, cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -142,13 +142,13 @@ class ComponentPlugin:
     """Declares a component."""
 
     name: str
-    """What a recipe calls it in `use`."""
+    """Its name in a recipe, the value of `use`."""
     config: type[Config]
     target: str | Callable[..., Any]
-    """The class: lazily, as `"module:attribute"`, or itself where it is in memory already."""
+    """The class itself, or `"module:attribute"`, which is imported at first use."""
 
     def load(self) -> Callable[..., Any]:
-        """The class; its module is imported if it was not.
+        """Load the class; its module is imported if needed.
 
         Raises:
             PluginError: the module cannot be imported, or has no such attribute.
@@ -161,11 +161,11 @@ class CellPlugin(ComponentPlugin):
     """Declares a cell, called as `target(input_size, **config)`."""
 
     size_field: str = "hidden_size"
-    """The field of the config that makes the cell larger: `seqkit bench cells` varies it."""
+    """The field of the config that sets the size of the cell; `seqkit bench cells` varies it."""
     stochastic: bool = False
-    """Whether a step draws random numbers in training: checked in evaluation mode, and under one seed."""
+    """Whether a step draws random numbers in training; it is checked in evaluation mode, with one seed."""
     surrogate_gradients: bool = False
-    """Whether its gradients differ from its derivative on purpose, as straight-through ones do."""
+    """Whether its gradients differ from its derivative on purpose, as straight-through gradients do."""
 
 
 @dataclass(frozen=True)
@@ -178,41 +178,42 @@ class SourcePlugin(ComponentPlugin):
     """Declares a source, opened by `target(**config)`."""
 
     gives: str | type | Callable[[Any], str | type] | None = None
-    """What it opens, where the target is not the class itself: a base class such as
+    """The kind of source that it opens, if the target is not the class itself: a base class such as
     `"seqkit.sources:TextSource"`, or a function of the config that returns one."""
     reading: tuple[str, ...] = ()
-    """The keys that say how the data is read and not where it is: other data in its place keeps them."""
+    """The config keys that say how the data is read, not where it is; they also apply if other data is
+    used in its place."""
 
 
 @dataclass(frozen=True)
 class HeadPlugin(ComponentPlugin):
     """Declares a head, called as `target(input_size, output_size, **config)`.
 
-    `input_size` is of what the cell gives; `output_size` is the number of different ids, or None where
-    numbers are predicted.
+    `input_size` is the number of features of the cell's output; `output_size` is the number of different
+    ids, or None if numbers are predicted.
     """
 
     tasks: tuple[str, ...] = ()
-    """The kinds of task whose recipes may have it, besides those that name it."""
+    """Kinds of task whose recipes may use it, besides the kinds that list it themselves."""
 
 
 @dataclass(frozen=True)
 class EncoderPlugin(ComponentPlugin):
     """Declares an encoder, called as `target(input_size, **config)`.
 
-    `input_size` is the number of different ids, or of the features of a row of numbers.
+    `input_size` is the number of different ids, or of features in a row of numbers.
     """
 
     tasks: tuple[str, ...] = ()
-    """The kinds of task whose recipes may have it, besides those that name it."""
+    """Kinds of task whose recipes may use it, besides the kinds that list it themselves."""
 
 
 @dataclass(frozen=True)
 class TaskPlugin:
     """Declares a kind of task: what a model is trained to do with the sources of one base class.
 
-    A recipe is of the kind whose base class its source has. Classes are given lazily, as
-    `"module:attribute"`, or themselves where they are in memory already.
+    The source of a recipe decides its kind: the kind whose base class the source has. A class is given
+    as itself, or as `"module:attribute"`, which is imported at first use.
     """
 
     name: str
@@ -222,21 +223,21 @@ class TaskPlugin:
     target: str | Callable[..., Any]
     """A `Task`."""
     encoders: tuple[str, ...]
-    """That a recipe of this kind may have; the first one where it names none."""
+    """Encoders that a recipe of this kind may use; the first is the default."""
     heads: tuple[str, ...]
-    """The same of heads."""
+    """Heads that a recipe of this kind may use; the first is the default."""
     tables: Mapping[str, type[Config]] = field(default_factory=dict)
-    """That a recipe of this kind may have, besides those that each has."""
+    """Tables that a recipe of this kind may have, besides those of every recipe."""
     components: Mapping[str, str] = field(default_factory=dict)
-    """The same of components, and the name of the one where a recipe names none."""
+    """Components that a recipe of this kind may have, each with the name of its default."""
     run: str | Callable[..., Any] = "seqkit.run:Run"
     """The class of its runs."""
     report: str | Callable[..., Any] = "seqkit.cli.report:Report"
-    """What the command line prints of its runs."""
+    """The class that prints its runs on the command line."""
     choose_source: str | Callable[..., Any] | None = None
-    """Called with the data that a user gives (`--data`), it returns the `[source]` table that reads it."""
+    """A function from the data that a user names (`--data`) to the `[source]` table that reads it."""
     seeds: int = 1
-    """How many trainings `seqkit run` makes where nothing else is said."""
+    """Number of trainings that `seqkit run` makes by default."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ class RecipePlugin:
 
 
 class PathFrom(str):
-    """A string that, where it turns out to be a path, is relative to `base`."""
+    """A string that is relative to `base` if it is a path."""
 
     base: Path
 
@@ -263,7 +264,7 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
     base = getattr(value, "base", (info.context or {}).get(info.field_name))
     if not isinstance(value, str) or base is None:
         return value
-    # The folder is no pattern, whatever characters its name has.
+    # The folder itself is not a pattern, even if its name contains characters of one.
     folder = glob.escape(str(base)) if glob.has_magic(value) else base
     return str(Path(folder, os.path.expanduser(value)))
 
@@ -271,7 +272,7 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
 DataPath = Annotated[str, BeforeValidator(_resolve)]
 """The type of a config field that names a file, a folder or a glob.
 
-A path in a recipe file is relative to that file; one in an override, to the working directory.
+A path in a recipe file is relative to that file; a path in an override, to the working directory.
 """
 
 _CONTRACTS = {

@@ -1,4 +1,4 @@
-"""The memory that this process takes, and what the machine has of it."""
+"""The memory that this process uses, and the memory that the machine has available."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def keep_freed_memory() -> None:
-    """From now on this process keeps what it frees, up to 512 MB, for what it asks for next.
+    """Make this process keep up to 512 MB of freed memory for its next allocations.
 
-    By default the C library gives arrays of some megabytes back to the system, which hands out new memory
-    page by page, as zeros: up to a millisecond for each in a training step, which asks for the same ones
-    again and again.
-    Does nothing where the C library is not GNU's.
+    By default the C library returns freed arrays of some megabytes to the system, which maps new memory
+    page by page and fills it with zeros. That takes up to a millisecond per array in a training step,
+    which allocates the same arrays again and again.
+    Does nothing if the C library is not GNU's.
     """
     if sys.platform == "linux" and (set_option := getattr(ctypes.CDLL(None), "mallopt", None)):
         set_option(_MMAP_THRESHOLD, _LARGE)
@@ -31,38 +31,38 @@ def keep_freed_memory() -> None:
 
 
 def require_linux() -> None:
-    """Raise SeqkitError where the system does not tell the peak of a process."""
+    """Raise SeqkitError if the system does not report the peak memory of a process."""
     if not peak_is_known():
-        raise SeqkitError("the peak of a process can be reset on Linux only; this benchmark needs that.")
+        raise SeqkitError("this benchmark resets the peak memory of a process, which works on Linux only.")
 
 
 def peak_is_known() -> bool:
-    """Whether the peak of this process can be reset and read; Linux alone does that."""
+    """Whether the peak memory of this process can be reset and read, which works on Linux only."""
     return os.access("/proc/self/clear_refs", os.W_OK)
 
 
 def peak_growth(work: Callable[[], None]) -> float:
-    """Do the work: by how many megabytes the process's peak exceeds what it held before."""
+    """Run `work`; return by how many megabytes its peak memory exceeds what the process held before."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak to what is held now
     work()
     return peak() - before
 
 
 def peak() -> float:
-    """The most megabytes that the process has held since the last `peak_growth` began."""
+    """The peak memory of the process since the last `peak_growth` began, in megabytes."""
     return _status("VmHWM")
 
 
 def available(root: Path = Path("/")) -> float | None:
-    """How many megabytes can still be had: of the machine, or of the container where that has fewer.
+    """Megabytes that are still available on the machine, or in the container if it has fewer.
 
     Args:
-        root: of the file system that tells.
+        root: root of the file system that is read.
     Returns:
-        None where the system does not tell.
+        None if the system does not report it.
     """
     try:
         free = _kilobytes(root / "proc/meminfo", "MemAvailable") * 1024
@@ -76,7 +76,7 @@ def available(root: Path = Path("/")) -> float | None:
 
 
 def _status(key: str) -> float:
-    """What the system says of this process, in megabytes."""
+    """A value that the system reports for this process, in megabytes."""
     return _kilobytes(Path("/proc/self/status"), key) * 1024 / MEGABYTE
 
 

@@ -1,4 +1,4 @@
-"""Every test has its own working directory and cache, and leaves nothing behind."""
+"""Every test has its own working directory and cache, and leaves no files behind."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import settings
 import seqkit
 from seqkit.registry.registry import FIRST_PARTY
 
-# The plugins of this repository are installed beside seqkit, and have tests of their own. Set here, for the
-# registry is made once a process, and parametrised tests ask for it while they are collected.
+# The plugins of this repository are installed next to seqkit, and have tests of their own. Set here, as the
+# registry is made once per process, and parametrised tests use it while they are collected.
 os.environ["SEQKIT_DISABLE_PLUGINS"] = ",".join(FIRST_PARTY)
 
 # A busy machine must not fail a test; in CI the same examples are drawn every time.
@@ -36,11 +36,11 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEQKIT_CACHE", str(tmp_path / "cache"))
-    # Read when `datasets` is first imported: its cache is not the user's, and the Hub is not asked.
+    # Read when `datasets` is first imported: its cache is not the user's, and it does not query the Hub.
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "100")
-    # Threads that spin make a busy machine crawl, and these models are too small to need two.
+    # Spinning threads slow a busy machine down, and these models are too small to need two.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -49,7 +49,7 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def text_file(workdir: Path) -> Path:
-    """About 19,000 characters that a small model learns at once."""
+    """About 19,000 characters that a small model learns quickly."""
     path = workdir / "my.txt"
     path.write_text("".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340)), "utf-8")
     return path

@@ -1,4 +1,4 @@
-"""The program as it is typed, in this process: a new one would spend seconds on its imports."""
+"""The command line, run in this process: a new one would spend seconds on its imports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from seqkit.cli import main
 
 
 def command(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `seqkit ARGUMENTS`: what it prints on both streams, and its exit code."""
+    """Run `seqkit ARGUMENTS`; return what it prints on both streams, and its exit code."""
     streams = {name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for name in ("stdout", "stderr")}
     code: object = 0
     root = logging.getLogger()
-    handlers, root.handlers = root.handlers, []  # the program makes its own
+    handlers, root.handlers = root.handlers, []  # the program sets its own
     level = logging.getLogger("seqkit").level
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["seqkit", *arguments])

@@ -28,7 +28,7 @@ intr 12 34
     ("others", "many", "has", "expected"),
     [
         (0.0, 2, None, 2),
-        (0.2, 2, None, 2),  # a desktop always does something
+        (0.2, 2, None, 2),  # a desktop is never fully idle
         (0.4, 2, None, 1),
         (1.0, 2, None, 1),
         (2.0, 2, None, 1),
@@ -44,7 +44,9 @@ def test_free_cores(others: float, many: int, has: int | None, expected: int) ->
 
 
 @linux
-def test_what_others_use_is_all_work_but_ones_own(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_use_of_others_is_all_work_except_ones_own(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (workdir / "proc").mkdir()
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
     monkeypatch.setattr("os.sysconf", lambda name: 100)
@@ -81,7 +83,7 @@ BUSY = "while True: pass"
 
 @linux
 def test_a_process_that_works_takes_a_core() -> None:
-    """Pinned to one core, beside another process that is pinned to it too."""
+    """Pinned to one core, to which another process is pinned too."""
     code = (
         "import os, subprocess, sys, time\n"
         "core = min(os.sched_getaffinity(0))\n"
@@ -113,7 +115,7 @@ class TestProcess:
         assert self.threads() == 1
         assert torch.get_num_threads() == 2
 
-    def test_what_a_person_chose_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_users_choice_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.threads(threads=2) == 2
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
         assert self.threads() == 2
@@ -122,10 +124,10 @@ class TestProcess:
         monkeypatch.setattr(cores, "free_cores", lambda: 16)
         assert self.threads() == 2
 
-    def test_it_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_it_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level("INFO", logger="seqkit"):
             self.threads()
-        assert "this one computes with 1 of 2 threads" in caplog.text
+        assert "this program computes with 1 of 2 threads" in caplog.text
 
     @pytest.mark.parametrize("verb", [["generate"], ["score", "my.txt"], ["evaluate"], ["states", "my.txt"]])
     def test_every_verb(self, verb: list[str], tiny_recipe: seqkit.Recipe, text_file: Path) -> None:

@@ -9,7 +9,7 @@ from seqkit.dropout import Dropout
 
 @pytest.fixture
 def x() -> Tensor:
-    """Time-major memory, as an unroll gives it, and no multiple of four numbers."""
+    """Time-major memory, as an unroll returns it; the number of elements is not a multiple of four."""
     return torch.ones(101, 7, 33).transpose(0, 1)
 
 

@@ -14,7 +14,7 @@ def test_every_error_is_a_seqkit_error_with_an_exit_code() -> None:
         assert error.__doc__
 
 
-def test_an_unknown_name_tells_what_is_known_and_what_was_meant() -> None:
+def test_an_unknown_name_lists_known_names_and_suggests_one() -> None:
     with pytest.raises(errors.UnknownNameError) as caught:
         raise errors.UnknownNameError("tokenizer", "cahr", ["word", "char"], "my.toml:3")
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""The drawing of the layers is the one that the linter checks."""
+"""The drawing of the layers agrees with the layers that the linter checks."""
 
 import re
 import tomllib

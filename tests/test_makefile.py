@@ -1,4 +1,4 @@
-"""What a person has put into the clone is not the project's to judge."""
+"""Files that a user has put into the clone are not checked."""
 
 import shutil
 import subprocess

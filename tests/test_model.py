@@ -80,7 +80,7 @@ def test_dropout_acts_in_training_only_and_between_the_layers() -> None:
     assert torch.equal(model(ids)[0], model(ids)[0])
 
 
-def test_a_weight_that_is_a_function_of_parameters_is_computed_once_an_unroll() -> None:
+def test_a_parametrised_weight_is_computed_once_per_unroll() -> None:
     cell = RNN(4, 4)
     calls = []
 
@@ -104,7 +104,7 @@ def test_weight_normalisation_trains() -> None:
     assert all(parameter.grad is not None for parameter in cell.parameters())
 
 
-def test_what_does_not_fit_is_told() -> None:
+def test_parts_that_do_not_fit_are_reported() -> None:
     with pytest.raises(
         ContractError, match=r"encoder 'one_hot' gives 9 features.* the cell takes 5.\n.*embedding"
     ):
@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_told() -> None:
         SequenceModel(RNN(5, 4), engine="fast")
 
 
-def test_steps_that_are_computed_again_give_the_same_gradients() -> None:
+def test_recomputed_steps_give_the_same_gradients() -> None:
     model = SequenceModel(Stacked([RNN(7, 4), RNN(4, 4)]), vocab_size=7)
     ids = torch.randint(7, (2, 6))
     gradients = []

@@ -23,7 +23,7 @@ def test_the_picture_is_a_png_with_or_without_validation(workdir: Path) -> None:
 
 
 class TestSeries:
-    """What the pictures show is read back from matplotlib's own axes, since a PNG cannot be read."""
+    """The content of the pictures is read from matplotlib's own axes, since a PNG cannot be read."""
 
     def test_the_fan_begins_at_the_last_price(self, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         figures = keep_figures(monkeypatch)
@@ -117,7 +117,7 @@ class TestSeries:
     def test_the_dates_of_any_step_have_ticks(
         self, dates: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Matplotlib warns where it finds no interval for them, and warnings are errors here."""
+        """Matplotlib warns if it finds no interval for them, and warnings are errors here."""
         figures = keep_figures(monkeypatch)
         plot_errors(dates.astype("datetime64[s]"), {"drift": np.ones(len(dates))}, workdir / "a.png", "AB")
         assert 3 <= len(figures[0].axes[0].get_xticks()) <= 9

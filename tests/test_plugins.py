@@ -1,4 +1,4 @@
-"""Plugins from end to end: found, configured, trained, reopened, and what is said where one is missing."""
+"""Plugins from end to end: found, configured, trained, reopened; and the message if one is missing."""
 
 import inspect
 import json
@@ -44,7 +44,7 @@ QUICK = ["train.steps=10", "train.batch_size=4", "train.seq_len=10", "train.eval
 
 
 def new_process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program in a process of its own, which sees what is installed anew."""
+    """The program in a new process, which looks for installed plugins again."""
     return subprocess.run(
         [sys.executable, "-m", "seqkit", *arguments], capture_output=True, text=True, check=False
     )
@@ -80,7 +80,7 @@ class TestSingleFile:
             seqkit.load("out")
         assert seqkit.load("out", plugins=["mycell.py"]).generate("a") == run.generate("a")
 
-    def test_a_file_that_has_changed_is_told(
+    def test_a_file_that_has_changed_is_reported(
         self, workdir: Path, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
     ) -> None:
         seqkit.train(tiny_recipe.override(["cell.use=mycell"]), "out", plugins=["./mycell.py"])
@@ -124,7 +124,7 @@ class TestInstalled:
         )
         assert 'use = "leaky"' in new_process("show", "out").stdout
 
-    def test_another_version_is_told(
+    def test_another_version_is_reported(
         self,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -142,7 +142,7 @@ class TestInstalled:
         )
 
     @pytest.mark.ci
-    def test_broken_ones_do_not_stop_what_needs_none(
+    def test_broken_plugins_do_not_stop_a_run_that_needs_none(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         site = tmp_path / "site"
@@ -292,10 +292,10 @@ def test_a_source_a_tokenizer_and_a_recipe_of_a_plugin_work_together(workdir: Pa
     assert run.evaluate("test")["tokens"] > 50
     assert (
         command("check", "digits", "-p", "./counting.py").returncode == 1
-    )  # it knows ASCII only, and the kit tells
+    )  # it knows ASCII only, and the test kit reports this
 
 
-def test_an_error_that_fails_many_checks_is_told_once(workdir: Path) -> None:
+def test_an_error_that_fails_many_checks_is_reported_once(workdir: Path) -> None:
     (workdir / "faulty.py").write_text(
         "from seqkit.cells import RNN\nfrom seqkit.plugin import CellPlugin, Config, hookimpl\n\n\n"
         "class FaultyConfig(Config):\n    pass\n\n\n"
@@ -405,7 +405,7 @@ class TestTwoOfOneName:
         assert "one/mycell.py and by" in done.stderr
 
     @pytest.mark.ci
-    def test_a_run_means_the_one_that_it_was_made_with(
+    def test_a_run_uses_the_one_that_it_was_trained_with(
         self, tmp_path: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch, text_file: Path
     ) -> None:
         (workdir / "mycell.py").write_text(SINGLE_FILE)
@@ -430,7 +430,7 @@ class TestTwoOfOneName:
         )
 
 
-def test_a_constructor_that_lacks_a_field_is_told_and_leaves_nothing(
+def test_a_constructor_that_lacks_a_field_is_reported_and_leaves_no_files(
     workdir: Path, tiny_recipe: seqkit.Recipe
 ) -> None:
     (workdir / "mycell.py").write_text(

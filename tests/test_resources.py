@@ -9,7 +9,7 @@ from seqkit import resources
 from seqkit.errors import SeqkitError
 
 
-def test_the_growth_of_the_peak_counts_what_was_let_go_again() -> None:
+def test_the_growth_of_the_peak_includes_memory_that_was_freed_again() -> None:
     def work() -> None:
         np.ones(4_000_000)  # 32 MB
         np.ones(500_000)
@@ -39,8 +39,8 @@ print(faults() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux is told")
-def test_freed_memory_is_kept_and_used_again() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="the option belongs to the C library of Linux")
+def test_freed_memory_is_kept_and_reused() -> None:
     def faults(mode: str) -> int:
         command = [sys.executable, "-c", KEEPING, mode]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -73,7 +73,7 @@ class TestAvailable:
         (root / "sys/fs/cgroup/memory.max").write_text("99000000000\n")
         assert resources.available(root) == 9216
 
-    def test_where_nothing_tells(self, tmp_path: Path) -> None:
+    def test_none_if_the_system_does_not_report_it(self, tmp_path: Path) -> None:
         assert resources.available(tmp_path) is None
 
     def test_of_this_machine(self) -> None:
@@ -84,5 +84,5 @@ class TestAvailable:
 
 def test_a_benchmark_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "peak_is_known", lambda: False)
-    with pytest.raises(SeqkitError, match="can be reset on Linux only"):
+    with pytest.raises(SeqkitError, match="resets the peak memory of a process, which works on Linux only"):
         resources.require_linux()

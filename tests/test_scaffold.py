@@ -7,7 +7,7 @@ from seqkit.scaffold import write_project
 
 
 @pytest.mark.parametrize("name", ["My", "3d", "a_b", "a b", "-a", ""])
-def test_a_name_that_cannot_be_one_is_told(name: str, workdir: Path) -> None:
+def test_an_invalid_name_is_reported(name: str, workdir: Path) -> None:
     with pytest.raises(PluginError, match="cannot be the name of a cell"):
         write_project("cell", name, workdir)
 

@@ -31,13 +31,13 @@ def test_the_interval_is_students() -> None:
 
 
 def test_the_interval_of_many_seeds() -> None:
-    """t(29 degrees of freedom) = 2.045, of a printed table."""
+    """t(29 degrees of freedom) = 2.045, from a printed table."""
     values = [float(seed % 2) for seed in range(30)]
     half = 2.045 * statistics.stdev(values) / 30**0.5
     assert mean_and_interval(values)["interval_95"] == pytest.approx([0.5 - half, 0.5 + half], rel=1e-3)
 
 
-def test_mistakes_are_told_before_anything_is_made(tiny_recipe: seqkit.Recipe) -> None:
+def test_mistakes_are_reported_before_any_training(tiny_recipe: seqkit.Recipe) -> None:
     with pytest.raises(RunError, match="at least two seeds, got 1"):
         train_seeds(tiny_recipe, 1, "out")
     with pytest.raises(RecipeError):

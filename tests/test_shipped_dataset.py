@@ -74,6 +74,6 @@ def test_the_recipe_reads_it_without_a_network() -> None:
         assert list(source.documents(split)) == [text + "\n" for text in texts(split)]
 
 
-def test_data_is_no_recipe() -> None:
+def test_data_is_not_a_recipe() -> None:
     assert {recipe.path.suffix for recipe in seqkit_recipes()} == {".toml"}
     assert "hf-text" in {recipe.name for recipe in seqkit_recipes()}

@@ -1,4 +1,4 @@
-"""Recurrent cells: the contract, the scratch RNN, and cells on top of each other."""
+"""Recurrent cells: the contract, the RNN written from scratch, and stacked cells."""
 
 from seqkit.cells.base import Cell, State
 from seqkit.cells.rnn import RNN

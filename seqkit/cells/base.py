@@ -21,9 +21,9 @@ State: TypeAlias = Any
 class Cell(nn.Module):
     """One recurrent step.
 
-    A subclass sets `input_size` and `output_size` and writes `step`. A step is pure, its rows do
-    not see each other, and it does not branch in Python on tensor values. Its state starts as zeros
-    `(batch, hidden_size)`; a cell with another state says so in `initial_state`, for instance
+    A subclass sets `input_size` and `output_size` and writes `step`. A step is a pure function, its rows
+    do not depend on each other, and it does not branch in Python on tensor values. Its state starts as
+    zeros `(batch, hidden_size)`; a cell with another state defines `initial_state`, for instance
     `return self.zeros(batch_size, 8), self.zeros(batch_size, 8)`.
     """
 
@@ -32,7 +32,7 @@ class Cell(nn.Module):
     _like: Tensor
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Raise ContractError where there is no step."""
+        """Raise ContractError if the class has no step."""
         if cls.step is Cell.step:
             hint = "\n  It has a forward: rename that to step." if cls.forward is not Cell.forward else ""
             raise ContractError(
@@ -42,7 +42,7 @@ class Cell(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Where a cell has no parameter, this tells its device and dtype. It is not in the state dict.
+        # Holds the device and dtype of a cell without parameters. It is not in the state dict.
         self.register_buffer("_like", torch.empty(0), persistent=False)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -50,17 +50,17 @@ class Cell(nn.Module):
 
         Args:
             x: input at this step, `(batch, input_size)`.
-            state: the state before it, as `initial_state` shapes it.
+            state: the state before this step, with the structure of `initial_state`.
         Returns:
             Output `(batch, output_size)` and the new state.
         """
         raise NotImplementedError
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first step: zeros `(batch, hidden_size)` unless the cell says otherwise.
+        """The state before the first step: zeros `(batch, hidden_size)`, unless a cell overrides this.
 
         Raises:
-            ContractError: the cell has no `hidden_size` and does not say what its state is.
+            ContractError: the cell has no `hidden_size` and does not define its state.
         """
         hidden_size = getattr(self, "hidden_size", None)
         if not isinstance(hidden_size, int):
@@ -74,7 +74,7 @@ class Cell(nn.Module):
     def zeros(self, batch_size: int, *sizes: int) -> Tensor:
         """Zeros `(batch, *sizes)` with the device and dtype of the first floating parameter.
 
-        A cell without one has those that it was moved to: `cell.double()`, `cell.to("cuda")`.
+        Without such a parameter, those that the cell was moved to: `cell.double()`, `cell.to("cuda")`.
         """
         for parameter in self.parameters():
             if parameter.is_floating_point():
@@ -92,10 +92,10 @@ def map_state(function: Callable[..., Tensor], state: State, *others: State) -> 
 
 
 def detach_state(state: State) -> State:
-    """The same values, cut off from the graph that made them."""
+    """The same values, detached from the autograd graph."""
     return map_state(torch.Tensor.detach, state)
 
 
 def state_rows(state: State) -> int | None:
-    """The batch size of a state; None where it holds no tensor."""
+    """The batch size of a state; None if it holds no tensor."""
     return next((len(leaf) for leaf in pytree.tree_leaves(state)), None)

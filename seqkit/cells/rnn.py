@@ -1,4 +1,4 @@
-"""The scratch RNN: three weight matrices and a tanh."""
+"""The RNN written from scratch: three weight matrices and a tanh."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from seqkit.cells.base import Cell
 
 
 class RNN(Cell):
-    """The recurrent network of Elman (1990), as one codes it from scratch.
+    """The recurrent network of Elman (1990), as it is written from scratch.
 
     Args:
         input_size: features of the input at each step.
         hidden_size: units of the hidden state.
-        output_size: units read out of the hidden state by `h2o`; without it the output is the
+        output_size: features that `h2o` reads from the hidden state; by default the output is the
             hidden state itself.
 
     Example:
@@ -38,7 +38,7 @@ class RNN(Cell):
 
         Args:
             x: input at this step, `(batch, input_size)`.
-            hidden: hidden state before it, `(batch, hidden_size)`.
+            hidden: hidden state before this step, `(batch, hidden_size)`.
         Returns:
             Output `(batch, output_size)` and the new hidden state.
         """

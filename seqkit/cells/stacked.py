@@ -1,4 +1,4 @@
-"""Cells on top of each other."""
+"""Stacked cells."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from seqkit.errors import ContractError
 
 
 class Stacked(Cell):
-    """A cell of cells: each reads the output of the one below. Its state is the tuple of theirs.
+    """A stack of cells: each reads the output of the one below. Its state is the tuple of their states.
 
     Args:
-        cells: from the input to the output; sizes must fit.
+        cells: the cells, from the input to the output; their sizes must fit.
 
     Raises:
-        ContractError: there is no cell, or one's output does not fit the next one's input.
+        ContractError: there is no cell, or the output of a cell does not fit the input of the next.
     """
 
     def __init__(self, cells: Iterable[Cell]) -> None:
@@ -35,7 +35,7 @@ class Stacked(Cell):
         self.output_size = self.cells[-1].output_size
 
     def initial_state(self, batch_size: int) -> State:
-        """One initial state a cell."""
+        """The tuple of the cells' initial states."""
         return tuple(cell.initial_state(batch_size) for cell in self.cells)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -44,7 +44,7 @@ def _compiled() -> FusedEngine:
     from seqkit.engine.compile.compiled import compile_body
     from seqkit.engine.plan.fused import FusedEngine
 
-    logger.info("engine 'compiled': its first steps wait for the compiler, whose work is kept on disk")
+    logger.info("engine 'compiled': the first steps wait for the compiler; its kernels are cached on disk")
     return FusedEngine(compile_body)
 
 
@@ -61,7 +61,7 @@ ENGINES: Final[dict[str, Callable[[], Engine]]] = {
     "compiled": _compiled,
     "scan": _scan,
 }
-"""Each engine by its name, made when it is first needed."""
+"""The engines by name; each is created at first use."""
 
 
 def unroll(
@@ -77,26 +77,27 @@ def unroll(
     """Run a cell over whole sequences.
 
     Args:
-        cell: the step.
-        x: `(batch, time, input_size)`, or integer `(batch, time)`: then every step sees the
+        cell: the cell whose step is run.
+        x: `(batch, time, input_size)`, or integer ids `(batch, time)`: then each step reads the
             one-hot row of its id.
         state: the state before the first step; by default the cell's initial state.
-        reset: bool `(batch, time)`; where true, that row returns to the initial state before that step.
-        table: `(ids, input_size)`: the row that each id stands for, in place of a one-hot one. The same as
-            an embedding before the cell; what the step computes of a row alone is computed once for each id.
+        reset: bool `(batch, time)`; where true, that row is reset to the initial state before that step.
+        table: `(ids, input_size)`: the row for each id, used in place of its one-hot row. Equivalent to
+            an embedding before the cell; what the step computes from a row alone is computed once per id.
         engine: `"loop"`, the plain Python loop; `"fused"`, the split step; `"compiled"`, the same with
-            compiled kernels; `"scan"`, the cell's own `scan`; or `"auto"`: fused where the step can be split,
-            else the loop; on a GPU the scan of a cell that has one. All give the same numbers.
-        recompute_every: keep only the state at every N-th step, and compute the rest again in the
-            backward pass: less memory, more time. About the square root of the time length is best.
+            compiled kernels; `"scan"`, the cell's own `scan`; or `"auto"`: fused if the step can be split,
+            else the loop; on a GPU, the scan of a cell that has one. All give the same numbers.
+        recompute_every: save only the state at every N-th step, and recompute the rest in the backward
+            pass: less memory, more time. About the square root of the number of steps is best.
     Returns:
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the state
         after the last step.
     Raises:
         ContractError: `x`, `reset` or `table` has the wrong shape, an id is out of range, or the cell breaks
             its contract.
-        SplitError: the engine was named and the step cannot be split, not compiled, or has no scan.
-        StepError: the step itself fails; its line is named.
+        SplitError: an engine other than `"auto"` was requested, and the step cannot be split or compiled,
+            or the cell has no scan.
+        StepError: the step itself fails; the message names its line.
         UnknownNameError: there is no such engine.
 
     Example:
@@ -108,7 +109,7 @@ def unroll(
     outputs, state, _ = unroll_named(
         cell, x, state, reset=reset, table=table, engine=engine, recompute_every=recompute_every
     )
-    # What is handed out may be written over: an engine may read it again for gradients, or it is an input.
+    # The caller may modify the result in place, so it must not alias an input or what autograd has saved.
     if outputs.requires_grad or _shares_memory(outputs, x, *pytree.tree_leaves(state)):
         outputs = outputs.transpose(0, 1).clone().transpose(0, 1)
     return outputs, state
@@ -132,36 +133,36 @@ def unroll_named(
     engine: str = "auto",
     recompute_every: int | None = None,
 ) -> tuple[Tensor, State, str]:
-    """As `unroll`, and the name of the engine that ran; the outputs must not be written to."""
+    """Like `unroll`, and return the name of the engine that ran; do not modify the outputs in place."""
     _check(cell, x, reset, table)
     if recompute_every is not None and recompute_every < 1:
         raise ContractError(f"recompute_every must be 1 or more, got {recompute_every}.")
     engine = choose_engine(engine, cell, x)
     call = call_of(cell, x, state, reset, table)
-    if recompute_every is None or not torch.is_grad_enabled():  # nothing is kept without gradients
+    if recompute_every is None or not torch.is_grad_enabled():  # nothing is saved without gradients
         return _run(engine, call)
     return _run_recomputing(engine, call, recompute_every)
 
 
 def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tensor]:
-    """A function from an input to the output, which moves its own state on: for generation.
+    """Return a function from an input to its output that updates its own state, for generation.
 
-    What depends on the weights only is computed now, so they must not change while it is used. There are
-    no gradients. Where the step cannot be split, the function calls the step itself.
+    What depends only on the weights is computed now, so they must not change while the function is used.
+    No gradients are computed. If the step cannot be split, the function calls the step itself.
 
     Args:
-        cell: the step.
-        x: an input like those that will come: `(batch, input_size)`, or integer ids `(batch,)`.
-        state: the state before the first of them.
+        cell: the cell whose step is run.
+        x: an example of the inputs: `(batch, input_size)`, or integer ids `(batch,)`.
+        state: the state before the first step.
     """
     with torch.no_grad():
         call = call_of(cell, x[:, None], state)
     try:
         if has_no_numbers(x):
-            raise SplitError("there are no numbers to compute with")
+            raise SplitError("the input has no values to compute with")
         return _fused().stepper(call)
     except SplitError as error:
-        logger.debug("a step is called as it is: %s", error)
+        logger.debug("the step is called directly: %s", error)
 
     def advance(x: Tensor) -> Tensor:
         nonlocal state
@@ -172,7 +173,7 @@ def make_stepper(cell: Cell, x: Tensor, state: State) -> Callable[[Tensor], Tens
 
 
 def choose_engine(engine: str, cell: Cell | None = None, x: Tensor | None = None) -> str:
-    """The name of the engine that is tried where this one is named.
+    """The name of the engine to try for the requested one; `"auto"` is resolved if cell and input are given.
 
     Raises:
         UnknownNameError: there is no such engine.
@@ -185,20 +186,20 @@ def choose_engine(engine: str, cell: Cell | None = None, x: Tensor | None = None
 
 
 def _automatic(cell: Cell, x: Tensor) -> str:
-    """What `auto` tries: a function of the cell and the kind of its input, never of a clock."""
-    # While exporting, or under the transforms of `torch.func`, the steps themselves are what is looked for.
+    """The engine that `auto` tries; it depends on the cell and the kind of input, never on timing."""
+    # `torch.export` and the transforms of `torch.func` must see the operations of the steps themselves.
     if has_no_numbers(x) or _is_transformed():
         return "loop"
     return "scan" if x.device.type == "cuda" and hasattr(cell, "scan") else "auto"
 
 
 def _is_transformed() -> bool:
-    """Whether a transform of `torch.func`, or forward-mode differentiation, is at work."""
+    """Whether a transform of `torch.func`, or forward-mode differentiation, is active."""
     return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def _run(engine: str, call: Call) -> tuple[Tensor, State, str]:
-    """Unroll, and say which engine did it."""
+    """Unroll, and return the name of the engine that ran."""
     with step_errors(call.cell):
         call = _without_idle_resets(call)
         if engine == "loop":
@@ -210,12 +211,12 @@ def _run(engine: str, call: Call) -> tuple[Tensor, State, str]:
         except SplitError as error:
             refused = str(error)
         outputs, state = unroll_loop(call)
-    _log_once(call.cell, refused)  # a step that fails in the loop as well has been reported already
+    _log_once(call.cell, refused)  # not reached if the step fails in the loop as well
     return outputs, state, "loop"
 
 
 def _without_idle_resets(call: Call) -> Call:
-    """The call without a mask where rows start again at its first step only, or nowhere."""
+    """The call without its reset mask, if rows are reset at the first step only, or not at all."""
     reset = call.reset
     if reset is None or _has_inner_resets(reset):
         return call
@@ -224,34 +225,34 @@ def _without_idle_resets(call: Call) -> Call:
 
 
 def _has_inner_resets(reset: Tensor) -> bool:
-    """Whether a row starts again after the first step, as far as can be seen without waiting for a device."""
+    """Whether a row is reset after the first step; True if finding out would wait for a device."""
     is_seen = reset.device.type == "cpu" and not has_no_numbers(reset)
     return bool(reset[:, 1:].any()) if is_seen else True
 
 
 def _run_named(engine: str, call: Call) -> tuple[Tensor, State]:
-    """Unroll by this engine and no other; a refusal says which engine would run the step."""
+    """Unroll with this engine and no other; a refusal says which engine can run the step."""
     try:
         if _is_transformed():
             raise SplitError(
-                f"engine {engine!r} cannot be transformed by torch.func, nor forward-mode autograd."
+                f"engine {engine!r} supports neither the transforms of torch.func nor forward-mode autograd."
             )
         return ENGINES[engine]()(call)
     except CompilerError:
         raise
     except SplitError as error:
-        remedy = "engine='auto' (model.engine=auto) runs such a step."
+        remedy = "Use engine='auto' (model.engine=auto), which can run such a step."
         raise SplitError(f"{error}\n  {remedy}") from error
 
 
 def _run_recomputing(engine: str, call: Call, every: int) -> tuple[Tensor, State, str]:
-    """Unroll N steps at a time; the backward pass runs each piece again, from the state before it."""
+    """Unroll N steps at a time; the backward pass recomputes each piece from the state before it."""
     x, reset, state = call.x, call.reset, call.state
     cuts = [slice(start, start + every) for start in range(0, x.shape[1], every)]
-    # A step is traced here, if it is at all: inside a checkpoint PyTorch cannot differentiate the trace.
+    # The step is traced here, in advance: PyTorch cannot differentiate a trace made inside a checkpoint.
     for resets in {reset is not None and _has_inner_resets(reset[:, steps]) for steps in cuts}:
         again = torch.ones(x[:, :2].shape[:2], dtype=torch.bool, device=x.device) if resets else None
-        with torch.random.fork_rng([x.device] if x.is_cuda else []):  # a step in the loop may draw
+        with torch.random.fork_rng([x.device] if x.is_cuda else []):  # the loop's step may draw
             _run(engine, replace(call, x=x[:, :2], reset=again))
 
     def piece(x: Tensor, reset: Tensor | None, state: State) -> tuple[Tensor, State, str]:
@@ -270,12 +271,12 @@ _refused: weakref.WeakKeyDictionary[Cell, list[str]] = weakref.WeakKeyDictionary
 
 
 def refusals_of(cell: Cell) -> list[str]:
-    """Why the plain loop ran the cell where it was unrolled by `auto`; empty where it did not."""
+    """Why `auto` used the plain loop for the cell; empty if it did not."""
     return list(_refused.get(cell, ()))
 
 
 def _log_once(cell: Cell, message: str) -> None:
-    """Log once for each cell why the loop runs it."""
+    """Log, once for each cell, why the loop runs it."""
     if message not in _refused.setdefault(cell, []):
         _refused[cell].append(message)
         logger.warning("%s\n  The plain loop runs it.", message)

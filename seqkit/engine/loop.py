@@ -1,4 +1,4 @@
-"""The reference: a plain Python loop over `step`. Every other engine is compared with it."""
+"""The reference engine: a plain Python loop over `step`. Every other engine is compared with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqkit.errors import ContractError
 
 
 def unroll_loop(call: Call) -> tuple[Tensor, State]:
-    """One step after the other.
+    """Run one step after the other.
 
     Returns:
         Outputs `(batch, time, output_size)`, a transposed view of time-major memory, and the final state.
@@ -28,11 +28,11 @@ def unroll_loop(call: Call) -> tuple[Tensor, State]:
     outputs = []
     for t, x_t in enumerate(x.unbind(1)):
         if resets[t]:
-            state = reset_rows(reset[:, t], initial, state)  # type: ignore[index]  # there is a reset here
-        given = own_tree(state)  # a step may write over a list or a dict that it is given
+            state = reset_rows(reset[:, t], initial, state)  # type: ignore[index]  # not None here
+        given = own_tree(state)  # a step may modify a list or a dict of its state
         versions = versions_of(state) if t < 2 else []
         result = cell.step(x_t if x.ndim == 3 else one_hot(cell, x_t), given)
-        if versions and versions_of(state) != versions:  # the outputs before would be written over
+        if versions and versions_of(state) != versions:  # earlier outputs would be overwritten
             raise ContractError(
                 f"{type(cell).__name__}.step writes to its state in place: write `h = h + x`, not `h += x`."
                 f"{definition_of(cell.step)}"
@@ -43,25 +43,25 @@ def unroll_loop(call: Call) -> tuple[Tensor, State]:
 
 
 def versions_of(state: State) -> list[int]:
-    """How often each tensor of a state was written to, where PyTorch counts that."""
+    """The version counter of each tensor of a state, if PyTorch keeps one."""
     leaves = pytree.tree_leaves(state)
     return [leaf._version for leaf in leaves if isinstance(leaf, Tensor) and not leaf.is_inference()]
 
 
 def own_tree(state: State) -> State:
-    """The same tensors in a tree of its own."""
+    """The same tensors in a new tree."""
     return state if isinstance(state, Tensor) else map_state(lambda leaf: leaf, state)
 
 
 def steps_with_resets(reset: Tensor | None, time: int) -> list[bool]:
-    """For each step whether a row starts there; every step may, where tensors have no numbers to look at."""
+    """For each step, whether a row is reset there; True for all if the mask's values cannot be read."""
     if reset is None:
         return [False] * time
     return [True] * time if has_no_numbers(reset) else reset.any(0).tolist()
 
 
 def has_no_numbers(tensor: Tensor) -> bool:
-    """Whether Python cannot look at the tensor: while exporting, under `vmap` and the like, on `meta`."""
+    """Whether Python cannot read the tensor's values: in an export, under `vmap` and the like, on `meta`."""
     return (
         torch.compiler.is_compiling()
         or torch.compiler.is_exporting()
@@ -72,7 +72,7 @@ def has_no_numbers(tensor: Tensor) -> bool:
 
 
 def embedded(ids: Tensor, table: Tensor) -> Tensor:
-    """The rows `(batch, time, features)` of a table that ids stand for, in time-major memory."""
+    """The rows `(batch, time, features)` of a table for these ids, in time-major memory."""
     return F.embedding(ids.t(), table).transpose(0, 1)
 
 
@@ -87,11 +87,11 @@ def one_hot_rows(cell: Cell, ids: Tensor) -> Tensor:
 
 
 def reset_rows(rows: Tensor, initial: State, state: State) -> State:
-    """The state with the chosen rows, `(batch,)` bool, back at the initial state."""
+    """The state with the chosen rows, `(batch,)` bool, reset to the initial state."""
 
     def reset(value: Tensor, start: Tensor) -> Tensor:
         chosen = rows.view(-1, *[1] * (value.ndim - 1))
-        # Under autocast a state may have another dtype than the initial one; a reset does not change it.
+        # Under autocast a state may have another dtype than the initial one; a reset keeps the state's.
         return torch.where(chosen, start.to(value.dtype), value)
 
     return map_state(reset, state, initial)

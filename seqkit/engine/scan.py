@@ -1,4 +1,4 @@
-"""A linear recurrence over whole sequences at once: for cells whose gates do not see the state.
+"""A linear recurrence over whole sequences at once, for cells whose gates do not read the state.
 
     h[t] = exp(log_decay[t]) * h[t - 1] + values[t]
 
@@ -28,12 +28,12 @@ def linear_scan(
 
     Decays are multiplied by adding their logarithms, and nothing is divided, so that neither small
     decays nor long sequences overflow; a decay of 0 is a logarithm of minus infinity.
-    It is made for a GPU and for long sequences: on a CPU the steps one by one are faster.
+    It is made for a GPU and for long sequences; on a CPU, running the steps one by one is faster.
 
     Args:
         log_decay: `(batch, time, ...)`, the logarithm of what the state is multiplied by at each step.
         values: `(batch, time, ...)`, what is added at each step.
-        state: `(batch, ...)`, before the first step.
+        state: `(batch, ...)`, the state before the first step.
         reset: bool `(batch, time)`; where true, that row's state is `initial` before that step.
         initial: `(batch, ...)`; zeros by default.
     Returns:
@@ -57,7 +57,7 @@ def linear_scan(
     value = torch.cat([value[:1] + decay[:1].exp() * state, value[1:]])
     reach = 1
     while reach < len(value):
-        # The first `reach` steps reach back to the start already.
+        # The first `reach` steps already include all steps since the start.
         value = torch.cat([value[:reach], value[reach:] + decay[reach:].exp() * value[:-reach]])
         decay = torch.cat([decay[:reach], decay[reach:] + decay[:-reach]])
         reach *= 2

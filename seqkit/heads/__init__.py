@@ -1,4 +1,4 @@
-"""Heads: from what a cell gives to a prediction, its loss, and a draw from it."""
+"""Heads: they turn the output of a cell into a prediction, give its loss, and draw from it."""
 
 from seqkit.heads.base import Head, full_precision
 from seqkit.heads.categorical import CategoricalHead, check_sampling, penalize_repetition

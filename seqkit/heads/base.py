@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module, ABC):
-    """The last part of a model. `output_size` is the last dimension of what `forward` gives."""
+    """The last part of a model. `output_size` is the last dimension of what `forward` returns."""
 
     output_size: int
     passes_on = False
-    """Whether the cell's output is the prediction, so that no dropout comes in between."""
+    """Whether the cell's output is itself the prediction, so that no dropout is applied to it."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What each prediction costs, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
+        """The loss of each prediction, `(N, output_size), (N, ...) -> (N,)`, in nats or the target's unit."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
@@ -37,5 +37,5 @@ class Head(nn.Module, ABC):
 
 
 def full_precision(outputs: Tensor) -> Tensor:
-    """Half precision as float32, anything else as it is: a loss needs the digits."""
+    """Convert half precision to float32, which a loss needs; return other dtypes unchanged."""
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs

@@ -13,10 +13,10 @@ from seqkit.heads.base import Head, full_precision
 
 
 class CategoricalHead(Head):
-    """Logits over a vocabulary, from a linear layer, or as the cell gives them.
+    """Logits over a vocabulary, from a linear layer, or the cell's own output.
 
     Args:
-        projection: gives the logits, `(..., hidden)` to `(..., output_size)`.
+        projection: a module that computes the logits, `(..., hidden)` to `(..., output_size)`.
         output_size: size of the vocabulary.
     """
 
@@ -51,7 +51,7 @@ class CategoricalHead(Head):
 
         Args:
             outputs: logits `(..., output_size)`.
-            generator: of the random numbers, on the CPU.
+            generator: source of the random numbers, on the CPU.
             temperature: divides the logits; 0 takes the likeliest id.
             top_k: only the k likeliest ids can be drawn.
             top_p: only the likeliest ids that together reach this probability can be drawn.
@@ -61,7 +61,7 @@ class CategoricalHead(Head):
             SamplingError: an option is out of its range, or a logit is not a number.
         """
         check_sampling(temperature, top_k, top_p)
-        likeliest, ids = outputs.detach().cpu().max(-1)  # not a number, where one of them is not
+        likeliest, ids = outputs.detach().cpu().max(-1)  # NaN, if one of the logits is
         if math.isnan(likeliest.sum().item()):
             raise SamplingError("the model's prediction is not a number: its weights have diverged.")
         if temperature == 0:
@@ -70,7 +70,7 @@ class CategoricalHead(Head):
         logits = outputs.detach().to("cpu", torch.float64)
         logits = (logits - logits.amax(-1, keepdim=True)) / temperature
         if top_k is not None and top_k < self.output_size:
-            kept = logits.topk(top_k)  # by index: of equal logits no more than k are kept
+            kept = logits.topk(top_k)  # by index: ties do not keep more than k
             logits = torch.full_like(logits, -torch.inf).scatter(-1, kept.indices, kept.values)
         probabilities = logits.softmax(-1)
         if top_p is not None and top_p < 1:
@@ -83,15 +83,16 @@ class CategoricalHead(Head):
 
 
 def penalize_repetition(logits: Tensor, drawn: Tensor, penalty: float) -> Tensor:
-    """Logits in which ids that were drawn before are less likely, before the temperature divides them.
+    """Make ids that were drawn before less likely; apply it before the temperature divides the logits.
 
     A positive logit is divided by the penalty. A negative one is multiplied by it, as in other
     implementations, for a division would make it likelier.
 
     Args:
         logits: `(..., output_size)`.
-        drawn: bool `(output_size)`, the ids that were drawn before; those of a prompt are not.
-        penalty: the theta of the paper, which proposes 1.2; 1.0 changes nothing, less makes them likelier.
+        drawn: bool `(output_size)`, the ids that were drawn before; those of a prompt do not count.
+        penalty: theta in the paper, which proposes 1.2; 1.0 changes nothing, a lower value makes these ids
+            likelier.
     Source: Keskar et al. (2019), "CTRL: a conditional transformer language model for controllable
     generation", section 4.1, arXiv 1909.05858.
     """
@@ -102,7 +103,7 @@ def penalize_repetition(logits: Tensor, drawn: Tensor, penalty: float) -> Tensor
 def check_sampling(
     temperature: float, top_k: int | None, top_p: float | None, repetition_penalty: float = 1.0
 ) -> None:
-    """Raise SamplingError where an option is out of its range."""
+    """Raise SamplingError if an option is out of its range."""
     if not 0 <= temperature < float("inf"):
         raise SamplingError(f"temperature must be 0 (greedy) or greater, got {temperature}.")
     if top_k is not None and top_k < 1:

@@ -1,4 +1,4 @@
-"""Heads by their names."""
+"""Heads by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def linear_head(input_size: int, output_size: int) -> Head:
 
 
 def no_head(input_size: int, output_size: int) -> Head:
-    """The cell's own output is the logits.
+    """Use the cell's own output as the logits.
 
     Raises:
         ContractError: the cell's output has another size.
@@ -35,18 +35,18 @@ def no_head(input_size: int, output_size: int) -> Head:
 
 
 HEADS: Final[dict[str, Callable[[int, int], Head]]] = {"linear": linear_head, "none": no_head}
-"""Made for the size of what the cell gives, and that of the vocabulary."""
+"""Functions that make a head for the size of the cell's output and the size of the vocabulary."""
 SERIES_HEADS: Final[dict[str, Callable[[int], SeriesHead]]] = {
     "point": PointHead,
     "gaussian": GaussianHead,
     "student_t": StudentTHead,
     "quantile": QuantileHead,
 }
-"""Made for the size of what the cell gives; they know the size of their own prediction."""
+"""Classes of heads for the size of the cell's output; they know the size of their own prediction."""
 
 
 def make_head(head: str | Head, input_size: int, output_size: int) -> Head:
-    """The head by that name, for a cell that gives `input_size` features; a Head is returned as it is."""
+    """The head of that name, for a cell whose output has `input_size` features; a Head is returned as is."""
     if isinstance(head, Head):
         return head
     if head in SERIES_HEADS:

@@ -1,7 +1,7 @@
 """Predictions of a number: a point, or a distribution.
 
-With fresh weights the location is 0 whatever the cell gives, and the scale 1: of returns, the flat forecast.
-What a model then says that differs from it, it has learned.
+With untrained weights the location is 0 and the scale is 1 for any output of the cell. For returns this is
+the flat forecast, so any difference from it has been learned.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from torch.nn import functional as F
 from seqkit.heads.base import Head, full_precision
 
 SMALLEST_SCALE = 1e-4
-"""Of a distribution, in the target's unit: a density cannot grow without bound on one number."""
+"""Lower bound of the scale, in the target's unit, so that a density cannot grow without bound."""
 
 
 class SeriesHead(Head):
     """A prediction of a number, from a linear layer.
 
     Args:
-        input_size: features of what the cell gives.
-        output_size: not used: the distribution knows how many parameters it has.
+        input_size: features of the cell's output.
+        output_size: not used, because the distribution fixes the number of parameters.
     """
 
     has_interval = True
-    """Whether it says how sure it is."""
+    """Whether the prediction has an interval."""
     raw_at_start: tuple[float, ...]
-    """What the linear layer gives with fresh weights: `output_size` numbers."""
+    """The output of the untrained linear layer: `output_size` numbers."""
 
     def __init__(self, input_size: int, output_size: int | None = None) -> None:
         super().__init__()
@@ -50,19 +50,19 @@ class SeriesHead(Head):
 
     @abstractmethod
     def parameters_of(self, raw: Tensor) -> Tensor:
-        """The parameters `(..., output_size)`, each in its range, from what the linear layer gives."""
+        """The parameters `(..., output_size)`, each in its range, from the output of the linear layer."""
 
     @abstractmethod
     def location(self, outputs: Tensor) -> Tensor:
-        """The one number that is predicted, `(..., output_size) -> (...)`."""
+        """The point prediction, `(..., output_size) -> (...)`."""
 
     @abstractmethod
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor:
-        """The numbers below which the next one lies with these probabilities.
+        """The numbers below which the next number falls with these probabilities.
 
         Args:
             outputs: `(..., output_size)`.
-            levels: between 0 and 1, `(K,)`, or `(..., K)` for levels of each prediction.
+            levels: probabilities between 0 and 1, `(K,)`, or `(..., K)` for separate levels per prediction.
         Returns:
             `(..., K)`.
         """
@@ -74,14 +74,14 @@ class SeriesHead(Head):
     def sample(
         self, outputs: Tensor, generator: torch.Generator | None = None, *args: Any, **options: Any
     ) -> Tensor:
-        """Draw the next number, `(..., output_size) -> (...)`: the quantile at a level that is drawn."""
+        """Draw the next number, `(..., output_size) -> (...)`: the quantile at a random level."""
         levels = torch.rand(*outputs.shape[:-1], 1, generator=generator, dtype=torch.float64)
         levels = levels.clamp(1e-9, 1 - 1e-9).to(outputs.device)
         return self.quantiles(outputs, levels)[..., 0]
 
 
 class PointHead(SeriesHead):
-    """One number, trained by the squared error: what is expected, without a word on how sure it is."""
+    """One number, trained with the squared error: the expected value, without an interval."""
 
     has_interval = False
     raw_at_start = (0.0,)
@@ -99,7 +99,7 @@ class PointHead(SeriesHead):
         return outputs[..., 0]
 
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor:
-        """The number at every level: a point has no interval, and a draw from it is the point."""
+        """The number at every level: a point has no interval, and a draw returns the point."""
         return outputs.expand(*outputs.shape[:-1], levels.shape[-1])
 
 
@@ -123,19 +123,19 @@ class GaussianHead(SeriesHead):
         return outputs[..., 0]
 
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor:
-        """Those of the normal distribution."""
+        """Quantiles of the normal distribution."""
         location, scale = outputs[..., None].unbind(-2)
         quantiles: Tensor = location + scale * torch.special.ndtri(levels)
         return quantiles
 
 
 class StudentTHead(SeriesHead):
-    """Student's t distribution, its tails as heavy as the data's: location, scale, degrees of freedom."""
+    """Student's t distribution, with tails learned from the data: location, scale, degrees of freedom."""
 
     raw_at_start = (0.0, math.log(math.expm1(1.0)), 6.0)
 
     def parameters_of(self, raw: Tensor) -> Tensor:
-        """Location, scale, and degrees of freedom above 2 (so that there is a variance), `(..., 3)`."""
+        """Location, scale, and degrees of freedom above 2 (so that the variance exists), `(..., 3)`."""
         scale = F.softplus(raw[..., 1]) + SMALLEST_SCALE
         return torch.stack([raw[..., 0], scale, 2.01 + F.softplus(raw[..., 2])], -1)
 
@@ -151,7 +151,7 @@ class StudentTHead(SeriesHead):
         return outputs[..., 0]
 
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor:
-        """Those of Student's t distribution; no gradient flows through them."""
+        """Quantiles of Student's t distribution; no gradient flows through them."""
         from scipy.special import stdtrit
 
         location, scale, freedom = outputs.detach()[..., None].unbind(-2)
@@ -160,7 +160,7 @@ class StudentTHead(SeriesHead):
 
 
 def _normal_steps(levels: Sequence[float]) -> Iterator[float]:
-    """From each quantile of the standard normal distribution to the next."""
+    """Differences between successive quantiles of the standard normal distribution."""
     quantiles = map(NormalDist().inv_cdf, levels)
     return (after - before for before, after in pairwise(quantiles))
 
@@ -168,13 +168,13 @@ def _normal_steps(levels: Sequence[float]) -> Iterator[float]:
 class QuantileHead(SeriesHead):
     """The quantiles at fixed levels, which never cross; no shape of distribution is assumed.
 
-    Between two levels the quantile is interpolated; beyond the outermost ones it is theirs.
+    Between two levels the quantile is interpolated; beyond the outermost levels it stays constant.
 
     Source: Koenker and Bassett (1978), "Regression quantiles".
     """
 
     LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
-    MIDDLE = 7  # the place of the median
+    MIDDLE = 7  # index of the median
     levels: Tensor
 
     raw_at_start = (0.0, *(math.log(math.expm1(step)) for step in _normal_steps(LEVELS)))
@@ -200,7 +200,7 @@ class QuantileHead(SeriesHead):
         return outputs[..., self.MIDDLE]
 
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor:
-        """Interpolated between those that are predicted."""
+        """Quantiles interpolated between the predicted ones."""
         known = self.levels.to(levels)
         levels = levels.clamp(known[0], known[-1])
         upper = torch.searchsorted(known, levels.contiguous()).clamp(1, len(known) - 1)

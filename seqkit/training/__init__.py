@@ -1,4 +1,4 @@
-"""Training: the one loop, its budget, optimizers and schedules, checkpoints."""
+"""Training: the loop, its budget, optimizers and schedules, checkpoints."""
 
 from seqkit.training.history import History
 from seqkit.training.optim import make_optimizer, make_schedule

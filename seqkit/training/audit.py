@@ -1,4 +1,4 @@
-"""Comparing the gradients of a live training with those of the plain loop, now and then."""
+"""Comparison, at certain steps of a training, of its gradients with those of the plain loop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def is_audited(step: int) -> bool:
 
 
 def audit(model: SequenceModel, batch: Batch, state: State, precision: Precision, step: int) -> None:
-    """Raise AuditError where the engine that ran gives other gradients than the loop.
+    """Raise AuditError if the gradients of the engine that ran differ from the loop's.
 
     Args:
-        model: is not changed.
-        batch: of this step.
+        model: the model, which is not changed.
+        batch: the batch of this step.
         state: any state that this training has reached, such as the one after the batch.
         precision: see `Trainer`.
-        step: that is about to be taken.
+        step: number of the step, whose update follows.
     """
     device = batch.inputs.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []), autocast(device, precision):
@@ -35,8 +35,8 @@ def audit(model: SequenceModel, batch: Batch, state: State, precision: Precision
     if difference is not None:
         what, _, place = difference.partition("\n")
         raise AuditError(
-            f"{what} (engine {model.engine_ran!r}, found before step {step} was taken)."
+            f"{what} (engine {model.engine_ran!r}, found before the update of step {step})."
             + (f"\n{place}" if place else "")
-            + f"\n  The weights of step {step - 1} are kept. The plain loop trains this cell: "
+            + f"\n  The weights of step {step - 1} are kept. Train this cell with the plain loop: "
             "model.engine=loop (engine='loop' in Python)."
         )

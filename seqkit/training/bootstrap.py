@@ -1,4 +1,4 @@
-"""How far a mean can be trusted where neighbouring values depend on each other."""
+"""Intervals for the mean of a sequence whose neighbouring values depend on each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from seqkit.errors import OutOfRangeError
 
 DRAWS = 1 << 20
-"""Blocks that are drawn at once: bounds the memory."""
+"""Blocks that are drawn at once, which limits the memory."""
 
 
 def block_bootstrap_mean(
@@ -16,16 +16,16 @@ def block_bootstrap_mean(
 ) -> tuple[float, float]:
     """An interval for the mean of a stationary sequence, by the moving-block bootstrap.
 
-    A resample is made of blocks of consecutive values, each drawn from all that there are, until it is as
+    A resample is made of blocks of consecutive values, each drawn from all possible ones, until it is as
     long as the sequence: within a block, neighbours depend on each other as they do in the data. The
-    interval lies between percentiles of the means of the resamples.
+    interval is between percentiles of the means of the resamples.
 
     Args:
         values: the sequence, 1-D, in order.
-        block: values a block: longer than the dependence reaches, and much shorter than the sequence.
-        resamples: how many.
-        seed: of the draws.
-        level: how much of the resamples the interval holds.
+        block: values per block: longer than the dependence reaches, and much shorter than the sequence.
+        resamples: number of resamples.
+        seed: seed of the draws.
+        level: share of the resamples that the interval contains.
     Returns:
         Its two ends.
     Raises:
@@ -48,12 +48,12 @@ def block_bootstrap_means(
 ) -> NDArray[np.float64]:
     """The means of columns in each resample of their rows, `(rows, k)` to `(resamples, k)`.
 
-    All columns are resampled alike, so what is computed of several means has an interval as well.
+    All columns use the same resamples, so that a function of several means has an interval as well.
     """
     size = len(columns)
     if not 1 <= block <= size:
         raise OutOfRangeError(
-            f"a block must have from 1 to {size} values, as many as there are; got {block}."
+            f"a block must have from 1 to {size} values (the length of the sequence); got {block}."
         )
     sums = np.concatenate([np.zeros((1, columns.shape[1])), columns.cumsum(0)])
     starts = size - block + 1

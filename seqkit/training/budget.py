@@ -1,4 +1,4 @@
-"""How long training goes on: steps, epochs or minutes, whichever ends first."""
+"""How long training lasts: steps, epochs or minutes, whichever limit is reached first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from seqkit.training.state import TrainingState
 
 
 class Budget:
-    """What may be spent, and how much of it was.
+    """The limits of a training, and how much of them is spent.
 
     Args:
         steps: optimizer steps.
         epochs: passes over the data.
-        minutes: spent, evaluation included.
-        steps_per_epoch: None where the data cannot tell its length.
-        state: of the training, which is what was spent.
+        minutes: minutes, evaluation included.
+        steps_per_epoch: None if the length of the data is unknown.
+        state: state of the training, which holds what was spent.
 
     Raises:
         BudgetError: none of the three is given, or one is not positive.
@@ -61,7 +61,7 @@ class Budget:
 
     @property
     def ended_by(self) -> str:
-        """`"2,000 steps"`, say, once a limit is reached; an empty string before."""
+        """The limit that was reached, such as `"2,000 steps"`; an empty string before."""
         for name, limit in self._limits.items():
             if self._spent(name) >= limit:
                 return limit_name(limit, name)
@@ -72,7 +72,7 @@ class Budget:
             return self.step
         if name == "minutes":
             return self.elapsed_s / 60
-        # Within an epoch only data of known length can tell how far it is.
+        # The progress within an epoch is known only if the length of the data is.
         return self.step / self._steps_per_epoch if self._steps_per_epoch else self.epoch
 
 

@@ -24,14 +24,14 @@ from seqkit.errors import RunError
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What `checkpoint.json` says."""
+    """Contents of `checkpoint.json`."""
 
     step: int
     validation_loss: float | None = None
 
 
 def save_checkpoint(folder: Path, weights: Mapping[str, Tensor], info: CheckpointInfo) -> Path:
-    """Write a checkpoint under `folder`, in a directory that appears when it is complete."""
+    """Write a checkpoint under `folder`, in a directory that gets its name when it is complete."""
     path = folder / f"step-{info.step:08d}"
     if path.is_dir():
         return path  # the weights of a step do not change
@@ -52,12 +52,12 @@ def save_checkpoint(folder: Path, weights: Mapping[str, Tensor], info: Checkpoin
 def _write(partial: Path, weights: Mapping[str, Tensor], info: CheckpointInfo) -> None:
     partial.mkdir(parents=True)
     (partial / "checkpoint.json").write_text(json.dumps(asdict(info)) + "\n", "utf-8")
-    # A transposed or tied tensor shares memory, which safetensors refuses: each is stored whole.
+    # safetensors refuses tensors that share memory, as tied ones do, or are not contiguous: store copies.
     save_file(
         {name: value.cpu().contiguous().clone() for name, value in weights.items()},
         partial / "model.safetensors",
     )
-    # safetensors makes a file that its owner alone can read; the other one follows the umask.
+    # safetensors makes a file that only its owner can read; checkpoint.json follows the umask.
     (partial / "model.safetensors").chmod((partial / "checkpoint.json").stat().st_mode)
     for file in partial.iterdir():
         with file.open("rb") as stream:
@@ -65,7 +65,7 @@ def _write(partial: Path, weights: Mapping[str, Tensor], info: CheckpointInfo) -
 
 
 def _said(error: Exception) -> str:
-    """What the system says, without the address of the file in it."""
+    """The system's message, without the path of the file."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
@@ -79,10 +79,10 @@ def list_checkpoints(folder: Path) -> dict[Path, CheckpointInfo]:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """The checkpoint with the lowest validation loss; the last one where none was measured.
+    """The checkpoint with the lowest validation loss; the last one if no loss was measured.
 
     Raises:
-        RunError: there is none.
+        RunError: there is no checkpoint.
     """
     found = list_checkpoints(folder)
     if not found:
@@ -94,10 +94,10 @@ def best_checkpoint(folder: Path) -> Path:
 
 
 def load_weights(model: nn.Module, path: Path, device: torch.device) -> None:
-    """Put the weights of a checkpoint into a model of the same shape, on that device.
+    """Load the weights of a checkpoint into a model of the same shape, on that device.
 
     Raises:
-        RunError: the file is damaged, or it is of another model.
+        RunError: the file is damaged, or belongs to another model.
     """
     file = path / "model.safetensors"
     try:

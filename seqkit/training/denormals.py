@@ -1,8 +1,8 @@
-"""Numbers too small to be normal are zero while training.
+"""Denormal numbers are flushed to zero while training.
 
-With the loss at the end of a sequence, the gradient of a cell that forgets runs down to them, and a
+With the loss at the end of a sequence, the gradient of a cell that forgets decays to denormal numbers, and a
 processor takes up to a hundred times as long for each. `torch.set_flush_denormal` sets the calling thread
-only; OpenMP's threads, which do the work, are set by handing them its floating-point environment.
+only. OpenMP's threads, which do the work, are given its floating-point environment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ENVIRONMENT_BYTES = 256  # of `fenv_t`: 28 on x86-64, 8 on ARM
 
 @contextmanager
 def flushing_denormals() -> Iterator[None]:
-    """Inside, denormal numbers are zero in every thread that computes; afterwards all is as it was."""
+    """Flush denormal numbers to zero in every computing thread; the mode is restored afterwards."""
     before = _is_flushing()
     _flush(True)
     try:
@@ -35,10 +35,10 @@ def _is_flushing() -> bool:
 
 def _flush(on: bool) -> None:
     if not torch.set_flush_denormal(on):
-        return  # the processor cannot
+        return  # the processor does not support it
     openmp = _gnu_openmp()
     if openmp is None:
-        return  # another system's threads: they keep what they have
+        return  # another OpenMP library: its threads keep their mode
     environment = (ctypes.c_char * _ENVIRONMENT_BYTES)()
     libc = ctypes.CDLL("libm.so.6")
     libc.fegetenv(environment)
@@ -47,7 +47,7 @@ def _flush(on: bool) -> None:
 
 
 def _gnu_openmp() -> ctypes.CDLL | None:
-    """The library whose threads PyTorch uses, where it is GNU's."""
+    """The OpenMP library whose threads PyTorch uses, if it is GNU's."""
     maps = Path("/proc/self/maps")
     if not maps.exists():
         return None

@@ -34,20 +34,20 @@ def evaluate(
     precision: Precision = "float32",
     slices: LossSlices | None = None,
 ) -> dict[str, Any]:
-    """The mean loss over all counted positions of the data, whole, and what the data makes of it.
+    """The mean loss over all counted positions of the data, and the data's own metrics of it.
 
-    It leaves the model's mode, the state of training and the random stream as they were.
+    The model's mode, the state of training and the random stream are not changed.
 
     Args:
         model, data, loss_fn, state, precision: see `Trainer`.
-        slices: are handed the loss at every position, by the model's head, for an interval.
+        slices: collect the loss of the model's head at every position, for an interval.
     Returns:
         `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
     Raises:
         BudgetError: the data is empty.
     """
     device = device_of(model)
-    sums: list[Tensor] = []  # read at the end: to ask a GPU is to wait for it
+    sums: list[Tensor] = []  # read at the end: each read waits for a GPU
     count = 0
     with evaluating(model.modules()), torch.no_grad(), _random_stream_kept(device):
         carried: State = None
@@ -73,7 +73,7 @@ def evaluate(
 def run_model(
     model: SequenceModel, batch: Batch, carried: State, policy: Policy, precision: Precision
 ) -> tuple[Tensor, State]:
-    """The outputs of a batch and the state after it; `carried` is used where the policy says so.
+    """The outputs of a batch and the state after it; `carried` is used if the policy is `"carry"`.
 
     Raises:
         ContractError: the carried state has another batch size.
@@ -82,7 +82,7 @@ def run_model(
         carried = None
     elif carried is not None and (rows := state_rows(carried)) not in (None, len(batch.inputs)):
         raise ContractError(
-            f"a carried state needs batches of one size: {rows} rows, then {len(batch.inputs)}.\n"
+            f"a carried state needs batches of the same size; got {rows} rows, then {len(batch.inputs)}.\n"
             "  With a DataLoader, set drop_last=True."
         )
     with autocast(batch.inputs.device, precision):
@@ -91,14 +91,14 @@ def run_model(
 
 
 def to_device(item: Batch | tuple[Tensor, Tensor], device: torch.device) -> Batch:
-    """A batch, or a plain pair, as a batch on the device; its mask stays where it is.
+    """Move a batch, or a plain pair, to the device as a `Batch`; its mask is not moved.
 
     Raises:
-        ContractError: it is neither.
+        ContractError: the item is neither.
     """
     if not isinstance(item, Sequence) or not 2 <= len(item) <= len(Batch._fields):
         raise ContractError(
-            f"the data gives {type(item).__name__}; the trainer takes Batch, or pairs (inputs, targets)."
+            f"the data yields {type(item).__name__}; the trainer takes Batch, or pairs (inputs, targets)."
         )
     batch = Batch(*item)
     moved = {
@@ -110,7 +110,7 @@ def to_device(item: Batch | tuple[Tensor, Tensor], device: torch.device) -> Batc
 
 
 def with_units(data: Data, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The metrics, and what the data makes of their mean loss."""
+    """The metrics, with the data's own metrics of their mean loss."""
     return {**metrics, **data.metrics(metrics["loss"])} if hasattr(data, "metrics") else metrics
 
 

@@ -1,4 +1,4 @@
-"""What a training run leaves in memory."""
+"""The record of a training, in memory."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from seqkit.training.meter import RECENT_STEPS
 from seqkit.training.state import Best, TrainingState
 
 FEWEST_STEPS: Final = 10
-"""Of one batch alone, chance may have made the loss high."""
+"""Steps to compare, at least: the loss of a single batch may be high by chance."""
 
 
 @dataclass
 class History:
-    """What happened, in order.
+    """The losses, epochs and evaluations of a training, in order.
 
     Args:
-        state: what training has in the end.
+        state: the state of the training at its end.
     """
 
     state: TrainingState = field(default_factory=TrainingState, repr=False)
     losses: array[float] = field(default_factory=lambda: array("d"))
-    """Of every step: the mean loss over the counted positions of its batch."""
+    """Loss of every step: the mean over the counted positions of its batch."""
     epochs: list[dict[str, Any]] = field(default_factory=list)
-    """One an epoch, the last perhaps unfinished: `epoch, step, loss, tokens, tokens_per_s`."""
+    """One row per epoch, the last perhaps unfinished: `epoch, step, loss, tokens, tokens_per_s`."""
     evaluations: list[dict[str, Any]] = field(default_factory=list)
-    """One an evaluation: `epoch, step, loss, tokens`."""
+    """One row per evaluation: `epoch, step, loss, tokens`."""
 
     @property
     def best(self) -> Best | None:
-        """The weights with the lowest validation loss; None where there was no validation data."""
+        """The weights with the lowest validation loss; None if there was no validation data."""
         return self.state.best
 
     @property
     def ended_by(self) -> str:
-        """What ended it: `"2,000 steps"`, say, or the patience."""
+        """What ended the training, such as `"2,000 steps"`, or the patience."""
         return self.state.ended_by
 
     @property
@@ -51,10 +51,10 @@ class History:
 
     @property
     def ended_higher(self) -> tuple[float, float] | None:
-        """The loss of the first step and the mean of the last ones, where training made it worse; else None.
+        """The loss of the first step and the mean of the last ones, if training made it worse; else None.
 
-        Worse is when each of the last steps, 10 to 50 of them, is a tenth above the first one, which is that
-        of the fresh weights.
+        It is worse if the loss of each of the last 10 to 50 steps is a tenth above that of the first step,
+        which has the initial weights.
         """
         last = self.losses[-min(RECENT_STEPS, len(self.losses) // 2) :]
         if len(self.losses) < 2 * FEWEST_STEPS or min(last) <= self.losses[0] + 0.1 * abs(self.losses[0]):

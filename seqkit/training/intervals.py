@@ -1,8 +1,8 @@
-"""How far the loss on a whole split can be trusted: what another text of the kind might give.
+"""An interval for the loss on a whole split: the range for another text of the same kind.
 
-Losses depend on those before: a hard passage is hard for hundreds of positions. So the text is cut into
-blocks of consecutive positions, long enough for their means to be nearly independent, and the spread of
-those means gives the interval (the method of batch means).
+Neighbouring losses depend on each other: a hard passage is hard for hundreds of positions. So the text is
+cut into blocks of consecutive positions, long enough for their means to be nearly independent. The spread
+of those means gives the interval (the method of batch means).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 SLICE: Final = 100
-"""Positions of which only the sum is kept, so that a large split needs little memory."""
+"""Positions per slice; only the sum of a slice is kept, so that a large split needs little memory."""
 BLOCK: Final = 1000
-"""Positions of a block, at least."""
+"""Positions per block, at least."""
 FEWEST_BLOCKS: Final = 5
-"""With fewer, the spread of their means is hardly known."""
+"""With fewer blocks, the spread of their means is too uncertain."""
 MOST_BLOCKS: Final = 40
-"""More would make an interval hardly narrower, and longer blocks depend less on each other."""
+"""More blocks would hardly narrow the interval, and longer blocks depend less on each other."""
 
 FEWEST_POSITIONS: Final = BLOCK * FEWEST_BLOCKS
-"""Of a text that has an interval."""
+"""Positions of a text that has an interval, at least."""
 
 
 class LossSlices:
     """Sums of the losses of slices of consecutive positions, in the order of the text.
 
     Args:
-        in_lanes: a row goes on in the same row of the next batch (state "carry"); else in the next row.
+        in_lanes: a row continues in the same row of the next batch (state "carry"); else in the next row.
     """
 
     def __init__(self, in_lanes: bool) -> None:
@@ -41,7 +41,7 @@ class LossSlices:
         self._sizes: list[NDArray[np.int64]] = []
 
     def add(self, losses: Tensor, counted: Tensor) -> None:
-        """The next batch.
+        """Add the next batch.
 
         Args:
             losses: `(batch, time)`.
@@ -51,7 +51,7 @@ class LossSlices:
             kept.append(torch.stack([part.sum(1) for part in torch.split(whole, SLICE, 1)], 1).numpy())
 
     def interval_95(self) -> list[float] | None:
-        """A 95 % interval of the mean loss, around it; None for fewer than 5,000 positions, or no number."""
+        """The 95 % interval around the mean loss; None below 5,000 positions, or if it is not finite."""
         sums, sizes = self._in_order(self._sums), self._in_order(self._sizes)
         positions = int(sizes.sum())
         mean = float(sums.sum()) / max(positions, 1)
@@ -59,7 +59,7 @@ class LossSlices:
             return None
         blocks = min(positions // BLOCK, MOST_BLOCKS)
         block_of = ((sizes.cumsum() - 0.5 * sizes) * blocks / positions).astype(int).clip(max=blocks - 1)
-        # How far each block's sum is from what the mean expects of its positions.
+        # The difference of each block's sum from the mean loss times its number of positions.
         excess = np.bincount(block_of, sums - mean * sizes, blocks)
         error = math.sqrt(blocks / (blocks - 1) * float((excess**2).sum())) / positions
         half = t_95(blocks - 1) * error

@@ -1,4 +1,4 @@
-"""From the outputs of a batch to the loss over its counted positions, as a sum and a count."""
+"""The loss of a batch over its counted positions, as a sum and a count."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def batch_loss(
     outputs: Tensor,
     batch: Batch,
 ) -> tuple[Tensor, int]:
-    """The sum of the loss over the counted positions, and how many they are.
+    """The sum of the loss over the counted positions, and their number.
 
-    Kept apart, they add up over batches, over lanes that are masked and over processes; `mean_of` divides.
+    As two values they can be added up over batches, masked lanes and processes; `mean_of` divides them.
 
     Args:
-        model: the loss of its head is used where there is no `loss_fn`.
+        model: the loss of its head is used if there is no `loss_fn`.
         loss_fn: gets `(N, output_size)` and `(N, ...)` and returns their mean.
         outputs: `(batch, time, output_size)`.
         batch: targets, and the mask of the positions that count.
@@ -33,7 +33,7 @@ def batch_loss(
     """
     flat_outputs, flat_targets = _counted(outputs, batch)
     if not len(flat_targets):
-        return flat_outputs.sum() * 0, 0  # gradients of zero, where nothing counts
+        return flat_outputs.sum() * 0, 0  # zero gradients if no position counts
     if loss_fn is not None:
         mean = loss_fn(full_precision(flat_outputs), flat_targets)
         return mean * len(flat_targets), len(flat_targets)
@@ -41,14 +41,14 @@ def batch_loss(
 
 
 def mean_of(total: Tensor, count: int) -> Tensor:
-    """The mean of losses that were summed; of none it is 0, and not the nothing by nothing."""
+    """The mean of summed losses; 0 if there are none, not 0 / 0."""
     return total / max(count, 1)
 
 
 def position_losses(model: SequenceModel, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The loss at every position by the model's head, and which positions count: both `(batch, time)`.
+    """The loss of the model's head at every position, and which positions count: both `(batch, time)`.
 
-    Where a position does not count, its loss is 0.
+    The loss of a position that does not count is 0.
     """
     flat_outputs, flat_targets = _counted(outputs, batch)
     losses = model.head.loss(flat_outputs, flat_targets)
@@ -73,7 +73,7 @@ def _counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
             f"the mask should be bool {tuple(batch.targets.shape[:2])}, one for each target; it is "
             f"{mask.dtype} {tuple(mask.shape)}."
         )
-    # Time-major is how the outputs lie in memory, so flattening them so copies nothing.
+    # The outputs are time-major in memory, so flattening them in that order copies nothing.
     flat_outputs = outputs.transpose(0, 1).flatten(0, 1)  # (T * B, V)
     flat_targets = batch.targets.transpose(0, 1).flatten(0, 1)
     if batch.mask is not None:
@@ -83,5 +83,5 @@ def _counted(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _positions(mask: Tensor) -> Tensor:
-    """Where the mask, flattened time-major, is true. It lies on the CPU: to ask a GPU is to wait for it."""
+    """Indices where the mask, flattened time-major, is true. It is on the CPU: no waiting for a GPU."""
     return mask.transpose(0, 1).flatten().nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""Steps, tokens, loss and seconds of a training; its speeds are differences of two readings."""
+"""Steps, tokens, loss and seconds of a training; a speed is computed from two readings."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from dataclasses import dataclass
 from typing import Final
 
 RECENT_STEPS: Final = 50
-"""Over these the loss on the screen is the mean."""
+"""Number of steps over which the loss on the screen is the mean."""
 
 
 def mean_loss(total: float, count: int) -> float:
-    """The mean of losses that are kept as (sum, count); 0 of none. Nothing else divides one by the other."""
+    """The mean of losses kept as (sum, count); 0 if there are none. The only place where they are divided."""
     return total / count if count else 0.0
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a meter shows at a moment."""
+    """The totals of a meter at one moment."""
 
     steps: int = 0
     tokens: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
-    """Of training, without evaluation."""
+    """Seconds of training, without evaluation."""
 
 
 class Meter:
-    """Counts what a training takes, in totals that can be saved: between two looks a clock is read.
+    """Counts the steps, tokens, loss and seconds of a training, in totals that can be saved.
+
+    The clock is read at each `look`, and the time since the last one is added.
 
     Attributes:
         spent_s: seconds up to the last look, evaluation included.
@@ -46,7 +48,7 @@ class Meter:
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS)
 
     def look(self) -> float:
-        """Add the time since the last look; gives the seconds spent."""
+        """Add the time since the last look; return the seconds spent."""
         now = self._clock()
         passed, self._looked_at = now - self._looked_at, now
         self.spent_s += passed
@@ -58,8 +60,8 @@ class Meter:
         """Count a step.
 
         Args:
-            loss_sum: over its counted positions.
-            tokens: how many they are.
+            loss_sum: sum of the loss over its counted positions.
+            tokens: number of these positions.
         """
         self.steps += 1
         self.tokens += tokens
@@ -68,7 +70,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens inside takes no time of training."""
+        """The time inside the block does not count as training."""
         self.look()
         self._is_paused = True
         try:
@@ -83,7 +85,7 @@ class Meter:
         return Reading(self.steps, self.tokens, self.loss_sum, self.training_s)
 
     def since(self, before: Reading) -> dict[str, float]:
-        """The mean loss per counted position since a reading, how many there were, and how many a second."""
+        """Since a reading: the mean loss per counted position, their number, and their number per second."""
         now = self.read()
         tokens = now.tokens - before.tokens
         return {

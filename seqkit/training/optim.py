@@ -1,4 +1,4 @@
-"""Optimizers by name, and how the learning rate moves."""
+"""Optimizers and learning-rate schedules by name."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def make_optimizer(
     weight_decay: float = 0.0,
     momentum: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """An optimizer of torch by name.
+    """A PyTorch optimizer by name.
 
     Args:
         name: `"adamw"`, `"sgd"` or `"rmsprop"`.
-        parameters: all of the model's; those that are frozen are left out.
-        learning_rate: its base, which the schedule multiplies.
-        weight_decay: of matrices; vectors (biases, gains) are not decayed, nor is a parameter with the
-            mark `parameter._no_weight_decay = True`.
-        momentum: of sgd and rmsprop; adamw has its own.
+        parameters: all parameters of the model; frozen ones are left out.
+        learning_rate: the base learning rate, which the schedule multiplies.
+        weight_decay: weight decay of matrices; vectors (biases, gains) are not decayed, nor is a parameter
+            with the mark `parameter._no_weight_decay = True`.
+        momentum: momentum of sgd and rmsprop; adamw has its own.
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)
@@ -52,7 +52,7 @@ def make_optimizer(
         {"params": [p for p in trained if is_decayed(p)], "weight_decay": weight_decay},
         {"params": [p for p in trained if not is_decayed(p)], "weight_decay": 0.0},
     ]
-    # Fused: one pass over the numbers in place of ten. PyTorch has it for real numbers only.
+    # Fused: one pass over the parameters instead of ten. PyTorch has it for real numbers only.
     is_real = not any(parameter.is_complex() for parameter in trained)
     on_gpu = any(parameter.is_cuda for parameter in trained)
     options: dict[str, Any] = {} if name == "adamw" else {"momentum": momentum}
@@ -69,12 +69,12 @@ def is_decayed(parameter: nn.Parameter) -> bool:
 def make_schedule(
     name: Literal["constant", "linear", "cosine"], *, warmup_steps: int = 0, final_fraction: float = 0.0
 ) -> Schedule:
-    """How the learning rate moves over the budget, whether that is in steps, epochs or minutes.
+    """The learning-rate schedule over the budget, whether that is in steps, epochs or minutes.
 
     Args:
         name: the shape after the warm-up.
-        warmup_steps: over these it rises linearly from nearly 0.
-        final_fraction: of the learning rate that `"linear"` and `"cosine"` end with.
+        warmup_steps: steps over which the learning rate rises linearly from nearly 0.
+        final_fraction: fraction of the learning rate at the end of `"linear"` and `"cosine"`.
     """
     if name not in SHAPES:
         raise UnknownNameError("schedule", name, SHAPES)

@@ -1,4 +1,4 @@
-"""Ctrl-C waits until what must not be cut in two is done."""
+"""Ctrl-C is delayed until the end of a block that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from types import FrameType
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """What happens inside happens whole: Ctrl-C is raised at the end of the block.
+    """Run a block without interruption: Ctrl-C is raised at its end.
 
-    Signals reach the main thread only; in another one nothing changes.
+    Signals reach the main thread only; in another thread this does nothing.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

@@ -1,4 +1,4 @@
-"""One step of training: what is known of it, and its gradients."""
+"""One step of training: its metrics, and its gradients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqkit.errors import ContractError, NonFiniteError
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was taken; its loss and gradient norm may still be on their way from the device."""
+    """A completed step; its loss and gradient norm may still be on the device."""
 
     step: int
     epoch: int
@@ -23,7 +23,7 @@ class Step:
     norm: Tensor
 
     def metrics(self) -> dict[str, Any]:
-        """What callbacks are given."""
+        """The metrics that callbacks receive."""
         return {
             "epoch": self.epoch,
             "loss": self.loss.item(),
@@ -33,13 +33,13 @@ class Step:
         }
 
     def require_finite(self, clip_norm: float) -> None:
-        """Raise NonFiniteError where the loss or the norm of the gradient is not finite."""
+        """Raise NonFiniteError if the loss or the norm of the gradient is not finite."""
         loss, norm = self.loss.item(), self.norm.item()
         if math.isfinite(loss) and math.isfinite(norm):
             return
         what = f"the gradient norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
         raise NonFiniteError(
-            f"{what} at step {self.step}; training stopped before the weights were touched.\n"
+            f"{what} at step {self.step}; training stopped before the weights were changed.\n"
             f"  Try a lower learning rate (at this step it is {self.learning_rate:g}), a lower clip_norm "
             f"(it is {clip_norm}), or a longer warm-up; in a recipe: train.learning_rate, train.clip_norm, "
             "train.warmup_steps."
@@ -47,23 +47,24 @@ class Step:
 
 
 def differentiate(loss: Tensor) -> None:
-    """Add the gradients of the loss to the parameters'.
+    """Add the gradients of the loss to those of the parameters.
 
     Raises:
-        ContractError: what they need was written over.
+        ContractError: a tensor that they need was overwritten, or belongs to an earlier batch.
     """
     try:
         loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
     except RuntimeError as error:
         if "backward through the graph a second time" in str(error):
             raise ContractError(
-                "the gradients of this batch lead back into an earlier one: a step must not keep a tensor of "
-                "its own (self.h = h).\n  Return it as a part of the state; `seqkit check` compares a cell "
-                "with its contract."
+                "the gradients of this batch flow back into an earlier one: a step must not keep a tensor on "
+                "its cell (self.h = h).\n  Return it as a part of the state; `seqkit check` checks a cell "
+                "against its contract."
             ) from error
         if "inplace operation" not in str(error):
             raise
         raise ContractError(
-            "what the gradients need was written over in place: a step must not change its input or state.\n"
-            "  Write `h = h + x` in place of `h += x`; `seqkit check` compares a cell with its contract."
+            "a tensor that the gradients need was modified in place: a step must not change its input or "
+            "state.\n  Write `h = h + x` instead of `h += x`; `seqkit check` checks a cell against its "
+            "contract."
         ) from error

@@ -1,4 +1,4 @@
-"""The one training loop: batched, unrolled step by step, with the state reset or carried."""
+"""The training loop: batched, unrolled step by step, with the state reset or carried."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ class Trainer:
     """Trains a model.
 
     Args:
-        model: gives `(outputs, state)` for `(inputs, state, reset)`.
-        optimizer: over the model's parameters.
+        model: returns `(outputs, state)` for `(inputs, state, reset)`.
+        optimizer: an optimizer of the model's parameters.
         loss_fn: any torch loss; it gets the counted positions, flattened, `(N, output_size)` and
             `(N, ...)`, and returns their mean. Without it the head's own loss is used.
-        clip_norm: the gradient's norm is clipped to it; None does not clip.
-        state: `"reset"` starts every batch from the initial state; `"carry"` hands the final state
+        clip_norm: the largest norm of the gradient, to which it is clipped; None does not clip.
+        state: `"reset"` starts every batch from the initial state; `"carry"` passes the final state
             of a batch, detached, to the next, within an epoch.
         loss_over_time: `"mean"` over the counted positions; `"sum"` sums over the steps and
-            averages over the rows. What is reported is the mean in both.
-        device: moves the model there; by default it stays where it is.
-        precision: `"bfloat16"` runs forward under autocast.
+            averages over the rows. The mean is reported in both cases.
+        device: the device to move the model to; by default it is not moved.
+        precision: `"bfloat16"` runs the forward pass under autocast.
         audit: at steps 10, 100, 1,000 and every 10,000 after that, the gradients of a few time steps are
-            compared with the plain loop's, and a difference ends training.
+            compared with the plain loop's. If they differ, training ends.
         schedule: the factor of the learning rate; see `make_schedule`.
-        read_every: steps after which the losses are read from the device, which waits for it to finish.
+        read_every: steps between two reads of the losses from the device, each of which waits for it.
             With more than one, `step_finished` is called for several steps at once. A step whose loss or
             gradient is not finite is not applied, nor is any after it. More than one needs a fused
-            optimizer, and has no effect with another.
+            optimizer, and has no effect with any other.
         callbacks: objects with any of the methods `run_started(trainer)`,
             `step_finished(trainer, step, metrics)`, `evaluated(trainer, step, split, metrics)`
             and `run_finished(trainer)`.
 
     Attributes:
-        status: what training has at this moment; all of it.
-        budget: what may be spent; its `step` counts the updates of the weights.
-        history: what happened.
-        meter: tokens, mean loss and seconds of training so far; that of the status.
+        status: the whole current state of the training.
+        budget: the limits of the training; its `step` counts the updates of the weights.
+        history: the losses, epochs and evaluations so far.
+        meter: tokens, mean loss and seconds of training so far; the same as `status.meter`.
     """
 
     def __init__(
@@ -97,9 +97,7 @@ class Trainer:
         self.callbacks = callbacks
         self._schedule = schedule
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        can_skip = getattr(
-            optimizer, "_step_supports_amp_scaling", False
-        )  # a step, without reading the device
+        can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)  # skips a step on the device
         self._read_every = read_every if can_skip else 1
         self._unread: list[Step] = []
         if not {id(p) for p in self._parameters} & {id(p) for p in model.parameters()}:
@@ -119,21 +117,22 @@ class Trainer:
         minutes: float | None = None,
         patience: int | None = None,
     ) -> History:
-        """Train until the budget is spent or the patience is at an end.
+        """Train until the budget is spent or the patience runs out.
 
         Args:
-            data: read again from the start each epoch; `set_epoch(epoch)` is called before, where it has it.
-            epochs, steps, minutes: the budget; the first to be reached ends it.
-            validation: read whole at every evaluation.
-            evaluate_every: steps between evaluations; by default the end of each epoch. The end
-                of training is always evaluated.
-            patience: stop after so many evaluations in a row without a new lowest validation loss.
+            data: read from the start in each epoch; `set_epoch(epoch)` is called before, if it exists.
+            epochs, steps, minutes: the budget; training ends when the first of them is reached.
+            validation: validation data, read completely at every evaluation.
+            evaluate_every: steps between evaluations; by default there is one at the end of each epoch.
+                There is always one at the end of training.
+            patience: number of evaluations in a row without a new lowest validation loss, after which
+                training stops.
         Returns:
             The history; its `best` holds the weights with the lowest validation loss.
         Raises:
-            BudgetError: there is no budget, the data is empty, or patience has nothing to watch.
-            NonFiniteError: the loss or the gradient norm is not finite; the weights are untouched.
-            AuditError: the engine's gradients differ from the loop's; likewise.
+            BudgetError: there is no budget, the data is empty, or patience is set without validation data.
+            NonFiniteError: the loss or the gradient norm is not finite; the weights are not changed.
+            AuditError: the engine's gradients differ from the loop's; the weights are not changed.
         """
         self.status = TrainingState(base_rates=self._rates)
         self.budget = Budget(
@@ -143,7 +142,7 @@ class Trainer:
         self._unread.clear()
         self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
         if patience is not None and validation is None:
-            raise BudgetError("patience watches the validation loss, and there is no validation data.")
+            raise BudgetError("patience needs the validation loss, and there is no validation data.")
         validate = Validation(validation, evaluate_every, patience, self.status)
         self.model.train()
         self._notify("run_started")
@@ -153,7 +152,7 @@ class Trainer:
                     self._fit_epoch(data, validate)
         except BaseException:
             with suppress(Exception):  # a callback that has raised may do so again
-                self._read_losses()  # of the last steps, which are in the weights
+                self._read_losses()  # of the last steps, whose updates have been made
             raise
         finally:
             vars(self.optimizer).pop("found_inf", None)
@@ -161,7 +160,7 @@ class Trainer:
         return self.history
 
     def _fit_epoch(self, data: Data, validate: Validation) -> None:
-        """What is left of a pass over the data, or what the budget leaves of that."""
+        """Train on the rest of a pass over the data, or until the budget is spent."""
         status = self.status
         if hasattr(data, "set_epoch"):
             data.set_epoch(status.epoch)
@@ -195,11 +194,11 @@ class Trainer:
 
     @property
     def _parameters(self) -> list[nn.Parameter]:
-        """All that is trained, by groups that a callback may have added to."""
+        """All trained parameters, including groups that a callback has added."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def evaluate(self, data: Data) -> dict[str, Any]:
-        """The mean loss over all counted positions of the data, whole; training is not disturbed.
+        """The mean loss over all counted positions of the data; training is not affected.
 
         Returns:
             `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
@@ -221,7 +220,7 @@ class Trainer:
         state = detach_state(state)
         if self.audit and is_audited(taken.step) and isinstance(self.model, SequenceModel):
             audit(self.model, batch, state, self.precision, taken.step)
-        with whole():  # the counters move with the weights
+        with whole():  # counters and weights must agree
             self.optimizer.step()
             status.step += 1
             status.batch += 1
@@ -229,23 +228,23 @@ class Trainer:
             self._unread.append(taken)
 
     def _require_finite(self, taken: Step) -> None:
-        """Leave the weights alone from the first step on whose loss or gradient is not finite.
+        """Do not update the weights from the first step on whose loss or gradient is not finite.
 
         Raises:
-            NonFiniteError: that is known already, because each step is read.
+            NonFiniteError: it is known at once, because every step is read.
         """
         if self._read_every == 1:
             taken.require_finite(self.clip_norm)
             return
         self._failed = self._failed | ~(taken.loss.isfinite() & taken.norm.isfinite())
-        # As PyTorch's GradScaler has a fused optimizer skip a step, on the device.
+        # A fused optimizer then skips the step on the device, as with PyTorch's GradScaler.
         self.optimizer.found_inf = self._failed.float()  # type: ignore[attr-defined]  # read by `step`
 
     def _read_losses(self) -> None:
         """Read the losses of the steps since the last time, and report them.
 
         Raises:
-            NonFiniteError: one of them is not finite; the weights are those of before it.
+            NonFiniteError: one of them is not finite; the weights are those before that step.
         """
         unread, self._unread = self._unread, []
         if len(unread) > 1:  # all at once
@@ -267,23 +266,23 @@ class Trainer:
             self._notify("step_finished", step=taken.step, metrics=metrics)
 
     def _set_learning_rate(self) -> None:
-        """Move the learning rate along its schedule."""
+        """Set the learning rate according to its schedule."""
         if self._schedule is None:
             return
         groups, rates = self.optimizer.param_groups, self.status.base_rates
-        rates += [group["lr"] for group in groups[len(rates) :]]  # a callback's
+        rates += [group["lr"] for group in groups[len(rates) :]]  # groups that a callback has added
         factor = self._schedule(self.status.step, self.budget.progress)
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * factor
 
     def _validate(self, validate: Validation, epoch: int | None = None) -> None:
-        """Evaluate on the validation data, keep the best weights, and see whether patience is at an end.
+        """Evaluate on the validation data, keep the best weights, and stop if the patience has run out.
 
         Args:
-            validate: says that it is due.
-            epoch: that was finished; by default the one that is going on.
+            validate: the validation, which is due.
+            epoch: the epoch that was finished; by default the current one.
         """
-        assert validate.data is not None  # Validation.due says so
+        assert validate.data is not None  # Validation.due has checked it
         status = self.status
         with self.meter.paused():
             epoch = status.epoch if epoch is None else epoch
@@ -301,7 +300,7 @@ class Trainer:
 
 
 def _batches_from(data: Data, first: int) -> Iterator[Batch | tuple[Tensor, Tensor]]:
-    """The batches of an epoch from a certain one on: asked for by number where the data can do that."""
+    """The batches of an epoch from number `first` on, read by number if the data supports it."""
     batch = getattr(data, "batch", None)
     if first and callable(batch) and (length := _length(data)) is not None:
         return (batch(number) for number in range(first, length))
@@ -309,8 +308,8 @@ def _batches_from(data: Data, first: int) -> Iterator[Batch | tuple[Tensor, Tens
 
 
 def _length(data: Data) -> int | None:
-    """Batches an epoch; None where the data cannot tell, as a DataLoader over a stream cannot."""
+    """Batches per epoch; None if unknown, as for a DataLoader over a stream."""
     try:
-        return len(data)  # type: ignore[arg-type]  # asking is how one finds out
+        return len(data)  # type: ignore[arg-type]  # trying is the only way to know
     except TypeError:
         return None

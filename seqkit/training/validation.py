@@ -1,4 +1,4 @@
-"""When to evaluate, which weights were best, and when to give up."""
+"""When to evaluate, which weights were best, and when to stop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Validation:
     """Follows the validation loss.
 
     Args:
-        data: read whole at every evaluation; None for none.
+        data: read completely at every evaluation; None for no evaluation.
         every: steps between evaluations; None for the end of each epoch.
         patience: evaluations in a row without a new lowest loss after which training stops.
-        state: of the training; what is found is kept there.
+        state: state of the training, in which the results are kept.
     """
 
     def __init__(
@@ -34,17 +34,17 @@ class Validation:
         self._every, self._patience, self._state = every, patience, state
 
     def due(self, *, at_epoch_end: bool = False, at_end: bool = False) -> bool:
-        """Whether to evaluate after the step that was taken last."""
+        """Whether to evaluate after the last step."""
         step = self._state.step
         if self.data is None or step == self._state.evaluated:
             return False
         return at_end or (at_epoch_end if self._every is None else step % self._every == 0)
 
     def record(self, metrics: Mapping[str, Any], model: nn.Module) -> None:
-        """Take note of an evaluation; the weights are copied where it is the best so far.
+        """Record an evaluation; the weights are copied if it is the best so far.
 
         Raises:
-            NonFiniteError: the loss is not finite; the best weights stay those of before.
+            NonFiniteError: the loss is not finite; the best weights do not change.
         """
         state = self._state
         if not math.isfinite(metrics["loss"]):

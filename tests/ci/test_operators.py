@@ -59,18 +59,18 @@ REFUSED: Final[dict[str, str]] = {
             "masked_select",
             "nn.functional.ctc_loss",
         ),
-        "the shape of a result depends on the numbers in it",
+        "the shape of a result depends on the values of a tensor",
     ),
     **dict.fromkeys(
         ("nn.functional.linear_cross_entropy.chunked", "nn.functional.linear_cross_entropy.chunked_none"),
-        "it has a derivative of its own (an autograd.Function)",
+        "it defines its own derivative (an autograd.Function)",
     ),
     **dict.fromkeys(
         ("nn.functional.instance_norm", "_native_batch_norm_legit", "_batch_norm_with_update"),
         "it writes to its input, its state, a weight or a buffer in place",
     ),
     **dict.fromkeys(("svd", "linalg.svd"), "its derivative needs the value of a tensor (aten.allclose"),
-    "index_fill": "its derivative has a shape that depends on numbers (aten._unique",
+    "index_fill": "its derivative has a shape that depends on the values of a tensor (aten._unique",
     "to_sparse": "it makes a sparse tensor",
 }
 """Operators with forms that are refused, and the true reason."""

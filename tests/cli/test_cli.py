@@ -210,7 +210,7 @@ class TestMistakes:
         wild = ["train.learning_rate=1e38", "train.clip_norm=inf", "train.optimizer=sgd"]
         done = command("run", "quickstart", "--data", str(text_file), *QUICK, *wild)
         assert done.returncode == 1
-        assert "training stopped before the weights were touched" in done.stderr
+        assert "training stopped before the weights were changed" in done.stderr
         assert "Traceback" not in done.stderr
 
     @pytest.mark.ci

@@ -1,7 +1,7 @@
 """A device that is not the CPU, on any machine: PyTorch's "meta", whose tensors have no numbers.
 
-What is computed of such tensors and others on the CPU fails, as it does on a GPU, and each time that a number
-is read from them is counted: on a GPU the program waits for it.
+An operation on such tensors and others on the CPU fails, as it does on a GPU. Each read of a number from them
+is counted, because on a GPU the program waits for it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _WAITS: Final = (aten.nonzero.default, aten.masked_select.default, aten.equal.de
 
 
 class PretendGpu(TorchDispatchMode):
-    """Inside, the device "meta" is a GPU.
+    """Inside, the device "meta" plays the part of a GPU.
 
     Attributes:
-        reads: how often numbers were read from the device.
+        reads: number of reads from the device.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class PretendGpu(TorchDispatchMode):
             return torch.full(args[0].shape, 1, dtype=kwargs.get("dtype") or args[0].dtype)
         if func in _WAITS:
             raise AssertionError(f"{func} waits for the GPU")
-        # A GPU takes single numbers of the CPU as they are, and indices.
+        # A GPU also accepts single numbers and indices from the CPU.
         foreign = [tensor for tensor in tensors if not tensor.is_meta and tensor.ndim]
         if foreign and func not in _READS_BOTH and not (func in _INDEXES and args[0].is_meta):
             raise AssertionError(f"{func} reads tensors on two devices")
@@ -57,7 +57,7 @@ class PretendGpu(TorchDispatchMode):
 
 @contextmanager
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
-    """The mode; what forks a stream of random numbers must say which devices' streams."""
+    """The mode; code that forks the random streams must name the devices."""
 
     @contextmanager
     def fork_rng(devices: Any = None, **_: Any) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Every verb leaves the CPU: nothing is computed of tensors on two devices."""
+"""Every command runs on another device than the CPU: no operation has tensors on two devices."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.devices.pretend_gpu import GPU, pretend_gpu
 
 
 class Skipping(torch.optim.SGD):
-    """As PyTorch's fused optimizers, which it has not for this device: a step is skipped on the device."""
+    """Like PyTorch's fused optimizers, which do not support this device: it skips a step on the device."""
 
     _step_supports_amp_scaling = True
     found_inf: torch.Tensor | None
@@ -44,7 +44,7 @@ def test_a_step_of_training_reads_the_device_every_few_steps(
         )
         gpu.reads = 0
         history = trainer.fit(batches, steps=8)
-        assert gpu.reads <= 2 * 2  # the losses of four steps, twice; a number each that is left over
+        assert gpu.reads <= 2 * 2  # the losses of four steps, twice, and one remaining number each
         assert len(history.losses) == 8
         gpu.reads = 0
         assert trainer.evaluate(batches)["tokens"] == 8 * 32 - 4 * 3

@@ -31,7 +31,7 @@ def everything(
 
 
 def _weights_like(end: Tensor) -> Tensor:
-    """A gradient for a result that is different at every place."""
+    """A gradient for a result that differs at every position."""
     places = torch.arange(end.numel(), dtype=torch.float64)
     weights = torch.complex(places.cos(), places.sin()) if end.is_complex() else places.cos()
     return weights.to(end.dtype).view(end.shape)

@@ -38,7 +38,7 @@ class RandomCell(Cell):
         self.register_buffer("mask", torch.bernoulli(torch.full((self.width,), 0.7), generator=generator))
         start = self.parameter(self.input_size, self.width)
         self.program: list[Operation] = [lambda values: values[0] @ start()]
-        first = self.leaves + 1  # values: the input, the leaves, then what the program adds
+        first = self.leaves + 1  # values: the input, the leaves, then those that the program adds
         for index in range(draw.randint(3, 12)):
             self.program.append(self.operation(first + index + 1))
         count = first + len(self.program)
@@ -51,7 +51,7 @@ class RandomCell(Cell):
             parameter.requires_grad_(draw.random() < 0.9)  # some are frozen
 
     def parameter(self, *shape: int, zeros: bool = False) -> Callable[[], Tensor]:
-        """A new weight, or one that is there already; it is looked up at each step, as an attribute is."""
+        """A new weight, or an existing one; it is looked up at each step, as an attribute is."""
         index = len(self.weights)
         same = [known for known, weight in enumerate(self.weights) if tuple(weight.shape) == shape]
         if zeros:
@@ -64,7 +64,7 @@ class RandomCell(Cell):
         return lambda: self.weights[index]
 
     def operation(self, count: int) -> Operation:
-        """One more value, from those that are there by then."""
+        """One more value, from those that exist so far."""
         draw, width = self._random, self.width
         a, b, c = (draw.randrange(1, count) for _ in range(3))
         if draw.random() < 0.15:
@@ -125,7 +125,7 @@ class RandomCell(Cell):
 
     @staticmethod
     def _turned(value: Tensor, phase: Tensor) -> Tensor:
-        """Pairs of numbers as complex ones, each turned by its phase."""
+        """Pairs of numbers as complex numbers, each rotated by its phase."""
         pairs = torch.view_as_complex(value.unflatten(1, (-1, 2)).contiguous())
         turned = pairs * torch.exp(1j * phase)
         return torch.cat([turned.real, turned.imag], dim=1)
@@ -138,8 +138,8 @@ class RandomCell(Cell):
         return result
 
     def initial_state(self, batch_size: int) -> Any:
-        # Of a constant row, layer_norm gives 0 or what is left of rounding: beside zeros that is a tie, which
-        # maximum's derivative breaks by chance. Only the first leaf is constant, of zeros, which stay zeros.
+        # For a constant row, layer_norm returns 0 or a rounding error: with zeros that is a tie, which
+        # maximum's derivative breaks by chance. Only the first leaf is constant, all zeros, which stay zeros.
         slope = torch.linspace(1, 1.5, self.width, dtype=torch.float64)
         leaves = [self.zeros(batch_size, self.width) + 0.1 * index * slope for index in range(self.leaves)]
         count = [torch.zeros(batch_size, dtype=torch.int64)] if self.counts else []

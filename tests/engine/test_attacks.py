@@ -1,4 +1,4 @@
-"""Faults that were found by attacking the engine, each a kind of its own."""
+"""Faults that were found by attacking the engine, each of another kind."""
 
 import functools
 import gc
@@ -74,7 +74,7 @@ class TestChanges:
             cell.w = current
             require_loop(cell)
 
-    def test_none_in_the_place_of_what_the_class_has(self) -> None:
+    def test_none_in_place_of_a_class_attribute(self) -> None:
         class Scaled(Base):
             def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
                 h = self.next(x, h)
@@ -251,7 +251,7 @@ class TestErrors:
 
         require_loop(Draws())
 
-    def test_a_state_that_is_no_tensor(self) -> None:
+    def test_a_state_that_is_not_a_tensor(self) -> None:
         class Counts(Base):
             def initial_state(self, batch_size: int) -> Any:
                 return self.zeros(batch_size, 4), 0

@@ -1,4 +1,4 @@
-"""What a loop gives out of a large state."""
+"""What a loop emits of a large state."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.ci) for seed in range(8, 24))]
 )
-def test_steps_that_nobody_chose(seed: int) -> None:
+def test_random_steps(seed: int) -> None:
     cell = random_cell(seed)
     given = inputs_of(cell, seed)
     require_equal(everything(cell, **given, engine="fused"), everything(cell, **given, engine="loop"))
@@ -43,8 +43,8 @@ def test_a_matrix_memory_is_right(resets: bool) -> None:
     )
 
 
-def handed_on(cell: MLSTM | LSTM | RNN, batch: int) -> tuple[int, int]:
-    """Bytes that a step of the loop forwards gives out, and one of the loop backwards."""
+def bytes_emitted(cell: MLSTM | LSTM | RNN, batch: int) -> tuple[int, int]:
+    """Bytes that a step of the forward loop emits, and those of the backward loop."""
     ids = torch.randint(5, (batch, 3))
     plan = SplitPlan(call_of(cell, ids), lower, Pool())
     assert plan._split is not None
@@ -57,16 +57,16 @@ def bytes_of(nodes: list[fx.Node]) -> int:
     return sum(value_of(node).numel() * value_of(node).element_size() for node in nodes)
 
 
-def test_of_a_matrix_memory_little_is_handed_on() -> None:
+def test_little_of_a_matrix_memory_is_emitted() -> None:
     cell, batch = MLSTM(5, 128), 32
     memory = batch * 4 * 32 * 32 * 4
-    forwards, backwards = handed_on(cell, batch)
+    forwards, backwards = bytes_emitted(cell, batch)
     assert forwards < memory / 10
     assert backwards < memory / 5
-    forwards, backwards = handed_on(cell, 1)
+    forwards, backwards = bytes_emitted(cell, 1)
     assert min(forwards, backwards) >= memory / batch  # so little that the loop is not lengthened for it
 
 
 def test_a_readout_stays_behind_the_loop() -> None:
     for cell in (LSTM(5, 256), RNN(5, 256, output_size=2)):
-        assert handed_on(cell, 256)[0] == 256 * 256 * 4
+        assert bytes_emitted(cell, 256)[0] == 256 * 256 * 4

@@ -1,4 +1,4 @@
-"""What a split must bear besides random cells: modes, dtypes, shapes and attributes that change."""
+"""A split under changing modes, dtypes, shapes and attributes."""
 
 import copy
 import gc
@@ -89,7 +89,7 @@ def test_without_gradients(cell: Annealed, mode: Any) -> None:
         ours = unroll(cell, numbers(), engine="fused")
         theirs = unroll(cell, numbers(), engine="loop")
     require_equal(ours, theirs)
-    require_loop(cell, numbers())  # memory that was first used there is fit for training
+    require_loop(cell, numbers())  # memory that was first used there can be used in training
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
@@ -209,7 +209,7 @@ def test_outputs_keep_their_numbers_when_more_is_unrolled() -> None:
     torch.testing.assert_close(outputs, before, rtol=0, atol=0)
 
 
-def test_weights_that_are_functions_of_parameters() -> None:
+def test_parametrised_weights() -> None:
     cell = RNN(2, 4).double()
     parametrizations.weight_norm(cell.h2h)
     parametrize.register_parametrization(cell.i2h, "weight", nn.Tanh())

@@ -1,4 +1,4 @@
-"""Memory of the loops: it is handed out again once nobody looks at it, and never before."""
+"""Memory of the loops: it is reused when no tensor refers to it, and never before."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ SHAPE = (1024, 512)  # 2 MB
 
 
 @pytest.fixture(autouse=True)
-def probed_anew() -> Iterator[None]:
+def probed_again() -> Iterator[None]:
     memory._uses_are_known.cache_clear()
     yield
     memory._uses_are_known.cache_clear()
@@ -23,18 +23,18 @@ def handed_out(pool: Pool) -> Tensor:
     return pool.empty(SHAPE, torch.float32, torch.device("cpu"))
 
 
-def test_memory_is_used_again_when_nobody_looks_at_it() -> None:
+def test_memory_is_reused_when_no_tensor_refers_to_it() -> None:
     pool = Pool()
     first = handed_out(pool)
     place = first.data_ptr()
     row = first[3]
     del first
-    assert handed_out(pool).data_ptr() != place  # a view of it is still there
+    assert handed_out(pool).data_ptr() != place  # a view of it still exists
     del row
     assert handed_out(pool).data_ptr() == place
 
 
-def test_what_autograd_has_saved_is_a_look() -> None:
+def test_a_tensor_saved_by_autograd_is_a_reference() -> None:
     pool = Pool()
     first = handed_out(pool).fill_(2.0)
     place = first.data_ptr()
@@ -48,7 +48,7 @@ def test_what_autograd_has_saved_is_a_look() -> None:
 
 
 @pytest.mark.parametrize("count", [lambda address: 1, lambda address: 2, None])
-def test_where_pytorch_counts_otherwise_nothing_is_handed_out_twice(
+def test_no_memory_is_reused_if_pytorch_counts_differently(
     count: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if count is None:
@@ -59,4 +59,4 @@ def test_where_pytorch_counts_otherwise_nothing_is_handed_out_twice(
     first = handed_out(pool)
     second = handed_out(pool)
     assert first.data_ptr() != second.data_ptr()
-    assert "counts the uses of memory in another way" in caplog.text
+    assert "counts the references to memory differently" in caplog.text

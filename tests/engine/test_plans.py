@@ -1,4 +1,4 @@
-"""Which plans are made and kept, and what a step may hold besides tensors."""
+"""Which plans are made and kept, and what a cell may hold besides tensors."""
 
 import itertools
 import logging
@@ -64,7 +64,7 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 class TestLimit:
-    def test_an_annealed_attribute_ends_in_the_loop_by_name(
+    def test_an_annealed_attribute_ends_in_the_loop_and_is_named(
         self, traces: list[object], caplog: pytest.LogCaptureFixture
     ) -> None:
         cell = Annealed()
@@ -76,8 +76,8 @@ class TestLimit:
         assert len(caplog.records) == 1
         (reason,) = refusals_of(cell)
         assert "it was split for 8 values of slope already" in reason
-        assert "belongs in a buffer" in reason
-        cell.slope = 1.0  # one of those that are known
+        assert "while training in a buffer" in reason
+        cell.slope = 1.0  # a value that has a plan
         assert unroll_named(cell, X)[2] == "fused"
 
     def test_a_buffer_has_one_plan(self, traces: list[object]) -> None:
@@ -93,10 +93,10 @@ class TestLimit:
             require_equal(everything(cell, X), everything(cell, X, engine="loop"))
         assert len(traces) == 1
 
-    def test_a_tensor_that_the_step_does_not_read_costs_nothing(self, traces: list[object]) -> None:
+    def test_a_tensor_that_the_step_does_not_read_needs_no_trace(self, traces: list[object]) -> None:
         cell = Base()
         for _ in range(3):
-            cell.last = torch.randn(4)  # for the eye, by whoever trains
+            cell.last = torch.randn(4)  # kept for inspection in training
             assert unroll_named(cell, X)[2] == "fused"
         assert len(traces) == 1
 
@@ -244,8 +244,8 @@ class TestWhatACellMayHold:
     @pytest.mark.parametrize(
         ("held", "what"), [(iter([1, 2]), "a list_iterator"), (itertools.count(), "a count")]
     )
-    def test_what_cannot_be_compared_is_refused_by_name(self, held: Any, what: str) -> None:
-        with pytest.raises(SplitError, match=f"its attribute 'held' holds {what}, and a change of that"):
+    def test_an_object_that_cannot_be_compared_is_refused_with_its_name(self, held: Any, what: str) -> None:
+        with pytest.raises(SplitError, match=f"its attribute 'held' holds {what}, and a change of it"):
             unroll(Base(held=held), X, engine="fused")
         assert unroll_named(Base(held=held), X)[2] == "loop"
 
@@ -257,16 +257,16 @@ class TestWhatACellMayHold:
             knot.slope = slope
             require_equal(everything(cell, X, engine="fused"), everything(cell, X, engine="loop"))
 
-    def test_more_than_can_be_looked_through_is_refused(self) -> None:
+    def test_more_than_can_be_compared_is_refused(self) -> None:
         deep: Any = SimpleNamespace(slope=1.0)
         for _ in range(12):
             deep = SimpleNamespace(inner=deep)
-        with pytest.raises(SplitError, match="'cfg' holds more than can be looked through"):
+        with pytest.raises(SplitError, match="'cfg' holds more objects than can be compared"):
             unroll(Base(cfg=deep), X, engine="fused")
 
 
 @pytest.mark.ci
-def test_plans_go_with_their_cell() -> None:
+def test_plans_are_freed_with_their_cell() -> None:
     import gc
     import weakref
 

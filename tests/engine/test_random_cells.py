@@ -21,7 +21,7 @@ def test_fused_is_the_loop(seed: int) -> None:
 
 
 class KeepsASoftmax(Cell):
-    """A softmax that is kept beside another value: PyTorch's writes as if its memory were one block."""
+    """A softmax that is kept next to another value: PyTorch's writes as if its memory were contiguous."""
 
     input_size = hidden_size = output_size = 6
 
@@ -34,7 +34,7 @@ class KeepsASoftmax(Cell):
         return weights * values, torch.tanh(weights + values)
 
 
-def test_a_softmax_that_is_kept_beside_another_value() -> None:
+def test_a_softmax_that_is_kept_next_to_another_value() -> None:
     cell = KeepsASoftmax().double()
     x = torch.randn(3, 6, 6, dtype=torch.float64, requires_grad=True)
     require_equal(everything(cell, x, engine="fused"), everything(cell, x, engine="loop"))

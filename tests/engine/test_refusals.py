@@ -1,4 +1,4 @@
-"""Steps that must not be split: each is told by its line, and the loop runs it."""
+"""Steps that must not be split: each is refused with its line, and the loop runs it."""
 
 import logging
 import random
@@ -185,16 +185,16 @@ REASONS = {
     DropsOut: "draws random numbers",
     WritesAttribute: "sets the attribute 'calls'",
     KeepsValues: "sets the attribute 'seen'",
-    MixesRows: "rows see each other",
-    RollsRows: "rows see each other",
+    MixesRows: "rows depend on each other",
+    RollsRows: "rows depend on each other",
     NoGrad: "switches gradients on or off",
-    Data: "around autograd with .data",
+    Data: "bypasses autograd with .data",
     Hook: "registers a hook",
-    OwnDerivative: "derivative of its own",
-    DifferentEveryTime: "does not do the same thing twice",
-    ShapeOfNumbers: "the shape of a result depends on the numbers in it",
-    LooseTensor: "no parameter and no buffer",
-    GrowingState: "another shape or dtype at every step",
+    OwnDerivative: "defines its own derivative",
+    DifferentEveryTime: "does not perform the same operations twice",
+    ShapeOfNumbers: "the shape of a result depends on the values of a tensor",
+    LooseTensor: "neither a parameter nor a buffer",
+    GrowingState: "changes its shape or dtype from step to step",
 }
 
 
@@ -204,7 +204,7 @@ def given(cell: Cell) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", [kind for kind, reason in REASONS.items() if reason])
-def test_it_is_refused_by_name_and_run_by_the_loop(
+def test_it_is_refused_with_a_reason_and_run_by_the_loop(
     kind: type[Base], caplog: pytest.LogCaptureFixture
 ) -> None:
     torch.manual_seed(0)
@@ -254,7 +254,7 @@ def test_a_wrong_derivative_behind_a_closed_gate_is_named(monkeypatch: pytest.Mo
     assert "test_refusals.py, line " in str(caught.value)
 
 
-def test_a_graph_that_still_writes_is_refused_by_the_name_of_the_operation(
+def test_a_graph_that_still_writes_is_refused_with_the_name_of_the_operation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.func, "functionalize", lambda function: function)
@@ -269,7 +269,7 @@ def test_a_graph_that_still_writes_is_refused_by_the_name_of_the_operation(
         unroll(Writes().double(), given(Writes()), engine="fused")
 
 
-def test_not_a_number_in_the_split_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_in_the_split_alone_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_core(*arguments: Any) -> Any:
         emitted, final = original(*arguments)
         return [each * torch.nan for each in emitted], [each * torch.nan for each in final]
@@ -283,14 +283,14 @@ def test_not_a_number_in_the_split_alone_is_named(monkeypatch: pytest.MonkeyPatc
         unroll(cell, given(cell), engine="fused")
 
 
-def test_a_write_to_the_state_is_refused_where_the_loop_allows_it() -> None:
+def test_a_write_to_the_state_is_refused_even_if_the_loop_allows_it() -> None:
     cell = WritesToState().double()
     with torch.no_grad(), pytest.raises(SplitError, match="in place"):
         unroll(cell, given(cell), engine="fused")
 
 
 @pytest.mark.parametrize("engine", ["loop", "auto"])
-def test_a_write_to_the_state_is_an_error_where_outputs_would_be_written_over(engine: str) -> None:
+def test_a_write_to_the_state_is_an_error_if_outputs_would_be_overwritten(engine: str) -> None:
     class Accumulates(Base):
         def step(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
             h *= 0.9
@@ -308,7 +308,7 @@ def test_a_refused_step_leaves_no_trace_in_its_cell() -> None:
     assert cell.seen == []
 
 
-def test_a_broken_contract_is_told_as_such() -> None:
+def test_a_broken_contract_is_reported_as_such() -> None:
     class NoState(Base):
         def step(self, x: Tensor, h: Tensor) -> Any:
             return self.next(x, h)
@@ -317,7 +317,7 @@ def test_a_broken_contract_is_told_as_such() -> None:
         unroll(NoState().double(), torch.zeros(2, 3, 3, dtype=torch.float64))
 
 
-def test_a_second_derivative_is_refused_in_words() -> None:
+def test_a_second_derivative_is_refused_with_a_message() -> None:
     cell = RNN(3, 4)
     x = torch.randn(2, 5, 3, requires_grad=True)
     outputs, _ = unroll(cell, x, engine="fused")

@@ -1,4 +1,4 @@
-"""Rows that start anew within a batch."""
+"""Resets of rows within a batch."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from tests.engine.comparing import everything, require_equal
 
 
 class Swapping(Cell):
-    """Begins at a learned state, hands one on as another, and gives out one as it was before the step."""
+    """Begins at a learned state, returns one leaf as another, and outputs one as it was before the step."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def test_resets_are_those_of_the_loop(engine: str, steps: list[int], recompute_e
 
 
 class Spreading(Cell):
-    """States of other shapes than `(batch, features)`; the initial ones are spread over the batch."""
+    """States of other shapes than `(batch, features)`; the initial ones are expanded over the batch."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def test_an_initial_state_is_spread_and_found_by_its_names(engine: str, step: in
 
 
 class Wavering(Cell):
-    """Its initial state is another one at every call, which no engine can know."""
+    """Its initial state differs from call to call, which no engine can know."""
 
     input_size = hidden_size = output_size = 3
     count = 0
@@ -96,7 +96,7 @@ class Wavering(Cell):
         return x + state, x * state
 
 
-def test_the_check_sees_a_row_start_anew() -> None:
+def test_the_check_includes_a_reset() -> None:
     reset = torch.zeros(2, 6, dtype=torch.bool)
     reset[0, 5] = True  # long after the steps that are checked
     with pytest.raises(SplitError, match="differs from the loop"):
@@ -111,13 +111,13 @@ class Faulty(RNN):
 
 
 @pytest.mark.parametrize("engine", ["auto", "loop"])
-def test_a_fault_of_the_initial_state_is_told_with_its_line(engine: str) -> None:
+def test_a_fault_of_the_initial_state_is_reported_with_its_line(engine: str) -> None:
     reset = torch.ones(2, 1, dtype=torch.bool)
     with pytest.raises(StepError, match=r"(?s)none yet.*test_resets.py, line \d+"):
         unroll(Faulty(3, 4), torch.randn(2, 1, 3), torch.ones(2, 4), reset=reset, engine=engine)
 
 
-def test_rows_that_start_anew_at_the_first_step_need_no_other_split(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resets_at_the_first_step_need_no_other_split(monkeypatch: pytest.MonkeyPatch) -> None:
     traced = []
 
     def trace_step(*arguments: object) -> object:

@@ -1,6 +1,6 @@
 """What a step reads may change between two calls: the next call gives the new numbers, whichever engine runs.
 
-What is right is computed by a plain loop over the cell as it is then.
+The expected numbers come from a plain loop over the cell as it is at that time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Inner:
 
 @dataclass
 class Settings:
-    """What a researcher keeps beside the weights."""
+    """Settings that a researcher keeps next to the weights."""
 
     slope: float = 1.0
     inner: Inner = field(default_factory=Inner)
@@ -55,7 +55,7 @@ class Default:
 
 
 class Squash(nn.Module):
-    """A module of one's own, with a setting on its class."""
+    """A custom module, with a setting on its class."""
 
     width = 1.0
 
@@ -153,7 +153,7 @@ def test_the_next_call_gives_the_new_numbers(
     for situation in ("resets", "recomputed"):
         ran = require_plain_numbers(cell, situation, engine)
         assert ran == ("loop" if engine == "loop" else "fused")
-    monkeypatch.undo()  # what was patched is as it was, and that is seen as well
+    monkeypatch.undo()  # the patches are undone, which must be detected as well
     require_plain_numbers(cell, "resets", engine)
 
 

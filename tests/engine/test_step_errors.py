@@ -1,4 +1,4 @@
-"""A step that fails is told in two lines, whichever engine runs it."""
+"""A step that fails is reported in two lines, whichever engine runs it."""
 
 from __future__ import annotations
 
@@ -83,16 +83,16 @@ def test_what_a_step_returns_is_called_by_the_name_that_users_know() -> None:
 
 
 @pytest.mark.parametrize("engine", ["auto", "loop"])
-def test_a_state_of_another_structure_is_told(engine: str) -> None:
+def test_a_state_of_another_structure_is_reported(engine: str) -> None:
     with pytest.raises(ContractError) as caught:
         unroll(NewStructure(), torch.zeros(2, 5, 3), engine=engine)
     assert str(caught.value) == (
-        "NewStructure.step must return (output, state) with a state like the one that it was given, tensor; "
-        "its state is (tensor, tensor)."
+        "NewStructure.step must return (output, state) with a state like the one that it received, tensor; "
+        "it returned the state (tensor, tensor)."
     )
 
 
-def test_an_error_that_no_step_made_is_left_as_it_is() -> None:
+def test_an_error_that_does_not_come_from_a_step_is_not_changed() -> None:
     class Interrupted(Failing):
         def step(self, x: Tensor, state: Tensor) -> Any:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Ids that stand for the rows of a table: an embedding that the engine looks up itself."""
+"""Ids that index the rows of a table: an embedding that the engine looks up itself."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def test_it_is_an_embedding(kind: type[Cell], count: int, engine: str) -> None:
     ours = everything(cell, ids, reset=reset, table=table, engine=engine)
     results, gradients = everything(cell, F.embedding(ids, table), reset=reset, engine="loop")
     require_equal(ours[0], results)
-    require_equal(ours[1][1:], gradients[1:])  # of the weights; the first is that of the input
+    require_equal(ours[1][1:], gradients[1:])  # gradients of the weights; the first is that of the input
     require_equal(ours[1][0], torch.zeros_like(table).index_add(0, ids.flatten(), gradients[0].flatten(0, 1)))
 
 
@@ -68,7 +68,7 @@ def test_the_projection_is_computed_once_for_each_id(monkeypatch: pytest.MonkeyP
         "split_step",
         lambda *given, **options: splits.append(split_step(*given, **options)) or splits[-1],
     )
-    for count in (30, 1000):  # a batch of three: what is far more than that costs more than it saves
+    for count in (30, 1000):  # for a batch of three: with far more ids it takes more time than it saves
         unroll(GRU(5, 8), torch.randint(count, (3, 7)), table=torch.randn(count, 5), engine="fused")
     few, many = ([node.target for node in split.before.run.graph.nodes] for split in splits)
     assert torch.ops.aten.mm.default not in few
@@ -87,7 +87,7 @@ def test_the_projection_is_computed_once_for_each_id(monkeypatch: pytest.MonkeyP
         (torch.full((2, 3), 7), torch.zeros(7, 5), "ids must be from 0 to 6; got 7 to 7"),
     ],
 )
-def test_what_is_no_table(x: Tensor, table: Tensor, message: str) -> None:
+def test_an_invalid_table(x: Tensor, table: Tensor, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         unroll(RNN(5, 8), x, table=table)
 

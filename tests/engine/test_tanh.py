@@ -20,5 +20,5 @@ def test_where_it_has_no_slope() -> None:
     torch.testing.assert_close(fast_tanh(x), x.tanh(), rtol=0, atol=0, equal_nan=True)
 
 
-def test_other_numbers_are_left_alone() -> None:
+def test_other_dtypes_are_not_changed() -> None:
     assert fast_tanh(torch.zeros(3, dtype=torch.float64)) is NotImplemented

@@ -1,4 +1,4 @@
-"""Sums over the steps, chunk after chunk: held against a loop over single steps."""
+"""Sums over the steps, chunk by chunk, compared with a loop over single steps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -57,7 +57,7 @@ def test_totals(function: Callable[..., list[Tensor]]) -> None:
     assert len({result.untyped_storage().data_ptr() for result in results}) == len(results)
 
 
-def test_shared_operations_are_gone_through_once() -> None:
+def test_shared_operations_are_computed_once() -> None:
     def doubled(rows: Tensor, fixed: Tensor) -> list[Tensor]:
         total = rows.t() @ rows
         for _ in range(60):
@@ -70,7 +70,7 @@ def test_shared_operations_are_gone_through_once() -> None:
     torch.testing.assert_close(totals.results(), [rows.flatten(0, 1).t() @ rows.flatten(0, 1)])
 
 
-def test_what_is_not_summed_is_given_for_every_step() -> None:
+def test_an_output_that_is_not_summed_is_returned_for_every_step() -> None:
     rows = torch.randn(TIME, BATCH, 4)
     stage = make_fx(lambda rows: [rows * 2, rows.sum(0)])(rows[0])
     totals = Totals(stage, [True], [1], tall_product)
@@ -79,7 +79,7 @@ def test_what_is_not_summed_is_given_for_every_step() -> None:
     torch.testing.assert_close(totals.results(), [rows.sum((0, 1))])
 
 
-def test_what_no_step_differs_in_is_no_sum() -> None:
+def test_an_output_that_is_the_same_at_every_step_cannot_be_summed() -> None:
     stage = make_fx(lambda fixed: [fixed * 2])(torch.randn(3))
-    with pytest.raises(AssertionError, match="no sum over the steps"):
+    with pytest.raises(AssertionError, match="cannot be summed over the steps"):
         Totals(stage, [False], [0], tall_product)

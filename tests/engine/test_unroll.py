@@ -40,7 +40,7 @@ def test_ids_are_one_hot_rows() -> None:
 
 @settings(max_examples=25)
 @given(st.data())
-def test_a_reset_begins_that_row_anew(data: st.DataObject) -> None:
+def test_a_reset_returns_that_row_to_the_initial_state(data: st.DataObject) -> None:
     batch, time = 3, 9
     cell, x = RNN(2, 4), torch.randn(batch, time, 2)
     state = torch.randn(batch, 4)
@@ -57,7 +57,7 @@ def test_a_reset_begins_that_row_anew(data: st.DataObject) -> None:
         torch.testing.assert_close(final[row : row + 1], hidden)
 
 
-def test_chunks_with_the_state_handed_on_equal_the_whole() -> None:
+def test_chunks_with_the_state_passed_on_equal_the_whole() -> None:
     cell, x = Stacked([RNN(3, 4), RNN(4, 5)]), torch.randn(2, 10, 3)
     whole, final = unroll(cell, x)
     first, state = unroll(cell, x[:, :6])
@@ -87,12 +87,12 @@ def test_outputs_are_a_view_of_time_major_memory() -> None:
         (torch.zeros(2, 5, 3), torch.zeros(2, 5), "got torch.float32"),
     ],
 )
-def test_what_cannot_be_unrolled_is_told(x: torch.Tensor, reset: torch.Tensor | None, message: str) -> None:
+def test_invalid_input_is_reported(x: torch.Tensor, reset: torch.Tensor | None, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         unroll(RNN(3, 4), x, reset=reset)
 
 
-def test_an_unknown_engine_is_told() -> None:
+def test_an_unknown_engine_is_reported() -> None:
     with pytest.raises(UnknownNameError, match=r"no engine is called 'lop'. Did you mean 'loop'"):
         unroll(RNN(3, 4), torch.zeros(1, 1, 3), engine="lop")
 
@@ -114,21 +114,21 @@ class TestBrokenContracts:
             ((torch.zeros(2, 4),) * 3, "it returned a tuple of 3"),
             (
                 (torch.zeros(2, 5), torch.zeros(2, 4)),
-                r"shape \(batch, output_size\) = \(2, 4\); it gave \(2, 5\)",
+                r"shape \(batch, output_size\) = \(2, 4\); it returned \(2, 5\)",
             ),
-            ((None, torch.zeros(2, 4)), "it gave NoneType"),
-            ((torch.zeros(2, 4), None), "a state with 2 rows, the batch first; it gave None"),
-            ((torch.zeros(2, 4), torch.zeros(3, 4)), "it gave 3 rows"),
+            ((None, torch.zeros(2, 4)), "it returned NoneType"),
+            ((torch.zeros(2, 4), None), "a state with 2 rows, the batch first; it returned None"),
+            ((torch.zeros(2, 4), torch.zeros(3, 4)), "it returned 3 rows"),
         ],
     )
-    def test_a_step_that_returns_something_else_is_told(self, result: object, message: str) -> None:
+    def test_a_step_that_returns_something_else_is_reported(self, result: object, message: str) -> None:
         with pytest.raises(ContractError, match=message):
             unroll(self.Broken(result), torch.zeros(2, 5, 3))
 
-    def test_what_is_no_cell_is_told(self) -> None:
+    def test_something_other_than_a_cell_is_reported(self) -> None:
         with pytest.raises(ContractError, match="LSTMCell is not a Cell: subclass seqkit.Cell"):
             SequenceModel(torch.nn.LSTMCell(3, 4), vocab_size=3)  # type: ignore[arg-type]
         cell = self.Broken(None)
         del cell.output_size
-        with pytest.raises(ContractError, match="Broken does not say its output_size"):
+        with pytest.raises(ContractError, match="Broken does not set its output_size"):
             unroll(cell, torch.zeros(2, 5, 3))

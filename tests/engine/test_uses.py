@@ -1,4 +1,4 @@
-"""Uses of `unroll` besides training: exporting, mapping, writing over the outputs, stacks."""
+"""Uses of `unroll` besides training: exporting, mapping, modifying the outputs in place, stacks."""
 
 import copy
 from typing import Any
@@ -48,7 +48,7 @@ def test_gradients_of_single_rows(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ["loop", "fused", "auto"])
 @pytest.mark.parametrize("recompute_every", [None, 2])
-def test_outputs_may_be_written_over(engine: str, recompute_every: int | None) -> None:
+def test_outputs_may_be_modified_in_place(engine: str, recompute_every: int | None) -> None:
     cell = LSTM(7, 4).double()
     found, expected = [], []
     for outcome, inplace in ((found, True), (expected, False)):
@@ -59,7 +59,7 @@ def test_outputs_may_be_written_over(engine: str, recompute_every: int | None) -
 
 
 @pytest.mark.parametrize("engine", ["loop", "fused"])
-def test_a_head_may_write_over_them(engine: str) -> None:
+def test_a_head_may_modify_them_in_place(engine: str) -> None:
     torch.manual_seed(0)
     gradients = []
     for inplace in (True, False):
@@ -152,7 +152,7 @@ def test_a_deep_copy_of_a_parametrised_cell_in_a_stack_has_its_own_weights(engin
     assert all(bool(gradient.abs().sum()) for gradient in gradients)
 
 
-def test_a_weight_is_computed_once_an_unroll_by_every_engine() -> None:
+def test_a_weight_is_computed_once_per_unroll_by_every_engine() -> None:
     class Counted(nn.Module):
         calls = 0
 
@@ -184,7 +184,7 @@ class Listed(Cell):
 @pytest.mark.parametrize(
     ("held", "said"),
     [
-        ([nn.Linear(4, 4)], "Listed.held holds a module that PyTorch does not know of.*nn.ModuleList"),
+        ([nn.Linear(4, 4)], "Listed.held holds a module that is not registered.*nn.ModuleList"),
         ({"a": [nn.Linear(4, 4)]}, "Listed.held holds a module .*nn.ModuleDict"),
         ([nn.Parameter(torch.zeros(4))], "Listed.held holds a parameter .*nn.ParameterList"),
     ],
@@ -218,11 +218,11 @@ def test_cells_that_are_not_written_as_steps() -> None:
         unroll(ThreeArguments(3, 4), torch.zeros(2, 3, 3))
     assert str(caught.value) == (
         "ThreeArguments.step takes (x, h, c); a step takes (x, state).\n"
-        "  Several tensors are one state, a tuple: def step(self, x, state), then h, c = state."
+        "  Put several tensors in one state, a tuple: def step(self, x, state), then h, c = state."
     )
 
 
-def test_state_kept_on_the_cell_is_a_sentence() -> None:
+def test_state_kept_on_the_cell_has_a_clear_message() -> None:
     from seqkit import Trainer
 
     class Keeps(RNN):
@@ -235,5 +235,5 @@ def test_state_kept_on_the_cell_is_a_sentence() -> None:
 
     model = SequenceModel(Keeps(7, 4), vocab_size=7)
     trainer = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1))
-    with pytest.raises(ContractError, match=r"(?s)must not keep a tensor of its own.*part of the state"):
+    with pytest.raises(ContractError, match=r"(?s)must not keep a tensor on its cell.*part of the state"):
         trainer.fit([(IDS, IDS)], steps=3)

@@ -66,7 +66,7 @@ class TestSampling:
         ten = make_head("none", 10, 10).sample(torch.zeros(5000, 10), generator, top_p=0.6)
         assert ten.unique().numel() == 6
 
-    def test_a_prediction_that_is_no_number_is_told(self) -> None:
+    def test_a_prediction_that_is_nan_is_reported(self) -> None:
         with pytest.raises(SamplingError, match="not a number: its weights have diverged"):
             make_head("none", 4, 4).sample(torch.full((4,), math.nan))
 

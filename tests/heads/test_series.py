@@ -1,4 +1,4 @@
-"""Heads for numbers, held against torch.distributions and scipy."""
+"""Heads for numbers, compared with torch.distributions and scipy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def random_head(name: str) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("name", SERIES_HEADS)
-def test_with_fresh_weights_it_is_the_flat_forecast(name: str) -> None:
+def test_with_untrained_weights_it_is_the_flat_forecast(name: str) -> None:
     head = SERIES_HEADS[name](6)
     outputs = head(HIDDEN)
     assert outputs.shape == (50, head.output_size)

@@ -46,4 +46,4 @@ def test_twenty_steps_give_the_weights_of_the_articles_loop() -> None:
     torch.testing.assert_close(
         torch.tensor(list(history.losses)), torch.tensor(sums) / TIME, rtol=0, atol=1e-5
     )
-    assert max(sums) > TIME  # the loop did train on something that costs
+    assert max(sums) > TIME  # the loop did train on a loss

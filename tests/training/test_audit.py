@@ -1,4 +1,4 @@
-"""While training, faults that came after a split was accepted are found: planted ones, each of its kind."""
+"""In training, faults that occur after a split was accepted are found: planted faults, one of each kind."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ class At:
 
 @pytest.fixture
 def scaled_rule(monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
-    """From step 5 on, the gradient of one thing of the core is 1 % too large."""
+    """From step 5 on, one gradient of the core is 1 % too large."""
 
     def run_backward(*arguments: Any) -> Any:
         d_given, d_state = original(*arguments)
@@ -71,15 +71,15 @@ def test_a_derivative_rule_scaled_by_a_hundredth_is_found(cell: Cell, state: Any
     said = str(caught.value)
     assert said.startswith("the gradient of ")
     assert "differs from the loop's by 0.0" in said
-    assert "engine 'fused', found before step 10 was taken" in said
+    assert "engine 'fused', found before the update of step 10)" in said
     assert "rnn.py, line" in said
-    assert "The weights of step 9 are kept. The plain loop trains this cell: model.engine=loop" in said
+    assert "The weights of step 9 are kept. Train this cell with the plain loop: model.engine=loop" in said
     assert trainer.budget.step == 9
 
 
 def test_a_stale_plan_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def anneal(trainer: Trainer) -> None:
-        monkeypatch.setattr(plans, "attributes_of", lambda cell: {})  # the engine no longer looks at them
+        monkeypatch.setattr(plans, "attributes_of", lambda cell: {})  # the engine no longer compares them
         trainer.model.cell.slope = 0.9
 
     monkeypatch.setattr(plans, "attributes_of", lambda cell: {})
@@ -102,7 +102,7 @@ def test_a_right_engine_is_left_alone_and_training_is_the_same() -> None:
     assert losses[0] == losses[1]
 
 
-def test_when_it_is_done() -> None:
+def test_which_steps_are_audited() -> None:
     assert [step for step in range(40_001) if is_audited(step)] == [
         10,
         100,

@@ -19,7 +19,7 @@ def test_for_independent_values_it_is_the_normal_interval() -> None:
 
 
 def test_blocks_cover_the_mean_where_neighbours_depend_on_each_other() -> None:
-    """An autoregression with 0.8: its true mean is 0, and single values know too much."""
+    """An autoregression with 0.8: its true mean is 0, and an interval from single values is too narrow."""
     generator = np.random.default_rng(2)
     hits = {1: 0, 50: 0}
     for seed in range(60):
@@ -35,7 +35,7 @@ def test_blocks_cover_the_mean_where_neighbours_depend_on_each_other() -> None:
 
 
 def test_a_resample_is_as_long_as_the_sequence() -> None:
-    """With one block that is the whole sequence, every resample is it; so is that of one value."""
+    """With one block, the whole sequence, every resample equals it; so does that of a single value."""
     assert block_bootstrap_mean([1.0, 2.0, 6.0], 3) == (3.0, 3.0)
     assert block_bootstrap_mean([4.0] * 7, 3) == (4.0, 4.0)  # two blocks and a part of one
     assert block_bootstrap_mean([2.5], 1) == (2.5, 2.5)

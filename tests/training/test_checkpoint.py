@@ -80,7 +80,7 @@ def test_what_is_incomplete_does_not_count(workdir: Path) -> None:
     assert not (workdir / "step-00000002.partial").exists()
 
 
-def test_damaged_or_other_weights_are_told(workdir: Path) -> None:
+def test_damaged_or_other_weights_are_reported(workdir: Path) -> None:
     path = save_checkpoint(workdir, RNN(3, 4).state_dict(), CheckpointInfo(1))
     with pytest.raises(RunError, match="does not fit the model that the recipe describes"):
         load_weights(RNN(3, 5), path, CPU)

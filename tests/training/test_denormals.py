@@ -1,4 +1,4 @@
-"""Denormal numbers are zero while training, in every thread, and numbers again afterwards."""
+"""Denormal numbers are flushed to zero while training, in every thread, and kept again afterwards."""
 
 from collections.abc import Iterator
 
@@ -14,13 +14,13 @@ from seqkit.training.denormals import flushing_denormals
 def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    (torch.ones(4_000_000) * 2).sum()  # both are there
+    (torch.ones(4_000_000) * 2).sum()  # starts both threads
     yield
     torch.set_num_threads(before)
 
 
 def share_of_denormals() -> float:
-    """How many of many denormal numbers survive a product that both threads compute."""
+    """The share of denormal numbers that survive a product that both threads compute."""
     return float((torch.full((4_000_000,), 1e-39) * 0.5 != 0).float().mean())
 
 

@@ -67,7 +67,7 @@ CELLS: dict[str, Callable[[], Cell]] = {
 
 
 def deterministic_weights(model: SequenceModel) -> None:
-    """Weights from a formula, for torch's random stream may change between versions."""
+    """Weights from a formula, because torch's random stream may change between versions."""
     with torch.no_grad():
         for index, parameter in enumerate(model.parameters()):
             values = torch.sin(torch.arange(parameter.numel(), dtype=torch.float64) * (index + 1.7)) * 0.3

@@ -25,7 +25,7 @@ def model() -> SequenceModel:
 @pytest.mark.parametrize("state", ["reset", "carry"])
 @pytest.mark.parametrize("seq_len", [30, 250])
 def test_the_slices_are_in_the_order_of_the_text(model: SequenceModel, state: str, seq_len: int) -> None:
-    """A model that knows one half of the text better: the slices of the halves have two levels."""
+    """A model that predicts one half of the text better: the slices of the halves have two levels."""
     ids = np.concatenate([IDS[:3000], np.zeros(3007, np.uint8)])
     data = (
         Windows(TokenStream(ids, start_id=0), batch_size=4, seq_len=seq_len)
@@ -45,7 +45,7 @@ def test_the_slices_are_in_the_order_of_the_text(model: SequenceModel, state: st
 
 
 def losses_of_a_text(length: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Positions that are hard for some hundred positions on end; their mean is 1.5."""
+    """Losses that stay high for some hundred positions in a row; their mean is 1.5."""
     drift = lfilter([0.1], [1.0, -0.99], generator.normal(size=length + 1000))[1000:]
     return 1.0 + drift + generator.exponential(0.5, length)
 
@@ -79,7 +79,7 @@ def test_the_interval_covers_what_it_promises(length: int, lanes: int) -> None:
 
 
 def test_one_position_more_changes_little() -> None:
-    """The last slice of a lane may hold one position: it weighs as one."""
+    """The last slice of a lane may hold one position: it has the weight of one."""
     losses = losses_of_a_text(6_401, np.random.default_rng(0))
     losses[-1] = 12.0
     widths = []

@@ -42,7 +42,7 @@ def test_a_marked_parameter_is_not_decayed() -> None:
 
 
 class Decaying(RNN):
-    """With a table of rates, which no layer multiplies by."""
+    """With a table of rates that no layer multiplies by."""
 
     def __init__(self, input_size: int) -> None:
         super().__init__(input_size, 4)
@@ -97,7 +97,7 @@ def test_progress_is_of_the_limit_that_is_nearest() -> None:
 
 
 def test_minutes_are_those_that_were_spent() -> None:
-    """Not those since some moment: a training that goes on has spent what it had spent before."""
+    """All of them, not those since the last start: a training that continues keeps its spent time."""
     now = [1000.0]
     meter = Meter(clock=lambda: now[0])
     meter.spent_s = 45.0
@@ -115,7 +115,7 @@ def test_epochs_of_data_without_a_length() -> None:
     assert budget.ended_by == "2 epochs"
 
 
-def test_a_budget_must_be_something() -> None:
+def test_a_budget_must_be_given_and_positive() -> None:
     with pytest.raises(BudgetError):
         Budget()
     with pytest.raises(BudgetError, match="minutes=-1"):

@@ -1,4 +1,4 @@
-"""Ctrl-C does not cut in two what belongs together."""
+"""Ctrl-C does not interrupt a block that must run as a whole."""
 
 import signal
 import threading
@@ -18,7 +18,7 @@ from seqkit.training.signals import whole
 
 @pytest.fixture(autouse=True)
 def ctrl_c_is_heard() -> Iterator[None]:
-    """Also where the tests run in the background of a shell, which lets them ignore it."""
+    """Also if the tests run in the background of a shell, which makes them ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -59,7 +59,7 @@ def test_in_another_thread_nothing_changes() -> None:
 def test_the_step_that_is_kept_is_the_step_that_is_named(
     tiny_recipe: seqkit.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in the middle of the 16th update: the weights are those of step 16, and say so."""
+    """Ctrl-C in the middle of the 16th update: the weights are those of step 16, and are labelled so."""
     updates = 0
     update = torch.optim.AdamW.step
 

@@ -84,7 +84,7 @@ class TestFitting:
         assert all(map(torch.equal, results[0][0], results[1][0]))
         assert results[0][1] == results[1][1]
 
-    def test_a_batch_that_counts_nothing_costs_nothing(self) -> None:
+    def test_a_batch_without_counted_positions_has_no_effect(self) -> None:
         ids = torch.randint(V, (3, 9))
         whole = Batch(ids[:, :-1], ids[:, 1:])
         nothing = whole._replace(mask=torch.zeros(3, 8, dtype=torch.bool))
@@ -148,7 +148,7 @@ class TestFitting:
 
 
 class TestState:
-    def test_carry_hands_the_final_state_on(self) -> None:
+    def test_carry_passes_the_final_state_to_the_next_batch(self) -> None:
         """Two halves with the state carried give the loss of the whole; with the state reset they do not."""
         ids = torch.randint(V, (3, 21))
         halves = [Batch(ids[:, :10], ids[:, 1:11]), Batch(ids[:, 10:20], ids[:, 11:21])]
@@ -195,13 +195,13 @@ class TestBudget:
         history = make_trainer().fit(windows(), minutes=0.002)
         assert history.ended_by == "0.002 minutes"
 
-    def test_none_is_told(self) -> None:
+    def test_a_missing_budget_is_reported(self) -> None:
         with pytest.raises(BudgetError, match="give steps, epochs or minutes"):
             make_trainer().fit(windows())
         with pytest.raises(BudgetError, match="greater than 0, got steps=0"):
             make_trainer().fit(windows(), steps=0)
 
-    def test_data_that_cannot_tell_its_length(self) -> None:
+    def test_data_of_unknown_length(self) -> None:
         class Endless(IterableDataset):  # type: ignore[type-arg]
             def __iter__(self):  # type: ignore[no-untyped-def]
                 while True:
@@ -214,7 +214,7 @@ class TestBudget:
         with pytest.raises(BudgetError, match="there is no validation data"):
             make_trainer().fit(windows(), steps=3, patience=2)
 
-    def test_no_data_is_told(self) -> None:
+    def test_missing_data_is_reported(self) -> None:
         with pytest.raises(BudgetError, match="the training data is empty"):
             make_trainer().fit([], steps=1)
         with pytest.raises(BudgetError, match="cannot be read from the start again"):
@@ -291,7 +291,7 @@ class TestNonFinite:
 
         trainer = make_trainer(loss_fn=loss_fn, callbacks=[Watch()])
         with pytest.raises(
-            NonFiniteError, match=r"the loss is nan at step 3; .* before the weights were touched"
+            NonFiniteError, match=r"the loss is nan at step 3; .* before the weights were changed"
         ) as caught:
             trainer.fit(windows(), steps=9)
         assert "learning rate (at this step it is 0.3)" in str(caught.value)
@@ -310,7 +310,7 @@ class TestNonFinite:
 
 
 class TestReadingTheDeviceSeldom:
-    """Losses are read every few steps: the numbers, and what is refused, are those of every step."""
+    """Losses are read every few steps: numbers and errors are the same as with a read at every step."""
 
     @staticmethod
     def trainer(read_every: int, seen: list[int]) -> Trainer:
@@ -376,7 +376,7 @@ def test_a_callback_may_add_parameters() -> None:
     assert 0.9 < extra.min() <= extra.max() < 1  # clipped with the others
 
 
-def test_what_is_left_of_an_epoch_is_asked_for_by_number() -> None:
+def test_the_rest_of_an_epoch_is_read_by_number() -> None:
     asked = []
 
     class Numbered(Windows):
@@ -393,7 +393,7 @@ def test_what_is_left_of_an_epoch_is_asked_for_by_number() -> None:
 
 
 def test_data_that_is_read_in_order_is_iterated() -> None:
-    """What a subclass does to its batches while they are iterated is what is trained on."""
+    """If a subclass changes its batches during iteration, the changed batches are trained on."""
 
     class Blank(Windows):
         def __iter__(self) -> Iterator[Batch]:
@@ -418,7 +418,7 @@ def test_a_mask_is_one_bool_for_each_target(mask: torch.Tensor) -> None:
 
 
 def test_a_loss_is_a_sum_and_a_count() -> None:
-    """Of parts of a batch they add up to those of the whole, with masked positions too."""
+    """Those of the parts of a batch add up to those of the whole, with masked positions too."""
     torch.manual_seed(0)
     model = SequenceModel(RNN(V, 8), vocab_size=V)
     inputs, targets = torch.randint(V, (2, 6, 9)).unbind()
@@ -438,7 +438,7 @@ def test_a_loss_is_a_sum_and_a_count() -> None:
 
 
 def test_every_speed_is_of_training_alone(tmp_path: Path) -> None:
-    """A slow evaluation, and rows that end at it: each row, the epoch and the whole have the same speed."""
+    """With a slow evaluation, and rows that end at it, each row, the epoch and the whole have one speed."""
     now = 0.0
 
     class Slow(SequenceModel):
@@ -456,7 +456,7 @@ def test_every_speed_is_of_training_alone(tmp_path: Path) -> None:
         patch.setattr(meter.Meter.__init__, "__defaults__", (lambda: now,))
         result = trainer.fit(data, epochs=2, validation=data, evaluate_every=7)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    # A step takes a second, whatever an evaluation takes.
+    # A step takes a second, however long an evaluation takes.
     trained = [row for row in rows if row["split"] == "train"]
     ends = [0, *(row["step"] for row in trained)]
     steps = [after - before for before, after in pairwise(ends)]
@@ -492,7 +492,7 @@ def test_callbacks_are_called_in_order() -> None:
     assert calls == ["started", "step 1", "validation 1", "step 2", "validation 2", "finished"]
 
 
-def test_an_unknown_policy_is_told() -> None:
+def test_an_unknown_policy_is_reported() -> None:
     with pytest.raises(UnknownNameError, match="no state policy is called 'keep'"):
         make_trainer(state="keep")
     with pytest.raises(UnknownNameError, match="no loss over time is called 'max'"):
@@ -501,13 +501,13 @@ def test_an_unknown_policy_is_told() -> None:
         make_trainer(precision="float16")
 
 
-def test_an_optimizer_of_another_model_is_told() -> None:
+def test_an_optimizer_of_another_model_is_reported() -> None:
     other = make_model()
     with pytest.raises(ContractError, match="the optimizer holds none of the model's parameters"):
         Trainer(make_model(), torch.optim.SGD(other.parameters(), lr=0.1))
 
 
-def test_targets_of_another_length_are_told() -> None:
+def test_targets_of_another_length_are_reported() -> None:
     ids = torch.zeros(3, 8, dtype=torch.long)
     with pytest.raises(
         ContractError, match=r"has \(3, 8\) positions \(batch, time\), but the targets have \(3, 7\)"
@@ -521,18 +521,18 @@ class WritesInPlace(RNN):
         return output, state.mul_(0.5).add_(new)
 
 
-class WritesOverWhatGradientsNeed(RNN):
+class ModifiesSavedTensor(RNN):
     def step(self, x: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         output, new = super().step(x, state)
-        new.mul_(0.5)  # of a tanh, whose derivative reads its result
+        new.mul_(0.5)  # the result of a tanh, which its derivative reads
         return output, new
 
 
 @pytest.mark.parametrize(
     ("cell", "said"),
-    [(WritesInPlace, "writes to its state in place"), (WritesOverWhatGradientsNeed, "written over in place")],
+    [(WritesInPlace, "writes to its state in place"), (ModifiesSavedTensor, "was modified in place")],
 )
-def test_what_is_written_over_is_told_with_a_remedy(cell: type[RNN], said: str) -> None:
+def test_an_in_place_write_is_reported_with_a_remedy(cell: type[RNN], said: str) -> None:
     model = SequenceModel(cell(4, 4), encoder="embedding", vocab_size=5, engine="loop")
     batch = Batch(torch.randint(5, (2, 6)), torch.randint(5, (2, 6)))
     with pytest.raises(ContractError, match=said):

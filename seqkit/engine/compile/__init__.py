@@ -1,1 +1,1 @@
-"""Kernels of C++ for the loops."""
+"""C++ kernels for the loops."""

@@ -1,7 +1,7 @@
-"""Bodies whose regions are compiled kernels.
+"""Loop bodies whose regions are compiled kernels.
 
-The whole loop is one function in C++ where it can be written down as one. Where it cannot, for another kind
-of product or of number, Python calls kernel after kernel.
+The whole loop is compiled to one C++ function if possible. If not, because of another kind of product or
+another dtype, Python calls kernel after kernel.
 """
 
 from __future__ import annotations
@@ -31,30 +31,32 @@ def compile_body(stage: Stage, constants: int) -> Body:
 
     Raises:
         CompilerError: there is no C++ compiler.
-        RefusedError: Inductor has no kernels for such numbers.
+        RefusedError: Inductor has no kernels for complex numbers.
     """
     for node in stage.run.graph.nodes:
         values = [value for value in pytree.tree_leaves(node.meta.get("val")) if isinstance(value, Tensor)]
         if any(value.is_complex() for value in values):
-            reason = (
-                "it computes with complex numbers, for which there is engine 'fused' and no compiled kernel"
-            )
+            reason = "it computes with complex numbers, which have no compiled kernels (use engine 'fused')"
             raise RefusedError(reason, line_of(node))
     try:
         return native_body(stage, constants)
     except UnwritableError as reason:
-        logger.debug("the compiled loop is not one function: %s", reason)
+        logger.debug("the loop cannot be compiled to one function: %s", reason)
     except CompilerError:
         raise
     except Exception as error:  # another release of Inductor; its kernels can still be called one by one
         first_line = next(iter(str(error).splitlines()), "")
-        logger.warning("the compiled loop is not one function: %s: %s", type(error).__name__, first_line)
+        logger.warning(
+            "the loop cannot be compiled to one function, so Python calls its kernels: %s: %s",
+            type(error).__name__,
+            first_line,
+        )
     draft = draft_body(stage, constants)
     return PythonBody(draft, _KernelCalls(stage, draft).compile())
 
 
 class _KernelCalls(RegionCompiler):
-    """A function in Python that calls kernels, and PyTorch's products between them."""
+    """Builds a Python function that calls kernels, and PyTorch's matrix products between them."""
 
     def compile_region(self, part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
         """The compiled kernel."""
@@ -63,7 +65,7 @@ class _KernelCalls(RegionCompiler):
     def call_product(
         self, target: Callable[..., Any], arguments: tuple[Any, ...], into: fx.Node | None
     ) -> fx.Node:
-        """The operation itself, and a copy."""
+        """Call the operation itself, and copy its result."""
         made = self.graph.call_function(target, arguments)
         if into is None:
             return made

@@ -1,6 +1,6 @@
-"""All that is asked of Inductor, PyTorch's compiler: kernels, their source, a library of C++.
+"""The interface to Inductor, PyTorch's compiler: kernels, their source, C++ libraries.
 
-It keeps what it compiled in its cache on disk.
+Inductor keeps compiled code in its cache on disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from seqkit.errors import CompilerError
 
 _SETTINGS: Final = {
     "compile_threads": 1,  # two or three small files: a pool of processes would take longer to start
-    "size_asserts": False,  # the executor made the memory: its shapes are those of the graph
+    "size_asserts": False,  # the executor allocates memory with the shapes of the graph
     "nan_asserts": False,
     "fallback_random": True,
 }
@@ -45,7 +45,7 @@ def compiled_kernel(part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
     """
     with _lowering(inputs):
         compiled = compile_fx_inner(_decomposed(part, inputs), list(inputs))
-    # Past the bookkeeping around the generated code, which would cost more than a small kernel.
+    # Skip the bookkeeping around the generated code, which takes longer than a small kernel.
     inner = getattr(compiled, "current_callable", None) or compiled
 
     def kernel(arguments: list[Tensor]) -> Sequence[Tensor]:
@@ -56,7 +56,7 @@ def compiled_kernel(part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
 
 
 def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
-    """The Python module that Inductor would run for it: kernels in C++ as strings, and calls of them.
+    """The Python module that Inductor would run for the part: C++ kernels as strings, and calls of them.
 
     Raises:
         CompilerError: there is no C++ compiler.
@@ -72,13 +72,13 @@ def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
 
 
 def load_library(source: str) -> CDLL:
-    """The functions of a file in C++, compiled for this processor."""
+    """Compile C++ source for this processor, and load its functions."""
     library: CDLL = _Libraries.load(source)
     return library
 
 
 class _Libraries(CppCodeCache):
-    """Inductor's cache of compiled files, for files that need its headers only."""
+    """Inductor's cache of compiled files, for files that need only its headers."""
 
     cache = {}  # noqa: RUF012  # each class has its own
     cpp_compile_command_flags = {"include_pytorch": False, "shared": True}  # noqa: RUF012
@@ -94,13 +94,13 @@ def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
             yield
         except InvalidCxxCompiler as error:
             raise CompilerError(
-                "engine 'compiled' needs a C++ compiler, and there is none.\n"
+                "engine 'compiled' needs a C++ compiler, and none was found.\n"
                 "  Install g++ or clang++, or set CXX to one; or use engine='fused', which needs none."
             ) from error
 
 
 def _decomposed(part: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
-    """The part in the operations that Inductor knows."""
+    """The part, decomposed into operations that Inductor knows."""
     table: dict[Any, Callable[..., Any]] = dict(select_decomp_table())
     table |= {aten.tanh.default: fast_tanh, aten.bmm.default: _products_with_vectors}
     with inputs[0].fake_mode:  # type: ignore[attr-defined]  # they are fake tensors
@@ -108,7 +108,7 @@ def _decomposed(part: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModul
 
 
 def _products_with_vectors(left: Tensor, right: Tensor) -> Any:
-    """A batch of products with vectors as products of numbers and a sum, for a kernel."""
+    """A batched product with vectors, as elementwise products and a sum, so that it fits into a kernel."""
     if not has_vectors(left, right):
         return NotImplemented
     if left.shape[2] == 1:
@@ -119,10 +119,10 @@ def _products_with_vectors(left: Tensor, right: Tensor) -> Any:
 
 
 def _keeping_rows_apart(simplify: Callable[..., Any]) -> Callable[..., Any]:
-    """Inductor's merging of loops, but for the innermost.
+    """Inductor's merging of loops, except for the innermost loop.
 
-    What is a block of memory would be gone over in one loop, and what lies in columns of a wider block in
-    two: those cannot be fused, and a value that both need would be written twice.
+    Otherwise a contiguous tensor is traversed in one loop, and a slice of the columns of a wider tensor in
+    two. Such loops cannot be fused, and a value that both need would be written twice.
     """
 
     def simplified(indices: Sequence[Any], sizes: Sequence[Any], formulas: Sequence[Any]) -> Any:

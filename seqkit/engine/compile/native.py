@@ -1,12 +1,12 @@
-"""A body whose loop is one function in C++.
+"""A body whose loop is one C++ function.
 
     for (t = start; t != stop; t += by)
-      p[i] = base[i] + t * stride[i]        row t of everything that has rows
+      p[i] = base[i] + t * stride[i]        row t of every tensor with a row per step
       kernel_0(p[2], p[0], ...)             the lines of a step
       product::multiply(p[0], ...)
 
-The kernels are Inductor's, and the product is `product.h`: between two of them passes less than a
-microsecond, where Python and a library that looks for its best way at every call need thirty.
+The kernels are Inductor's, and the product is that of `product.h`. Less than a microsecond passes between
+two of them; with Python, and a library that chooses its algorithm at every call, it is thirty.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def native_body(stage: Stage, constants: int) -> Body:
     """The body of a stage; see `draft_body`.
 
     Raises:
-        UnwritableError: a step of it cannot be written down in C++.
+        UnwritableError: a step of it cannot be written as C++.
         SplitError: there is no C++ compiler.
     """
     draft = draft_body(stage, constants, packing=False)
@@ -89,26 +89,26 @@ def native_body(stage: Stage, constants: int) -> Body:
 
 
 class _Lines(RegionCompiler):
-    """A function that writes down what it would do."""
+    """Builds a function that records C++ lines instead of computing."""
 
     def __init__(self, stage: Stage, draft: Draft, recording: Recording) -> None:
         super().__init__(stage, draft)
         self._recording = recording
 
     def compile_region(self, part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
-        """The region's kernels, written down."""
+        """Record the region's kernels."""
         return self._recording.kernel_of(part, inputs)
 
     def call_product(
         self, target: Callable[..., Any], arguments: tuple[Any, ...], into: fx.Node | None
     ) -> fx.Node:
-        """The product, written down."""
+        """Record the product."""
         if target not in (aten.mm.default, aten.bmm.default):
-            raise UnwritableError(f"a product of another kind, {target}")
+            raise UnwritableError(f"an unsupported product, {target}")
         return self.graph.call_function(self._recording.product, (*arguments, into))
 
     def call_copy(self, destination: fx.Node, value: fx.Node) -> None:
-        """The copy, written down."""
+        """Record the copy."""
         self.graph.call_function(self._recording.copy, (destination, value))
 
 
@@ -116,10 +116,10 @@ class NativeBody(Body):
     """The body of a compiled loop.
 
     Args:
-        draft: what it computes.
-        library: the loop.
-        rows: how many tensors have a row for each step.
-        sizes: bytes of each piece of memory that a step needs for itself.
+        draft: the graph that it computes.
+        library: the compiled loop.
+        rows: number of tensors that have a row for each step.
+        sizes: bytes of each buffer that a step needs for itself.
     """
 
     def __init__(self, draft: Draft, library: CDLL, rows: int, sizes: Sequence[int]) -> None:
@@ -153,7 +153,7 @@ class NativeBody(Body):
     def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
         """See `Body`."""
         (k, m), n = left.shape, right.shape[1]
-        width = n + -n % MOST_COLS  # of the total's rows: whole panels are written
+        width = n + -n % MOST_COLS  # row length of the total: whole panels are written
         is_tight = total is not None and total.stride(0) < width
         if is_tight or any(each.dtype != torch.float32 or each.stride(1) != 1 for each in (left, right)):
             return super().tall_product(left, right, total)
@@ -164,7 +164,7 @@ class NativeBody(Body):
         return total
 
     def _go(self, bases: Any, strides: Any, alive: Sequence[Tensor], steps: range) -> None:
-        """`alive` holds the memory that the addresses speak of."""
+        """`alive` keeps the memory behind the addresses from being freed."""
         reason = self._run(steps.start, steps.stop, steps.step, bases, strides)
         if reason is not None:
             raise RuntimeError(reason.decode())

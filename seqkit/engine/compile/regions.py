@@ -1,9 +1,9 @@
-"""A step cut at its matrix products into regions, each to become one kernel.
+"""A step, cut at its matrix products into regions, each of which becomes one kernel.
 
     products      ──► h2h(h) ──┐
     region            x ───────┴──► gates, new memory, new state    (one loop over the numbers)
 
-What lies between two products reads and writes the memory of the loops directly.
+A region between two products reads and writes the memory of the loops directly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PRODUCTS: Final = frozenset({aten.mm.default, aten.bmm.default, aten.convolutio
 
 
 def is_product(node: fx.Node) -> bool:
-    """Whether the node is called between two regions; products with vectors are a part of a region."""
+    """Whether the node is a call between two regions; products with vectors are part of a region."""
     return node.target in _PRODUCTS and not (node.target == aten.bmm.default and has_vectors(*_factors(node)))
 
 
@@ -33,11 +33,11 @@ def _factors(node: fx.Node) -> tuple[Any, Any]:
 
 
 Kernel = Callable[[list[Tensor]], Sequence[Tensor]]
-"""What a region was made into: a function of a list of tensors."""
+"""A compiled region: a function of a list of tensors."""
 
 
 class RegionCompiler(ABC):
-    """From a draft to a function that calls its kernels and its products."""
+    """Compiles a draft to a function that calls its kernels and its products."""
 
     def __init__(self, stage: Stage, draft: Draft) -> None:
         self._root = stage.run
@@ -51,20 +51,20 @@ class RegionCompiler(ABC):
 
     @abstractmethod
     def compile_region(self, part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
-        """The kernel of a region; the inputs are fake tensors like those that it will be called with."""
+        """The kernel of a region; the inputs are fake tensors like those of a real call."""
 
     @abstractmethod
     def call_product(
         self, target: Callable[..., Any], arguments: tuple[Any, ...], into: fx.Node | None
     ) -> fx.Node:
-        """Call a product in `self.graph`, written into that memory where there is some."""
+        """Add the call of a product to `self.graph`; its result is written to `into`, if given."""
 
     @abstractmethod
     def call_copy(self, destination: fx.Node, value: fx.Node) -> None:
-        """Call what copies the value, in `self.graph`."""
+        """Add a copy of the value to `self.graph`."""
 
     def compile(self) -> Step:
-        """The function: what a draft's placeholders stand for -> its results."""
+        """The function from the values of a draft's placeholders to its results."""
         draft, graph = self._draft, self.graph
         levels = _levels(draft)
         for level in range(max(levels.values(), default=-1) + 1):
@@ -92,7 +92,7 @@ class RegionCompiler(ABC):
             self._read_from[node] = destination
 
     def _copy_of(self, node: fx.Node) -> fx.Node:
-        """The node in the body's graph; a view is taken where it is needed."""
+        """The node in the body's graph; a view is made where it is read."""
         if node.target is whole_of:
             return self._copy_of(node.all_input_nodes[0])
         if node not in self._copies:
@@ -103,7 +103,7 @@ class RegionCompiler(ABC):
         """Compile the region, and call it in the body."""
         draft, inside = self._draft, {*region}
         reads = [node for node in frontier(region, inside.__contains__, set()) if node not in inside]
-        # One place for each value: given the same one for two, Inductor 2.13 may leave one unwritten.
+        # One destination per value: of two for the same value, Inductor 2.13 may leave one unwritten.
         written: dict[fx.Node, fx.Node] = {}
         for node, destination in draft.writes:
             if base_of(node) in inside:
@@ -136,19 +136,19 @@ class RegionCompiler(ABC):
         for node, destination in writes:
             self._written.add(destination)
             if node not in self._copies:
-                self._copies[node] = self._copies[destination]  # it is read from where it was written
+                self._copies[node] = self._copies[destination]  # later readers use the destination
                 self._read_from[node] = destination
         for node, destination in draft.writes:
             if base_of(node) in inside and destination not in self._written:
-                self._written.add(destination)  # before the next product, which may read that memory whole
+                self._written.add(destination)  # before the next product, which may read all of that memory
                 self.call_copy(self._copies[destination], self._copies[written[node]])
 
 
 def _levels(draft: Draft) -> dict[fx.Node, int]:
-    """For each operation how many products must be done before it, one after the other.
+    """For each operation, the number of products in the longest chain before it.
 
-    Operations of one level are one region; one that only later regions read belongs to the first of them.
-    Views have no level: they are taken wherever they are needed.
+    Operations of the same level form one region; an operation that only later regions read belongs to the
+    first of them. Views have no level: they are made where they are read.
     """
     reached: dict[fx.Node, int] = {}
     for node in draft.graph.nodes:
@@ -166,7 +166,7 @@ def _levels(draft: Draft) -> dict[fx.Node, int]:
 
 
 def _is_read_outside(node: fx.Node, inside: set[fx.Node]) -> bool:
-    """Whether a node beyond the region reads it, directly or through a view."""
+    """Whether a node outside the region reads it, directly or through a view."""
     return any(
         user not in inside and (not is_view(user) or _is_read_outside(user, inside)) for user in node.users
     )

@@ -1,7 +1,7 @@
-"""The hyperbolic tangent, for the processor's vectors.
+"""The hyperbolic tangent, for SIMD kernels.
 
 The library that PyTorch calls for eight or sixteen numbers at once takes five times as long for `tanh` as
-for `exp`; in a small recurrent network that is most of a step besides its products.
+for `exp`; in a small recurrent network that is most of a step, apart from its products.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from torch import Tensor
 
 _NEAR_ZERO: Final = 0.625
 _SERIES: Final = (-0.00570499, 0.02063909, -0.05373971, 0.13331442, -0.33333282)
-"""Of (tanh(x) / x - 1) / x^2 in powers of x^2, highest first: within 1e-8 of tanh(x) / x near zero."""
+"""Coefficients of (tanh(x) / x - 1) / x^2 in powers of x^2, highest first: near zero, tanh(x) / x is within
+1e-8."""
 
 
 def fast_tanh(x: Tensor) -> Any:
-    """`torch.tanh` within 2 units in the last place, for float32 on a CPU; other numbers are left alone.
+    """`torch.tanh` within 2 units in the last place, for float32 on a CPU; NotImplemented for other tensors.
 
-    Near zero a polynomial, elsewhere 1 - 2 / (exp(2|x|) + 1) with the sign of x, as S. L. Moshier's Cephes
-    library divides it (netlib.org/cephes); the coefficients are fitted for this file.
+    Near zero a polynomial, elsewhere 1 - 2 / (exp(2|x|) + 1) with the sign of x, as in S. L. Moshier's Cephes
+    library (netlib.org/cephes); the coefficients are fitted for this file.
     """
     if x.dtype != torch.float32 or x.device.type != "cpu":
         return NotImplemented

@@ -1,1 +1,1 @@
-"""Which engine runs a call: plans that are made once, compared with the loop, and kept."""
+"""Plans for running a call: each is made once, compared with the loop, and cached."""

@@ -1,4 +1,4 @@
-"""The plan by which a cell is trained, compared with the loop again: by then gates have opened."""
+"""Comparing the plan in use with the loop again during training, when gates have opened."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def difference_in_training(
 ) -> tuple[str, str] | None:
     """How the engine's gradients differ from the loop's on a few steps, and the line of the step.
 
-    A difference must show twice, on other steps: a rounding may tip a number that the step rounds.
+    A difference must occur twice, on different steps: a rounding error may flip a value that the step rounds.
 
     Args:
-        engine: by which the cell was unrolled; the loop differs from itself in nothing.
+        engine: the engine that unrolled the cell; for the loop there is no difference.
         cell, table: see `unroll`.
         x: a batch like those that the cell is trained on, of at least one step.
-        state: the state before it.
+        state: the state before the batch.
     """
     plans = getattr(ENGINES[engine](), "plans", None)
     plan = None if plans is None else plans.last(cell)
@@ -45,7 +45,7 @@ def difference_in_training(
 
 @contextmanager
 def buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Buffers that are written inside, as where weights are computed from parameters, are put back."""
+    """Restore buffers that are written inside the block, as by the computation of parametrised weights."""
     before = [(buffer, buffer.clone()) for buffer in model.buffers()] if is_parametrized(model) else []
     yield
     with torch.no_grad():

@@ -1,7 +1,7 @@
-"""A plan is compared with the loop: outputs, state and gradients of a few steps.
+"""Comparing a plan with the loop: outputs, state and gradients of a few steps.
 
-It is compared twice before it is used. With the numbers that there are; and with weights, inputs and a state
-that were moved, for a gate that starts at zero lets no gradient through, and hides what is wrong behind it.
+A plan is compared twice before it is used: with the actual values, and with perturbed weights, inputs and
+state. A gate that starts at zero passes no gradient, and would hide an error behind it.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ _TOLERANCE: Final = {
     torch.complex32: 0.02,
 }
 _ROUNDINGS: Final = 20
-"""How much further numbers may differ than the loop's own move where its inputs are moved by one rounding;
-and how much the tolerance grows by that at most."""
+"""A difference may exceed the tolerance by up to this many times the change of the loop's own result when its
+inputs are perturbed by one rounding error; and the tolerance grows by this factor at most."""
 
 Refusal = tuple[str, str]
-"""A reason, and the line of it."""
+"""A reason, and its line."""
 Unroll = Callable[[Call], tuple[Tensor, State]]
 Named = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class _Results:
-    """What an unroll gives, by name: values (`output`, `state[i]`) and gradients (of weights, `x`, ...)."""
+    """Results of an unroll by name: values (`output`, `state[i]`) and gradients (of weights, `x`, ...)."""
 
     values: Named
     gradients: Named
@@ -59,32 +59,32 @@ class _Results:
 
 
 def difference_from_loop(plan: Plan, call: Call) -> Refusal | None:
-    """Why a plan must not be used; None where it gives the loop's numbers.
+    """Why a plan must not be used; None if its results are the loop's.
 
-    Gradients are compared where they would be computed, for a loss that weighs every number differently.
-    Where rows start again, here every other one does, at the second step.
+    Gradients are compared if they would be computed, for a loss that weighs every element differently.
+    If the call has resets, every other row is reset here, at the second step.
     """
     call = first_steps(call)
     if call.reset is not None:
         call = replace(call, reset=every_other_row(call.x))
     if not _rows_are_apart(call):
-        reason = "its rows see each other (over the numbers of one row: `h.mean(1, keepdim=True)`)"
+        reason = "its rows depend on each other (to reduce within one row: `h.mean(1, keepdim=True)`)"
         return reason, _where_rows_meet(plan, call)
     return compared(plan, call) or _compared_moved(plan, call)
 
 
 def first_steps(call: Call) -> Call:
-    """The call on its first few steps, cut from what made its input."""
+    """The call on its first few steps, with its input detached."""
     return replace(call.steps(slice(STEPS)), x=call.x[:, :STEPS].detach())
 
 
 def _compared_moved(plan: Plan, call: Call) -> Refusal | None:
-    """As `difference_from_loop`, with everything moved from where it is."""
+    """Like `difference_from_loop`, with all values perturbed."""
     for make in moved_calls(call):
         try:
             moved = make()
             theirs = _results(unroll_loop, moved)
-        except Exception:  # a number that was moved may leave the domain of what the step does with it
+        except Exception:  # a perturbed value may be outside the domain of an operation
             continue
         if theirs.is_a_number:
             return compared(plan, moved, theirs)
@@ -92,7 +92,7 @@ def _compared_moved(plan: Plan, call: Call) -> Refusal | None:
 
 
 def compared(plan: Plan, call: Call, theirs: _Results | None = None) -> Refusal | None:
-    """Where the plan differs from the loop on these very numbers, and the line of it."""
+    """How the plan differs from the loop on the values of this call, and the line."""
     theirs = _results(unroll_loop, call) if theirs is None else theirs
     ours = _results(plan.unroll, call)
     results = [*theirs.values.values(), *theirs.gradients.values()]
@@ -113,7 +113,7 @@ def compared(plan: Plan, call: Call, theirs: _Results | None = None) -> Refusal 
 
 
 def _refusal(plan: Plan, what: str, name: str, far: dict[str, float]) -> Refusal:
-    """That this tensor differs from the loop's, by how much, at which operation, and its line."""
+    """The refusal for a tensor that differs from the loop's: by how much, at which operation, its line."""
     operation, place = plan.place_of(name)
     by = " (it is NaN)" if far[name] == float("inf") else f" by {far[name]:.2g} of its largest number"
     at = f", at {operation}" if operation else ""
@@ -122,7 +122,7 @@ def _refusal(plan: Plan, what: str, name: str, far: dict[str, float]) -> Refusal
 
 def _results(unroll: Unroll, call: Call) -> _Results:
     """Outputs, final state and gradients."""
-    # What is differentiated is cut from what made it: its own graph is left for the real backward pass.
+    # Inputs are detached, so that the caller's graph is left for the real backward pass.
     x, state = call.x, call.state
     differentiable = torch.is_grad_enabled()
     if differentiable and x.is_floating_point():
@@ -151,7 +151,7 @@ def _results(unroll: Unroll, call: Call) -> _Results:
 
 
 def _weights_like(end: Tensor) -> Tensor:
-    """A gradient for a result that is different at every place, without a random number."""
+    """A gradient for a result that differs at every position, without random numbers."""
     places = torch.arange(end.numel(), device=end.device, dtype=torch.float64)
     weights = 1 + torch.cos(places)
     return (
@@ -162,14 +162,14 @@ def _weights_like(end: Tensor) -> Tensor:
 
 
 def every_other_row(x: Tensor) -> Tensor:
-    """Resets of rows that start again on the way, and of others that do not."""
+    """A reset mask in which every other row is reset at the second step."""
     chosen = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
     chosen[::2, 1:2] = True
     return chosen
 
 
 def _one_step(call: Call, rows: slice) -> list[Tensor]:
-    """What some rows of the first step give alone."""
+    """The results of the first step for some of the rows alone."""
     x = call.x if call.table is None else embedded(call.x, call.table)
     first = x[:, 0] if x.ndim == 3 else one_hot(call.acting, x[:, 0])
     result = call.acting.step(first[rows], map_state(lambda leaf: leaf[rows], call.state))
@@ -177,13 +177,13 @@ def _one_step(call: Call, rows: slice) -> list[Tensor]:
 
 
 def run_a_step(call: Call) -> None:
-    """Run a stand-in's first step on the numbers that there are."""
+    """Run the first step of a stand-in on the actual values."""
     with torch.no_grad():
         _one_step(replace(call, acting=stand_in(call.cell, call.weights, strict=True)), slice(None))
 
 
 def _rows_are_apart(call: Call) -> bool:
-    """Whether a step gives the first row what it gives it when it is alone."""
+    """Whether a step returns the same first row for the whole batch as for that row alone."""
     if call.batch_size == 1:
         return True
     with torch.no_grad():
@@ -197,7 +197,7 @@ def _rows_are_apart(call: Call) -> bool:
 
 
 def _where_rows_meet(plan: Plan, call: Call) -> str:
-    """The line of the first operation whose first row sees the others."""
+    """The line of the first operation whose first row depends on the others."""
     others = torch.arange(call.batch_size, device=call.x.device) > 0
 
     def moved(leaf: Tensor) -> Tensor:
@@ -218,7 +218,7 @@ def _where_rows_meet(plan: Plan, call: Call) -> str:
 
 
 def _tolerance(device: torch.device, dtypes: set[torch.dtype]) -> float:
-    """A result is exact to no more digits than what it came through."""
+    """The tolerance of the least precise dtype: a result is not more exact than its inputs."""
     if torch.is_autocast_enabled(device.type):
         dtypes = {*dtypes, torch.get_autocast_dtype(device.type)}
     return max(_TOLERANCE.get(dtype, 0.0) for dtype in dtypes)
@@ -227,10 +227,10 @@ def _tolerance(device: torch.device, dtypes: set[torch.dtype]) -> float:
 def _far(
     ours: Named, theirs: Named, tolerance: float, near: Mapping[str, Tensor] | None = None
 ) -> dict[str, float]:
-    """Which tensors are not equal but for rounding, and by what share of their largest number.
+    """Which tensors differ by more than rounding, and by what share of their largest number.
 
-    What is small compared with the others is mostly rounding, and is compared less closely; so is what moves
-    far where the loop's own inputs are moved by one rounding (`near`).
+    A tensor that is small compared with the others is mostly rounding error, and is compared less closely. So
+    is a tensor that changes much if the loop's own inputs are perturbed by one rounding error (`near`).
     """
     largest = max((_largest(each) for each in theirs.values() if is_differentiable(each)), default=0.0)
     far = {}
@@ -239,7 +239,7 @@ def _far(
         if one.shape != other.shape or one.dtype != other.dtype:
             far[name] = 1.0
         elif not is_differentiable(other):
-            is_certain = near is None or torch.equal(near[name], other)  # no rounding tips it
+            is_certain = near is None or torch.equal(near[name], other)  # no rounding error changes it
             if is_certain and not torch.equal(one, other):
                 far[name] = 1.0
         else:
@@ -254,7 +254,7 @@ def _far(
 
 
 def _share(one: Tensor, other: Tensor, bound: float, scale: float) -> float:
-    """By what share of its largest number a tensor differs; infinite where it is NaN, 0 where it is near."""
+    """By what share of its largest number a tensor differs; infinite if it is NaN, 0 if within the bound."""
     if torch.allclose(one, other, rtol=0, atol=bound, equal_nan=True):
         return 0.0
     if bool((one.isnan() & ~other.isnan()).any()):

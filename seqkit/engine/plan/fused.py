@@ -1,4 +1,4 @@
-"""The fused engine: a plain step, split, with the loop reduced to what must wait for the state."""
+"""The fused engine: it splits a plain step, and runs in the loop only what depends on the state."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from seqkit.engine.trace.refusal import refusal
 from seqkit.engine.trace.trace import StepGraph, trace_step
 
 Stepper = Callable[[Tensor], Tensor]
-"""Takes an input, moves its state on, and returns the output."""
+"""Takes an input, updates its own state, and returns the output."""
 
 TABLE: Final = "::table"
-"""The place, among the weights, of the table whose rows the ids stand for. It is no weight of the cell."""
+"""The key, among the weights, of the table that the ids index. It is not a weight of the cell."""
 
 _UNSETTLED_STEPS: Final = 3
 
 
 class FusedEngine:
-    """Unrolls a cell by the split of its step, which is found once and kept.
+    """Unrolls a cell by the split of its step, which is computed once and cached.
 
     Args:
-        lower: how the bodies of the loops are made.
+        lower: makes the bodies of the loops.
     """
 
     def __init__(self, lower: Lower = lower) -> None:
@@ -68,7 +68,7 @@ class FusedEngine:
         raise refusal(call.cell, *plan.unsettled)
 
     def stepper(self, call: Call) -> Stepper:
-        """See `make_stepper`; the call's input is of one step, with a time axis.
+        """See `make_stepper`; the call's input is a single step, with a time axis.
 
         Raises:
             SplitError: the step cannot be split, or the split differs from the loop.
@@ -92,9 +92,9 @@ class SplitPlan:
     """How to unroll one cell for one kind of call, by the split of its step.
 
     Args:
-        call: one of its kind.
-        lower: how the bodies of the loops are made.
-        pool: where their memory comes from.
+        call: a call of that kind.
+        lower: makes the bodies of the loops.
+        pool: provides their memory.
     """
 
     def __init__(self, call: Call, lower: Lower, pool: Pool) -> None:
@@ -152,7 +152,7 @@ class SplitPlan:
         return output.transpose(0, 1), pytree.tree_unflatten(final, structure)
 
     def stepper(self, call: Call) -> Stepper:
-        """One step at a time, with what reads the weights only computed now, once."""
+        """One step at a time; what depends only on the weights is computed once, now."""
         split = self._split
         assert split is not None  # it is settled
         constants = split.constants.run(*call.weights.values())
@@ -171,7 +171,7 @@ class SplitPlan:
         return advance
 
     def _core_for(self, inputs: list[Tensor], constants: list[Tensor], *, resets: bool) -> Core:
-        """The loops; the gradients that are wanted, and whether there are resets, are in the kind of call."""
+        """The loops; the kind of call fixes which gradients are required, and whether there are resets."""
         if self._core is None:
             assert self._split is not None
             count = len(self._split.core.constants)
@@ -191,18 +191,18 @@ def _run_batched(
 
 
 def _tensors(call: Call) -> dict[str, Tensor]:
-    """The weights, and the table as one more."""
+    """The weights, and the table as one more tensor."""
     return call.weights if call.table is None else {**call.weights, TABLE: call.table}
 
 
 def _traced(call: Call) -> StepGraph:
-    """The graph of a step of such calls."""
+    """The graph of a step, for calls of this kind."""
     x, table = call.x, call.table
     if table is not None:
         one_step = table.detach().new_zeros(len(x), table.shape[1])
     else:
         one_step = call.cell.zeros(len(x), call.cell.input_size) if x.ndim == 2 else x.detach()[:, 0]
-    # The first state may have no gradient, and those after it have one.
+    # The first state may not require a gradient, but later ones do.
     gradients = torch.is_grad_enabled()
     state = map_state(
         lambda leaf: leaf.detach().requires_grad_(gradients and is_differentiable(leaf)), call.state
@@ -212,18 +212,18 @@ def _traced(call: Call) -> StepGraph:
 
 
 def _unsettled(step: StepGraph) -> tuple[str, str] | tuple[()]:
-    """Which part of the state is another kind of tensor after a step, and its line; nothing where none is."""
+    """Which part of the state has another shape or dtype after a step, and its line; empty if none has."""
     for index, (before, after) in enumerate(zip(step.state, step.new_state, strict=True)):
         was, is_now = value_of(before), value_of(after)
         if was.shape != is_now.shape or was.dtype != is_now.dtype:
             kinds = f"from {was.dtype} {tuple(was.shape)} to {is_now.dtype} {tuple(is_now.shape)}"
-            reason = f"its state has another shape or dtype at every step (tensor {index}, {kinds})"
+            reason = f"its state changes its shape or dtype from step to step (tensor {index}, {kinds})"
             return reason, step.places[f"state[{index}]"][1]
     return ()
 
 
 def _like(leaf: Tensor, start: Tensor) -> Tensor:
-    """The initial leaf in the shape of the state's, and in its dtype, which under autocast may be another."""
+    """The initial leaf with the shape and dtype of the state's leaf; under autocast the dtypes may differ."""
     return start.to(leaf.dtype).expand(leaf.shape)
 
 

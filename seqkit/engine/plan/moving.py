@@ -1,6 +1,6 @@
-"""The same call with other numbers, for a comparison: weights, inputs and state moved, and every zero opened.
+"""The same call with perturbed values, for a comparison: weights, inputs and state; no zero stays zero.
 
-Nothing that a user holds is written to, and no random number is drawn from PyTorch's own generators.
+No tensor of the user is modified, and no random number is drawn from PyTorch's own generators.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _STEPS_BEFORE = 2
 
 
 def moved_calls(call: Call) -> Iterator[Callable[[], Call]]:
-    """The call with everything moved; then with less of it, for a step that cannot bear the first.
+    """The call with all values perturbed; then with smaller changes, for a step that fails on the first.
 
-    Each is a function that makes it, for which the loop runs some steps: what these raise is raised there.
+    Each item is a function that makes the call. It runs some steps in the loop, and raises what they raise.
     """
     for size, opens_state in ((0.3, True), (0.3, False), (0.01, False)):
         yield partial(_moved, call, size, opens_state=opens_state)
@@ -34,7 +34,7 @@ def moved_calls(call: Call) -> Iterator[Callable[[], Call]]:
 def _moved(call: Call, size: float, *, opens_state: bool) -> Call:
     move = _mover(size)
     moved = _on_moved_weights(call, move)
-    # A state that a run could be in: the one after some steps.
+    # A state that a run can reach: the one after some steps.
     steps = moved.steps(slice(_STEPS_BEFORE))
     with torch.no_grad():
         state = unroll_loop(replace(steps, reset=None))[1]
@@ -43,7 +43,7 @@ def _moved(call: Call, size: float, *, opens_state: bool) -> Call:
 
 
 def jittered(call: Call) -> Call:
-    """The call with weights, inputs and state moved by about one rounding."""
+    """The call with weights, inputs and state perturbed by about one rounding error."""
 
     def move(tensor: Tensor) -> Tensor:
         return _mover(torch.finfo(tensor.dtype).eps)(tensor) if is_differentiable(tensor) else tensor
@@ -53,7 +53,7 @@ def jittered(call: Call) -> Call:
 
 
 def _on_moved_weights(call: Call, move: Move) -> Call:
-    """The call with weights, table and input moved."""
+    """The call with perturbed weights, table and input."""
 
     def moved(tensor: Tensor) -> Tensor:
         result = move(tensor.detach())
@@ -65,7 +65,7 @@ def _on_moved_weights(call: Call, move: Move) -> Call:
 
 
 def _mover(size: float) -> Move:
-    """Moves each number by up to this share of itself, and a zero by up to this share of the others' mean."""
+    """Perturbs each number by up to this share of itself, a zero by up to this share of the mean size."""
     generator = torch.Generator().manual_seed(0)
 
     def move(tensor: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""What was found out about a cell: for each kind of call a plan, or why there is none.
+"""The cache of plans: for each cell and kind of call a plan, or the reason why there is none.
 
     call ──► kind of call ──► known? ──► the plan, or the refusal
                                 └ no ──► a stand-in is traced and split ──► compared with the loop ──► kept
 
-A kind is all that a step may depend on besides the numbers in its tensors: shapes, dtypes, devices, modes,
-and what can be reached from the cell. One thread traces at a time, for PyTorch's tracer patches its modules;
-the others go on with plans that are there.
+A kind is everything that a step may depend on except the values of its tensors: shapes, dtypes, devices,
+modes, and what can be reached from the cell. One thread traces at a time, because PyTorch's tracer patches
+its modules; other threads continue with existing plans.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seqkit.engine.trace.refusal import RefusedError, refusal
 from seqkit.errors import SeqkitError, SplitError
 
 MOST_SETTINGS: Final = 8
-"""So many plans may differ in attributes alone: each costs a trace, and is kept."""
+"""Number of plans that may differ in attributes alone, at most: each takes a trace, and is kept."""
 
 _MOST_PLANS: Final = 64
 
@@ -38,25 +38,25 @@ class Plan(Protocol):
     """A way to unroll one cell for one kind of call."""
 
     settled: bool
-    """Whether the state after a step is as the one before it; only then it can unroll."""
+    """Whether the state has the same shapes and dtypes before and after a step; only then it can unroll."""
     resets: bool
-    """Whether it is for calls in which rows start again."""
+    """Whether it is for calls in which rows are reset."""
     dtypes: set[torch.dtype]
-    """Of the numbers that it computes with on the way, as far as these are known."""
+    """The dtypes of its intermediate values, as far as they are known."""
 
     def unroll(self, call: Call) -> tuple[Tensor, State]:
         """Outputs `(batch, time, output_size)`, a transposed view, and the final state."""
 
     def place_of(self, name: str) -> tuple[str, str]:
-        """The operation where a weight, `x`, the output or a state enters or leaves, and its line."""
+        """The operation that reads a weight, `x` or a state, or computes the output or a state; its line."""
 
     def step_values(self, call: Call) -> dict[str, Tensor]:
-        """What each operation of the first step gives, by its name and its line."""
+        """The result of each operation of the first step, by its name and its line."""
 
 
 @dataclass
 class _Known:
-    """Of one cell: plans by kind and attributes, and the plan that was used last with gradients."""
+    """The cache of one cell: plans by kind and attributes, and the plan last used with gradients."""
 
     plans: dict[tuple[Hashable, Hashable], Plan | SplitError] = field(default_factory=dict)
     settings: dict[Hashable, list[Attributes]] = field(default_factory=dict)
@@ -65,10 +65,10 @@ class _Known:
 
 
 class Plans:
-    """Plans of all cells, each made when it is first needed. What was found for a cell goes when it goes.
+    """The plans of all cells, each made at first use. The plans of a cell are freed with the cell.
 
     Args:
-        make: the plan for a kind of call.
+        make: makes the plan for a kind of call.
     """
 
     def __init__(self, make: Callable[[Call], Plan]) -> None:
@@ -76,10 +76,10 @@ class Plans:
         self._cells: weakref.WeakKeyDictionary[Cell, _Known] = weakref.WeakKeyDictionary()
 
     def find(self, call: Call) -> Plan:
-        """The plan for such a call; made, and compared with the loop, when it is first needed.
+        """The plan for such a call; it is made, and compared with the loop, at first use.
 
         Raises:
-            SplitError: there is none.
+            SplitError: there is no plan for it.
         """
         try:
             _refuse_global_hooks()
@@ -91,8 +91,8 @@ class Plans:
         known = self._known(call.cell)
         try:
             found = known.plans.get(key)
-        except TypeError as error:  # a stranger's class compares, and has no hash
-            raise refusal(call.cell, f"what it holds cannot be compared ({error})") from None
+        except TypeError as error:  # a third-party class has __eq__ and no __hash__
+            raise refusal(call.cell, f"an object that it holds cannot be compared ({error})") from None
         if found is None:
             with TRACING:
                 found = known.plans.get(key)
@@ -106,7 +106,7 @@ class Plans:
         return found
 
     def last(self, cell: Cell) -> Plan | None:
-        """The plan by which the cell was unrolled last with gradients."""
+        """The plan that last unrolled the cell with gradients."""
         return self._known(cell).last
 
     def _known(self, cell: Cell) -> _Known:
@@ -117,14 +117,14 @@ class Plans:
         return known
 
     def _made(self, call: Call, known: _Known, kind: Hashable, attributes: Attributes) -> Plan | SplitError:
-        """A plan, or a refusal that would be the same another time; what may pass is raised."""
+        """A plan, or a refusal that would be the same at a second try; errors that may pass are raised."""
         settings = known.settings.setdefault(kind, [])
         if len(settings) >= MOST_SETTINGS and attributes not in settings:
             names = ", ".join(sorted({name for before in settings for name in changed(before, attributes)}))
             raise refusal(
                 call.cell,
-                f"it was split for {MOST_SETTINGS} values of {names} already, each of which costs a trace "
-                "(a number that changes while training belongs in a buffer)",
+                f"it was split for {MOST_SETTINGS} values of {names} already, and each new one needs a trace "
+                "(keep a number that changes while training in a buffer)",
             )
         while len(known.plans) >= _MOST_PLANS:
             known.plans.pop(next(iter(known.plans)))
@@ -134,12 +134,12 @@ class Plans:
             return self._checked(call)
         except (SeqkitError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # a step that the engine was not made for; the loop can run it
+        except Exception as error:  # a step that the engine does not support; the loop can run it
             said = str(error).splitlines()[0] if str(error) else ""
             refused = refusal(call.cell, f"{type(error).__name__}: {said}", step_line(error, deepest=False))
             if known.failures.get(kind) == str(refused):
                 return refused
-            known.failures[kind] = str(refused)  # the same a second time, and it is kept
+            known.failures[kind] = str(refused)  # kept when the same error occurs again
             raise refused from error
 
     def _checked(self, call: Call) -> Plan | SplitError:
@@ -149,21 +149,21 @@ class Plans:
                 torch.autograd.set_detect_anomaly(False),
                 torch.random.fork_rng([device] if device.type == "cuda" else []),
             ):
-                run_a_step(call)  # what the step keeps in a cache of its own has numbers then
+                run_a_step(call)  # so that a cache of the step's own holds values, not fake tensors
                 with torch.inference_mode(False), torch.set_grad_enabled(gradients):
                     plan = self._make(call)
                 difference = difference_from_loop(plan, call) if plan.settled else None
             if difference is not None:
                 raise RefusedError(*difference)
         except SplitError as error:
-            return type(error)(str(error))  # a traceback would keep all tensors on its way
+            return type(error)(str(error))  # a traceback would keep tensors alive
         except RefusedError as error:
             return refusal(call.cell, error.reason, error.place)
         return plan
 
 
 def _refuse_global_hooks() -> None:
-    """Raise RefusedError for hooks on all modules of the process: they see the engine's own as well."""
+    """Raise RefusedError for hooks on all modules of the process: they run on the engine's own as well."""
     from torch.nn.modules import module
 
     hooks = module._global_forward_hooks, module._global_forward_pre_hooks
@@ -172,7 +172,7 @@ def _refuse_global_hooks() -> None:
 
 
 def kind_of(call: Call) -> Hashable:
-    """All that a step may depend on besides the numbers in its tensors and what its cell holds."""
+    """Everything that a step may depend on except the values of its tensors and what its cell holds."""
     x, (leaves, structure) = call.x, pytree.tree_flatten(call.state)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):

@@ -1,4 +1,4 @@
-"""A cell's own `scan` as an engine: compared with the loop, as a split is, before it is used."""
+"""A cell's own `scan` as an engine; like a split, it is compared with the loop before it is used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ScanPlan:
     """The scan of a cell.
 
     Args:
-        call: one of its kind.
+        call: a call of that kind.
     """
 
     settled = True
@@ -51,7 +51,7 @@ class ScanPlan:
         return result
 
     def place_of(self, name: str) -> tuple[str, str]:
-        """See `Plan`; a scan is not looked into."""
+        """See `Plan`; a scan is not traced."""
         return "", ""
 
     def step_values(self, call: Call) -> dict[str, Tensor]:

@@ -1,1 +1,1 @@
-"""Running a split step: its loops, what is computed for all steps at once, and the memory between."""
+"""Running a split step: its loops, the operations on all steps at once, and their memory."""

@@ -1,4 +1,4 @@
-"""The loop backwards, in chunks of steps: what it keeps for the gradients of weights stays small."""
+"""The backward loop, in chunks of steps, so that what it keeps for the gradients of weights stays small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seqkit.engine.run.core import Core
 
 CHUNK_BYTES: Final = 4 << 20
-"""What the backward loop keeps at a time: it fits a processor's cache, and has rows enough for a product."""
+"""What the backward loop keeps at a time: it fits a processor's cache, with enough rows for a product."""
 
 
 def run_backward(
@@ -26,7 +26,7 @@ def run_backward(
     arrays: Arrays,
     carry: Sequence[Tensor],
 ) -> tuple[list[Tensor | None], list[Tensor]]:
-    """Run the loop backwards: gradients of inputs and constants, and of the first state."""
+    """Run the backward loop: gradients of inputs and constants, and of the initial state."""
     loop = core.backward
     fixed = dict(zip(loop.fixed, loop.constants.run(*constants), strict=True))
     body = core.backward_body.bind([fixed[node] for node in loop.fixed])
@@ -35,7 +35,7 @@ def run_backward(
     whole = {node: core.memory(time, node) for node in d_inputs}
     steps = _chunk(time, loop, whole)
     kept = {node: core.memory(steps, node) for node in loop.kept if node not in whole}
-    states = [core.memory(steps + 1, node) for node in loop.d_new_state]  # row t: before the chunk's step t
+    states = [core.memory(steps + 1, node) for node in loop.d_new_state]  # row t: gradient before step t
     for stop in range(time, 0, -steps):
         start = max(0, stop - steps)
         length = stop - start
@@ -65,7 +65,7 @@ def run_backward(
 
 
 def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
-    """How many steps the backward loop goes before the gradients are summed up."""
+    """Number of steps that the backward loop runs before the gradients are summed."""
     values = [value_of(node) for node in loop.kept if node not in whole]
     bytes_a_step = sum(value.numel() * value.element_size() for value in values)
     chunks = max(1, math.ceil(time * bytes_a_step / CHUNK_BYTES))
@@ -73,7 +73,7 @@ def _chunk(time: int, loop: BackwardLoop, whole: Arrays) -> int:
 
 
 def _totals(core: Core, fixed: Arrays) -> Totals:
-    """The gradients of inputs, chunk by chunk of steps, and of constants, summed over all of them."""
+    """The gradients of inputs, for each chunk of steps, and of constants, summed over all steps."""
     loop = core.backward
     return Totals(
         loop.finish.run,

@@ -17,7 +17,7 @@ from seqkit.engine.run.products import product
 from seqkit.engine.trace.graphs import ancestors, aten, dependents, is_pointwise, returned
 
 Values = dict[fx.Node, Any]
-"""What each node gives, for all steps; `Any`, because some give several tensors."""
+"""The result of each node, for all steps; `Any`, because some have several tensors."""
 
 
 def run_batched(
@@ -36,26 +36,26 @@ def run_batched(
 
 
 def varying_nodes(graph: fx.Graph, per_step: Sequence[bool]) -> set[fx.Node]:
-    """The nodes that differ from step to step, where these inputs do."""
+    """The nodes that differ from step to step if these inputs do."""
     placeholders = graph.find_nodes(op="placeholder")
     return dependents(graph, {node for node, tall in zip(placeholders, per_step, strict=True) if tall})
 
 
 def known_values(stage: fx.GraphModule, given: Sequence[Tensor]) -> Values:
-    """What is known before anything is computed: the inputs and the constants of a graph."""
+    """The values that need no computation: the inputs and the constants of a graph."""
     values: Values = dict(zip(stage.graph.find_nodes(op="placeholder"), given, strict=True))
     values.update((node, getattr(stage, str(node.target))) for node in stage.graph.find_nodes(op="get_attr"))
     return values
 
 
 def computed_for(graph: fx.Graph, wanted: Iterable[fx.Node]) -> list[fx.Node]:
-    """The nodes to compute for those that are wanted, in order."""
+    """The nodes to compute for the wanted ones, in order."""
     needed = ancestors(wanted)
     return [node for node in graph.nodes if node.op == "call_function" and node in needed]
 
 
 def evaluate(computed: Iterable[fx.Node], values: Values, varying: Collection[fx.Node]) -> Values:
-    """The values with that of each of these nodes."""
+    """Compute these nodes, and add their results to the values."""
     for node in computed:
         values[node] = _apply(node, values, varying)
     return values
@@ -68,7 +68,7 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
     def call(*tensors: Tensor) -> Any:
         at = dict(zip(reads, tensors, strict=True))
         args, kwargs = fx.map_arg((node.args, node.kwargs), at.__getitem__)
-        # What was one block at one step may be none in the memory of all of them.
+        # Memory that is contiguous at one step may not be contiguous over all steps.
         function: Any = torch.reshape if node.target == aten.view.default else node.target
         return function(*args, **kwargs)
 
@@ -89,7 +89,7 @@ def _apply(node: fx.Node, values: Mapping[fx.Node, Any], varying: Collection[fx.
 
 
 def _mapped(target: Any, call: Callable[..., Any], tensors: Sequence[Tensor], tall: Sequence[bool]) -> Any:
-    """The operation on each step apart; a part that it leaves out, as some derivatives do, is None."""
+    """The operation on each step separately; a result that it omits, as some derivatives do, is None."""
     if not _has_batching_rule(target):
         time = next(len(tensor) for tensor, each in zip(tensors, tall, strict=True) if each)
         steps = [

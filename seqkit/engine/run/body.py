@@ -1,6 +1,6 @@
-"""The body of a loop: one step, which reads and writes rows of memory that is there already.
+"""The body of a loop: one step, which reads and writes rows of preallocated memory.
 
-loop = body.bind(constants)             once an unroll
+loop = body.bind(constants)             once per unroll
 run = loop(reads, written)              the memory of all steps
 run(range(time))                        reads, computes, writes, row after row
 """
@@ -21,24 +21,24 @@ from seqkit.engine.trace.graphs import Stage, aten, insert, is_view, returned, v
 
 Step = Callable[..., Any]
 Run = Callable[[range], None]
-"""Goes through these steps, in this order."""
+"""Runs these steps, in this order."""
 Loop = Callable[[Sequence[Tensor], Sequence[Tensor]], Run]
-"""`loop(reads, written)`: each the memory of all steps, `(time, batch, ...)`."""
+"""`loop(reads, written)`: each tensor is the memory of all steps, `(time, batch, ...)`."""
 Place = tuple[int, int, int]
 """Dimension, start and length of a slice of one step's memory."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a body computes, before it is made into a function.
+    """The graph of a body, before it is made into a function.
 
     Attributes:
         graph: its placeholders are the constants, the packed constants, what a step reads, and the
             destinations, in this order. It has no output.
-        packed: which constants are packed, each for products of how many rows.
-        destinations: for each, which of the written outputs it is memory of, and the slice of it.
-        writes: what is written to which destination.
-        results: what a step gives back.
+        packed: the index of each constant that is packed, and the number of rows of its products.
+        destinations: for each, the index of the written output whose memory it is, and the slice of it.
+        writes: nodes, each with the destination that it is written to.
+        results: the nodes that a step returns.
     """
 
     graph: fx.Graph
@@ -52,7 +52,7 @@ class Draft:
         return [destination for written, destination in self.writes if written is node]
 
     def fixed(self, constants: Sequence[Tensor]) -> list[Tensor]:
-        """The constants, copied where they lie otherwise than a step reads them."""
+        """The constants, copied if their strides are not those that a step reads."""
         return [
             each if strides is None else _laid_out(each[None], strides)[0]
             for each, strides in zip(constants, self._fixed_strides, strict=False)
@@ -70,26 +70,26 @@ class Draft:
 
     @cached_property
     def _fixed_strides(self) -> list[tuple[int, ...] | None]:
-        """As `_strides`; None where nobody reads the memory, but its packed form only."""
+        """Like `_strides`; None if only the packed form of the memory is read."""
         ends = {*(node for node, _ in self.writes), *self.results}
         pairs = zip(self._placeholders, self._strides, strict=True)
         return [strides if node.users or node in ends else None for node, strides in pairs]
 
     @cached_property
     def _strides(self) -> list[tuple[int, ...]]:
-        """Of one step's memory of each placeholder."""
+        """The strides of one step's memory, for each placeholder."""
         return [tuple(value_of(node).stride()) for node in self._placeholders]
 
     @cached_property
     def _placeholders(self) -> list[fx.Node]:
-        """The packed constants left out, which have a layout of their own."""
+        """The placeholders except the packed constants, which have their own layout."""
         return [node for node in self.graph.find_nodes(op="placeholder") if "val" in node.meta]
 
 
 def _laid_out(column: Tensor, strides: tuple[int, ...]) -> Tensor:
-    """The column, copied where its rows do not lie as those that the body was made for.
+    """The column, copied if its rows do not have the strides that the body was made for.
 
-    Those of a loop do, unless someone has put a copy in the place of what autograd saved.
+    The loops' own memory has them, unless a hook has replaced a tensor that autograd saved by a copy.
     """
     shape, lie = column.shape[1:], column.stride()[1:]
     if lie == strides or all(a == b for n, a, b in zip(shape, lie, strides, strict=True) if n > 1):
@@ -100,25 +100,25 @@ def _laid_out(column: Tensor, strides: tuple[int, ...]) -> Tensor:
 
 
 class Body(ABC):
-    """What a loop does at each step."""
+    """The work of a loop at each step."""
 
     @abstractmethod
     def bind(self, constants: Sequence[Tensor]) -> Loop:
-        """The loop with its constants in place. Matrices are packed here, so this is done once an unroll."""
+        """The loop with its constants bound. Matrices are packed here, so call it once per unroll."""
 
     def tall_product(self, left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
-        """left.t() @ right for `(R, M)` and `(R, N)`, the gradient of a weight, by the body's fastest way.
+        """left.t() @ right for `(R, M)` and `(R, N)`, the gradient of a weight, by the body's fastest method.
 
         Args:
             left, right: the factors.
-            total: what an earlier call has given back; the product is added to it.
+            total: the result of an earlier call, to which the product is added.
         """
         return tall_product(left, right, total)
 
 
 @dataclass(frozen=True)
 class PythonBody(Body):
-    """A draft and the function made of it: constants, packed, reads, destinations -> results."""
+    """A draft and the function made from it: constants, packed, reads, destinations -> results."""
 
     draft: Draft
     function: Step
@@ -139,13 +139,13 @@ class PythonBody(Body):
         return loop
 
     def step(self, constants: Sequence[Tensor]) -> Step:
-        """The function with its constants in place."""
+        """The function with its constants bound."""
         packed = [pack(rows, constants[index]) for index, rows in self.draft.packed]
         return partial(self.function, *self.draft.fixed(constants), *packed)
 
 
 def whole_of(memory: Tensor, *parts: Tensor) -> Tensor:
-    """The memory in which the parts have been written: it tells a graph that they come first."""
+    """The memory to which the parts have been written; as a node it makes a graph compute them first."""
     return memory
 
 
@@ -155,9 +155,10 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
     Args:
         stage: its first inputs are the constants, its first outputs the results; other outputs are written.
         constants: how many inputs are the same at every step.
-        results: how many outputs are given back.
-        packing: whether matrices are packed for oneDNN where it is faster. The others are then one block
-            each, for a product with a transposed one takes a third longer; else it is read as it lies.
+        results: how many outputs are returned.
+        packing: whether matrices are packed for oneDNN if that is faster. The other matrices are then made
+            contiguous, because a product with a transposed one takes a third longer. Without packing, a
+            transposed matrix is read with its own strides.
     """
     source = stage.run.graph
     inputs = source.find_nodes(op="placeholder")
@@ -177,7 +178,7 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
     whole: dict[fx.Node, fx.Node] = {}
     for index, node in enumerate(outputs[results:]):
         if _is_joined_memory(node, outputs) and node not in whole:
-            # Each part is written to its own place, so nothing is joined; readers take the memory whole.
+            # Each part is written to its own slice, so nothing is concatenated; readers use all the memory.
             dim, start = _joined_dim(node), 0
             for part in _parts(node):
                 length = value_of(part).shape[dim]
@@ -209,7 +210,7 @@ def draft_body(stage: Stage, constants: int, results: int = 0, *, packing: bool 
 
 
 def _contiguous(graph: fx.Graph, node: fx.Node) -> fx.Node:
-    """The node, copied where it is a look at a part of other memory: the next step reads it as one block."""
+    """The node, copied if it is a view that is not contiguous: the next step reads contiguous memory."""
     if value_of(node).is_contiguous():
         return node
     return insert(graph, aten.clone.default, node, memory_format=torch.contiguous_format)
@@ -223,7 +224,7 @@ def _placeholder(graph: fx.Graph, name: str, like: fx.Node) -> fx.Node:
 
 
 def _memory_of(node: fx.Node) -> Tensor:
-    """A fake tensor that lies as one step's memory of the node does."""
+    """A fake tensor with the strides of one step's memory of the node."""
     memory: Tensor = node.meta.get("memory", value_of(node).contiguous())
     return memory
 
@@ -239,16 +240,16 @@ def _products_to_pack(graph: fx.Graph, constants: Sequence[fx.Node]) -> dict[fx.
 
 
 def _is_transposed_factor(node: fx.Node) -> bool:
-    """Whether the node is a transposed matrix that only products read, on their right."""
+    """Whether the node is a transposed matrix that only products read, as their right factor."""
     value = value_of(node)
     is_factor = all(user.target == aten.mm.default and user.args[0] is not node for user in node.users)
     return is_factor and value.ndim == 2 and value.t().is_contiguous()
 
 
 def _is_joined_memory(node: fx.Node, outputs: Sequence[fx.Node]) -> bool:
-    """Whether the node joins tensors and is read by products only, so that nobody needs it to be joined.
+    """Whether the node concatenates tensors and only products read it, so that no copy is needed.
 
-    Each part must be computed for this place alone.
+    Each part must be computed for this node alone.
     """
     return (
         node.target == aten.cat.default
@@ -261,7 +262,7 @@ def _is_joined_memory(node: fx.Node, outputs: Sequence[fx.Node]) -> bool:
 
 
 def _parts(node: fx.Node) -> list[fx.Node]:
-    """What a `cat` joins."""
+    """The tensors that a `cat` concatenates."""
     parts: Any = node.args[0]
     return list(parts)
 

@@ -1,11 +1,11 @@
-"""The two loops of the core, forwards and backwards, as one function of autograd.
+"""The two loops of the core, forward and backward, as one `autograd.Function`.
 
     forwards      state[0] ──► body ──► state[1] ──► body ──► ... ──► state[T]
                                 │ kept                 │ kept
     backwards     d[0] ◄────── body ◄── d[1] ◄─────── body ◄── ... ◄── d[T]
                                 └─────────┴── finish: gradients of weights, many steps at once
 
-Memory of all steps is one block, time first. A body reads and writes its rows.
+The memory of all steps is contiguous, time first. A body reads and writes its rows.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from seqkit.errors import ContractError
 
 
 class Core:
-    """The loops of a core, each made when it is first needed.
+    """The loops of a core, each made at first use.
 
     Args:
         plain: the core of a split.
-        wanted: for each of its inputs and constants whether a gradient is asked for.
-        lower: makes a body of a stage.
-        pool: where memory comes from.
+        wanted: for each of its inputs and constants, whether its gradient is required.
+        lower: makes the body of a stage.
+        pool: provides memory.
     """
 
     def __init__(self, plain: ForwardLoop, wanted: Sequence[bool], lower: Lower, pool: Pool) -> None:
@@ -51,44 +51,44 @@ class Core:
 
     @property
     def recording(self) -> ForwardLoop:
-        """The loop forwards that keeps what the one backwards reads."""
+        """The forward loop that also saves what the backward loop reads."""
         return self._loops[0]
 
     @property
     def backward(self) -> BackwardLoop:
-        """The loop backwards."""
+        """The backward loop."""
         return self._loops[1]
 
     @cached_property
     def plain_body(self) -> Body:
-        """One step forwards."""
+        """One forward step."""
         with TRACING:
             return self._lower(self.plain.stage, len(self.plain.constants))
 
     @cached_property
     def recording_body(self) -> Body:
-        """One step forwards that keeps more."""
+        """One forward step that also saves values for the backward loop."""
         with TRACING:
             return self._lower(self.recording.stage, len(self.recording.constants))
 
     @cached_property
     def backward_body(self) -> Body:
-        """One step backwards."""
+        """One backward step."""
         with TRACING:
             return self._lower(self.backward.stage, len(self.backward.fixed))
 
     @property
     def device_type(self) -> str:
-        """Where the loops run."""
+        """The type of the device that the loops run on."""
         given = [*self.plain.state, *self.plain.inputs, *self.plain.constants]
         return value_of(given[0]).device.type if given else "cpu"
 
     def begin(self) -> None:
-        """To be called at the start of an unroll."""
+        """Call this at the start of an unroll."""
         self._pool.begin()
 
     def memory(self, time: int, node: fx.Node, count: int = 1) -> Tensor:
-        """For so many values like the node's, side by side, at so many steps; the content is undefined."""
+        """Uninitialised memory for `time` steps of `count` values like the node's, side by side."""
         value = value_of(node)
         shape = (time, *value.shape[:-1], count * value.shape[-1]) if count > 1 else (time, *value.shape)
         return self._pool.empty(shape, value.dtype, value.device)
@@ -119,11 +119,11 @@ def run_core(
 
 
 class _Unroll(torch.autograd.Function):
-    """The recurrence, with a derivative that is a loop of its own."""
+    """The recurrence, whose derivative is a second loop."""
 
     @staticmethod
     def forward(ctx: Any, core: Core, time: int, *tensors: Tensor) -> Any:
-        loop, _ = core.recording, core.backward_body  # made here: backwards may run in another thread
+        loop, _ = core.recording, core.backward_body  # made here: backward may run in another thread
         i, c = len(loop.inputs), len(loop.inputs) + len(loop.constants)
         constants = tensors[i:c]
         arrays, final = _forward(core, loop, core.recording_body, time, tensors[:i], constants, tensors[c:])
@@ -142,7 +142,7 @@ class _Unroll(torch.autograd.Function):
             )
         core, time = ctx.core, ctx.time
         loop, emitted, state = core.backward, core.plain.emitted, core.plain.state
-        saved = ctx.saved_tensors  # asked for once: under a checkpoint each asking computes them again
+        saved = ctx.saved_tensors  # read once: under a checkpoint each access recomputes them
         constants = saved[: len(core.plain.constants)]
         arrays = dict(zip(loop.saved, saved[len(constants) :], strict=True))
         for node, gradient in zip(loop.d_emitted, gradients[: len(emitted)], strict=True):
@@ -175,7 +175,7 @@ def _forward(
     states = [core.memory(time + 1, node) for node in loop.state]  # row t is the state before step t
     for memory, start in zip(states, state, strict=True):
         memory[0].copy_(start)
-    # A new state may be an old one or an input: those have their own memory, so they come last.
+    # A new state may be an old state or an input. Those have their own memory, so they are entered last.
     arrays: Arrays = dict(zip(loop.new_state, (memory[1:] for memory in states), strict=True))
     arrays.update(zip(loop.state, (memory[:time] for memory in states), strict=True))
     arrays.update(zip(loop.inputs, (each.contiguous() for each in inputs), strict=True))

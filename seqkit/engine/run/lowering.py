@@ -32,7 +32,7 @@ _PUBLIC: Final = {
     aten.tanh.default: torch.tanh,
     aten.where.self: torch.where,
 }
-"""The same operations by their public names; calling them so takes half as long."""
+"""The same operations as public functions, which take half as long to call."""
 
 
 def lower(stage: Stage, constants: int, results: int = 0) -> PythonBody:
@@ -67,7 +67,7 @@ def _call(
     inner: Collection[fx.Node],
     destinations: list[fx.Node],
 ) -> fx.Node:
-    """The node in the new graph: a sum takes in its product, and a result is written where it belongs."""
+    """The node in the new graph: a product is fused into its sum, a result is written to its destination."""
     target, args, kwargs = node.target, node.args, node.kwargs
     product = next((read for read in node.all_input_nodes if read in inner), None)
     if product is not None:
@@ -79,10 +79,10 @@ def _call(
         out = _out_variant(target)
     if out is not None:
         overload, name = out
-        has_public = name == "out" and target != aten.embedding.default  # whose public name takes no `out`
+        has_public = name == "out" and target != aten.embedding.default  # its public function takes no `out`
         public = _PUBLIC.get(target) if has_public else None  # type: ignore[call-overload]  # an operation
         made = graph.call_function(public or overload, args, {**kwargs, name: copies[destinations[0]]})
-        # From here on the value is read from its memory.
+        # Later readers use the destination.
         made, destinations = copies[destinations[0]], destinations[1:]
     else:
         made = graph.call_function(_PUBLIC.get(target, target), args, kwargs)  # type: ignore[call-overload]
@@ -111,14 +111,14 @@ def _is_inner_product(node: fx.Node, draft: Draft) -> bool:
         return False
     addend = next(read for read in user.all_input_nodes if read is not node)
     if addend.target == node.target and len(addend.users) == 1 and user.all_input_nodes[1] is node:
-        return False  # of two products, the first is taken in
+        return False  # of two products, the first is fused
     shape = value_of(node).shape
     same = {value_of(read).dtype for read in (*user.all_input_nodes, user)}
     return len(same) == 1 and value_of(user).shape == shape and value_of(addend).shape in (shape, shape[1:])
 
 
 def _can_write(target: torch._ops.OpOverload, destination: fx.Node) -> bool:
-    """Whether the operation can be trusted with such memory: some write as if it were one block.
+    """Whether the operation respects the strides of such memory: some write as if it were contiguous.
 
     In torch 2.13 softmax is one of these, for its rows.
     """
@@ -128,7 +128,7 @@ def _can_write(target: torch._ops.OpOverload, destination: fx.Node) -> bool:
 
 @cache
 def _out_variant(target: torch._ops.OpOverload) -> tuple[torch._ops.OpOverload, str] | None:
-    """The overload that writes its one result to given memory, and the name of that argument."""
+    """The overload that writes its only result to given memory, and the name of that argument."""
     wanted = [(arg.name, str(arg.type)) for arg in target._schema.arguments]
     if len(target._schema.returns) != 1:
         return None

@@ -1,8 +1,8 @@
-"""Memory of the loops, used again by the next unroll.
+"""Memory of the loops, reused by the next unroll.
 
-An array of many megabytes is given back to the system when it is freed, and the system hands out new
-memory page by page, as zeros: at 64 x 100 x 512 that took a quarter of the time of an LSTM. The pool keeps
-such arrays and hands one out again as soon as nobody else looks at it.
+A freed array of many megabytes is returned to the system, which maps new memory page by page and fills it
+with zeros: at 64 x 100 x 512 that took a quarter of the time of an LSTM. The pool keeps such arrays, and
+reuses one as soon as no other tensor refers to it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class _Block:
     last_turn: int
 
     def is_free(self) -> bool:
-        """Whether no other tensor looks at the memory: no output, no gradient, no saved value."""
+        """Whether no other tensor refers to the memory: no output, no gradient, no saved value."""
         return _uses(self.memory) == 2  # this block's tensor, and the storage that is counted
 
 
 def _uses(tensor: Tensor) -> int:
-    """How often the memory of a tensor is referred to; PyTorch has no public function for that."""
+    """The reference count of a tensor's memory; PyTorch has no public function for it."""
     storage = tensor.untyped_storage()
     count: int = torch._C._storage_Use_Count(storage._cdata)
     return count
@@ -44,7 +44,7 @@ def _uses(tensor: Tensor) -> int:
 
 @cache
 def _uses_are_known() -> bool:
-    """Whether the count is what this file takes it for; if not, no memory is handed out twice."""
+    """Whether the reference count works as expected here; if not, no memory is reused."""
     tensor = torch.empty(4)
     try:
         alone = _uses(tensor)
@@ -54,15 +54,15 @@ def _uses_are_known() -> bool:
         known = False
     if not known:
         logger.warning(
-            "PyTorch %s counts the uses of memory in another way than 2.13: the loops take new memory each "
-            "time, which is slower",
+            "PyTorch %s counts the references to memory differently from 2.13: the loops allocate new memory "
+            "each time, which is slower",
             torch.__version__,
         )
     return known
 
 
 class Pool:
-    """Large arrays that are handed out again; what has not been used for a few unrolls is let go."""
+    """Large arrays for reuse; an array that was not used for a few unrolls is freed."""
 
     def __init__(self) -> None:
         self._blocks: list[_Block] = []
@@ -70,7 +70,7 @@ class Pool:
         self._lock = threading.Lock()
 
     def begin(self) -> None:
-        """To be called at the start of an unroll."""
+        """Call this at the start of an unroll."""
         with self._lock:
             self._turn += 1
             oldest = self._turn - _KEPT_TURNS
@@ -79,7 +79,7 @@ class Pool:
             ]
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """A tensor of any content, contiguous."""
+        """An uninitialised tensor, contiguous."""
         size = math.prod(shape)
         if device.type != "cpu" or size * dtype.itemsize < _MIN_BYTES or not _uses_are_known():
             return torch.empty(tuple(shape), dtype=dtype, device=device)
@@ -88,7 +88,7 @@ class Pool:
                 if block.memory.numel() == size and block.memory.dtype == dtype and block.is_free():
                     break
             else:
-                with torch.inference_mode(False):  # what is made there could never be trained with
+                with torch.inference_mode(False):  # an inference tensor could not be used in training
                     memory = torch.empty(size, dtype=dtype, device=device)
                 block = _Block(memory, self._turn)
                 self._blocks.append(block)

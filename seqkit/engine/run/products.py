@@ -1,9 +1,9 @@
-"""Matrix products in single precision on the CPU, by the faster of the two libraries that PyTorch brings.
+"""Matrix products in single precision on the CPU, by the faster of the two libraries in PyTorch.
 
-`torch.mm` computes them with MKL, which has few tricks for processors that are not Intel's. oneDNN, which
-PyTorch uses for its own LSTM, is up to 2.5 times faster where a product is large enough to pay for its
-longer call, above all with a matrix that was packed for it beforehand. PyTorch has no public function
-for that, so its internal one is tried at the first use, and left alone where it is missing or wrong.
+`torch.mm` computes them with MKL, which is optimised less for processors that are not Intel's. oneDNN, which
+PyTorch uses for its own LSTM, is up to 2.5 times faster if a product is large enough to make up for its
+longer call, above all with a matrix that was packed in advance. PyTorch has no public function for that.
+Its internal one is tested at first use, and not used if it is missing or wrong.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MIN_MULTIPLICATIONS: Final = 1_500_000
-"""Below it, at about 32 x 128 x 384, the longer call costs more than it saves."""
+"""Below this, about 32 x 128 x 384, the longer call takes more time than it saves."""
 
 _ROWS_AT_A_TIME: Final = 1024
-"""Of a tall product: oneDNN copies both factors."""
+"""Rows per call of a tall product, since oneDNN copies both factors."""
 
 
 def is_worth_packing(rows: int, matrix: Tensor) -> bool:
@@ -34,7 +34,7 @@ def is_worth_packing(rows: int, matrix: Tensor) -> bool:
 
 
 def pack(rows: int, matrix: Tensor) -> Tensor:
-    """The `(K, N)` matrix in the layout that oneDNN likes best for products with `(rows, K)` tensors."""
+    """The `(K, N)` matrix in oneDNN's preferred layout for products with `(rows, K)` tensors."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(matrix.t().contiguous(), rows)
     return packed
 
@@ -54,14 +54,14 @@ def packed_product_and_sum(left: Tensor, packed: Tensor, addend: Tensor) -> Tens
 def tall_product(left: Tensor, right: Tensor, total: Tensor | None = None) -> Tensor:
     """left.t() @ right for `(R, M)` and `(R, N)` with many rows R: a gradient summed over batch and time.
 
-    It is added to the total, where there is one.
+    It is added to the total, if there is one.
     """
     if not _is_faster_by_onednn(left, right):
         return left.t() @ right if total is None else total.addmm_(left.t(), right)
     left, right = (
         left.contiguous(),
         right.contiguous(),
-    )  # columns of a wider block take oneDNN 100 times as long
+    )  # for a slice of a wider tensor, oneDNN takes 100 times as long
     parts = zip(torch.split(left, _ROWS_AT_A_TIME), torch.split(right, _ROWS_AT_A_TIME), strict=True)
     for rows, others in parts:
         product = packed_product(rows.t(), others.t())
@@ -79,7 +79,7 @@ def product(left: Tensor, matrix: Tensor) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """A product by oneDNN, whose derivative is two more."""
+    """A product by oneDNN, whose derivative is two more products."""
 
     @staticmethod
     def forward(ctx: Any, left: Tensor, matrix: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def _is_faster_by_onednn(left: Tensor, right: Tensor) -> bool:
 
 @cache
 def _onednn_works() -> bool:
-    """Whether the internal functions are there, and right on a small example."""
+    """Whether the internal functions exist, and are correct on a small example."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # PyTorch has not typed it
         return False
     left, matrix = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(3, 4)

@@ -1,10 +1,11 @@
-"""Gradients of what all steps share: what a step's graph gives, added up chunk after chunk of steps.
+"""Gradients of tensors that all steps share: results of a step's graph, summed chunk by chunk of steps.
 
     one step      d_weight = t(mm(t(h), d))
     all steps     d_weight = t(total)          total: the sum of mm(t(h), d), a product over batch x time
 
-Going up from an output, the sum passes by operations that are linear in one value, as `t` here. It ends at a
-product, at rows that ids say the place of, or at whatever else there is: of these a chunk adds to a total.
+Going up from an output, the sum is moved past operations that are linear in one value, such as `t` here. It
+ends at a product, at rows that are added by their ids, or at any other operation. There each chunk is added
+to a total.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from seqkit.engine.trace.graphs import aten, is_view, returned
 
 _PRODUCTS: Final = frozenset({aten.mm.default, aten.bmm.default})
 _LINEAR: Final = frozenset({aten.sum.dim_IntList, aten.neg.default, aten.clone.default})
-"""Operations of one tensor, besides views, that may be done after the sum over the steps, not before it."""
+"""Operations on one tensor, besides views, that may follow the sum over the steps instead of preceding it."""
 
 
 TallProduct = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""left.t() @ right for `(R, M)` and `(R, N)`; added to the third, an earlier result, where there is one."""
+"""left.t() @ right for `(R, M)` and `(R, N)`; added to the third, an earlier result, if there is one."""
 
 
 class Totals:
-    """Outputs of a step's graph, some of them added up over the steps.
+    """Outputs of a step's graph, some of them summed over the steps.
 
     Args:
         stage: the graph.
         per_step: for each of its inputs, whether it holds all steps, the time first.
-        summed: the positions of the outputs that are added up.
+        summed: the positions of the outputs that are summed.
         tall_product: see `TallProduct`.
     """
 
@@ -50,21 +51,21 @@ class Totals:
         self._summed = [node for index, node in enumerate(outputs) if index in summed]
         self._others = [node for index, node in enumerate(outputs) if index not in summed]
         if not {*self._summed} <= self._varying:
-            raise AssertionError("what does not depend on the step is no sum over the steps")
+            raise AssertionError("an output that does not depend on the step cannot be summed over the steps")
         self._ends = self._ends_of(self._summed)
         read = [node for end in self._ends for node in self._read_for(end)]
         self._computed = computed_for(stage.graph, [*self._others, *read])
         self._totals: Values = {}
 
     def add(self, given: Sequence[Tensor]) -> list[Any]:
-        """Go on with the inputs of some more steps: those of their outputs that are not added up."""
+        """Add the inputs of some more steps; return those of their outputs that are not summed."""
         values = evaluate(self._computed, known_values(self._stage, given), self._varying)
         for end in self._ends:
             self._totals[end] = self._grown(end, values) if end in self._varying else values[end]
         return [values[node] for node in self._others]
 
     def results(self) -> list[Tensor]:
-        """The outputs that are added up, each in memory of its own."""
+        """The summed outputs, each in its own memory."""
         results: list[Tensor] = []
         known, taken = dict(self._totals), set()
         for node in self._summed:
@@ -75,7 +76,7 @@ class Totals:
         return results
 
     def _ends_of(self, outputs: Sequence[fx.Node]) -> list[fx.Node]:
-        """Where the sums are taken, going up past what is linear; and the fixed values on the way."""
+        """The nodes that are summed, going up past linear operations; and the fixed values on the way."""
         ends: dict[fx.Node, None] = {}
         waiting, seen = [*outputs], set()
         while waiting:
@@ -90,7 +91,7 @@ class Totals:
         return [*ends]
 
     def _is_linear(self, node: fx.Node) -> bool:
-        """Whether the sum of what the node gives is what it gives for the sum of what it reads."""
+        """Whether the sum of the node's results is its result for the sum of its inputs."""
         tall = self._tall(node)
         if node.target in _PRODUCTS:
             return not all(tall)
@@ -103,12 +104,12 @@ class Totals:
         return [read in self._varying for read in node.all_input_nodes]
 
     def _read_for(self, end: fx.Node) -> list[fx.Node]:
-        """What must be known of a chunk to add it to the total: the end, or what its sum is made of."""
+        """The nodes to compute for a chunk, to add it to the total: the end, or the factors of its sum."""
         is_product_over_time = all(self._tall(end)) and (end.target in _PRODUCTS or _adds_rows(end))
         return end.all_input_nodes if is_product_over_time else [end]
 
     def _grown(self, end: fx.Node, values: Values) -> Tensor:
-        """The total of what a varying node gives, with these steps."""
+        """The total of a varying node, with these steps."""
         args: Any = end.args
         more: Tensor
         total: Tensor | None = self._totals.get(end)
@@ -117,7 +118,7 @@ class Totals:
         elif _adds_rows(end):
             rows, ids = values[args[0]], values[args[1]]
             sums = rows.new_zeros(args[2], rows.shape[-1]) if total is None else total
-            return sums.index_add_(0, ids.flatten(), rows.flatten(0, -2).contiguous())  # else it is slow
+            return sums.index_add_(0, ids.flatten(), rows.flatten(0, -2).contiguous())  # a slice is slow
         else:
             left, right = values[args[0]], values[args[1]]
             if left.ndim == 3:  # (T, M, B) and (T, B, N)
@@ -127,7 +128,7 @@ class Totals:
         return more if total is None else total.add_(more)
 
     def _total_of(self, node: fx.Node, known: Values) -> Any:
-        """What the node gives for the totals of what it reads; it becomes known."""
+        """The node's result for the totals of its inputs, which is stored in `known`."""
         if node not in known:
             args, kwargs = fx.map_arg((node.args, node.kwargs), lambda read: self._total_of(read, known))
             known[node] = node.target(*args, **kwargs)  # type: ignore[operator]  # a function
@@ -135,9 +136,9 @@ class Totals:
 
 
 def _adds_rows(node: fx.Node) -> bool:
-    """Whether the node adds up all rows by their ids, so that those of several steps are added up alike.
+    """Whether the node sums all rows by their ids, so that the rows of several steps can be summed at once.
 
-    They are not where each is divided by how often its id is there.
+    They cannot if each row is divided by the frequency of its id.
     """
     if node.target != aten.embedding_dense_backward.default:
         return False

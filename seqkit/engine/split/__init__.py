@@ -1,1 +1,1 @@
-"""Which operations of a step must wait for the state: the two loops, and what each hands on."""
+"""Which operations of a step depend on the state: the two loops, and what each of them emits."""

@@ -1,8 +1,8 @@
 """The core's derivative: the joint graph of a step and its vector-Jacobian product, cut for the two loops.
 
-Going backwards, an operation waits for the gradient of the state as, going forwards, it waits for the
-state. Only what leads from the gradient of the new state to that of the old one stays in the loop. The
-gradients of weights are sums over all steps, so they are products over batch x time after the loop.
+In the backward pass an operation depends on the gradient of the state, as it depends on the state in the
+forward pass. Only the operations from the gradient of the new state to that of the old one stay in the
+loop. The gradients of weights are sums over all steps, so they are products over batch x time after it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _DECOMPOSED = (
     aten.native_group_norm,
     aten.native_group_norm_backward,
 )
-"""Derivatives of several results in one operation, some of them a weight's: these must come apart."""
+"""Operations with several results in one, some of them gradients of a weight: they must be decomposed."""
 
 
 @dataclass(frozen=True)
 class _Joint:
-    """The graph of a step and its derivative; a gradient is None where there is none, or none is wanted."""
+    """The graph of a step and its derivative; a gradient is None if it is zero, or not required."""
 
     graph: fx.Graph
     inputs: list[fx.Node]
@@ -66,11 +66,11 @@ class _Joint:
 
 
 def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoop, BackwardLoop]:
-    """The core's loop with what must be recorded, and the loop backwards.
+    """The core's loop, which records values for the backward pass, and the backward loop.
 
     Args:
-        core: of the split.
-        wanted: for each input and each constant of the core whether its gradient is required. That
+        core: the core of the split.
+        wanted: for each input and each constant of the core, whether its gradient is required. That
             of a floating state always is.
     """
     given = [*core.inputs, *core.constants, *core.state]
@@ -107,7 +107,7 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
     d_results = dict(zip(floats, placeholders[len(values) :], strict=True))
     gradients = dict(zip(asked, given_back[len(results) :], strict=True))
     backwards = dependents(graph, {*d_results.values()})
-    # What no gradient reaches is zero.
+    # A gradient that does not depend on those of the results is zero.
     d_given = [node if (node := gradients.get(i)) in backwards else None for i in range(len(given))]
     i, c, s = len(core.inputs), len(core.inputs) + len(core.constants), len(core.new_state)
     found = _Joint(
@@ -127,7 +127,7 @@ def differentiate(core: ForwardLoop, wanted: Sequence[bool]) -> tuple[ForwardLoo
 
 
 class _Differentiated(fx.Interpreter):
-    """Runs a step that is differentiated; an operation that cannot be is named with its line."""
+    """Runs a step under differentiation; an operation without a derivative is reported with its line."""
 
     def run_node(self, n: fx.Node) -> Any:
         """The value of a node."""
@@ -141,17 +141,19 @@ class _Differentiated(fx.Interpreter):
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What cannot be found out about numbers that are not there is a refusal."""
+    """Turn the errors of fake tensors, which have no values, into refusals."""
     try:
         yield
     except torch._subclasses.fake_tensor.DataDependentOutputException as error:
         raise RefusedError(f"its derivative needs the value of a tensor ({error.func})") from error
     except torch._subclasses.fake_tensor.DynamicOutputShapeException as error:
-        raise RefusedError(f"its derivative has a shape that depends on numbers ({error.func})") from error
+        raise RefusedError(
+            f"its derivative has a shape that depends on the values of a tensor ({error.func})"
+        ) from error
 
 
 def _tidy(traced: fx.GraphModule) -> fx.Graph:
-    """The graph without the detached copies that differentiating leaves, and with nothing computed twice."""
+    """The graph without the `detach` nodes of differentiation, and without common subexpressions."""
     for node in traced.graph.find_nodes(op="call_function", target=aten.detach.default):
         node.replace_all_uses_with(node.args[0])
     traced.graph.eliminate_dead_code()
@@ -159,7 +161,7 @@ def _tidy(traced: fx.GraphModule) -> fx.Graph:
 
 
 def _cut(joint: _Joint) -> tuple[ForwardLoop, BackwardLoop]:
-    """Cut the joint graph: what is recorded, what the backward loop does, what is left for after it."""
+    """Cut the joint graph: what is recorded, what the backward loop computes, what is computed after it."""
     graph, carried, d_emitted = joint.graph, nodes_of(joint.d_new_state), nodes_of(joint.d_emitted)
     nodes = {node for node in graph.nodes if node.op != "output"}
     fixed = nodes - dependents(graph, {*joint.inputs, *joint.state, *carried, *d_emitted})
@@ -209,9 +211,9 @@ def _cut(joint: _Joint) -> tuple[ForwardLoop, BackwardLoop]:
 
 
 def _in_loop(graph: fx.Graph, in_loop: set[fx.Node]) -> set[fx.Node]:
-    """With what only joins values of the loop, which is written there as one, else it would be copied.
+    """Add nodes that only concatenate values of the loop: written there in one piece, they need no copy.
 
-    So is each result of an operation that has several.
+    The results of an operation with several results are added as well.
     """
     for node in graph.nodes:
         joins = node.target == aten.cat.default or (node.target is operator.getitem and not is_view(node))
@@ -221,12 +223,12 @@ def _in_loop(graph: fx.Graph, in_loop: set[fx.Node]) -> set[fx.Node]:
 
 
 def _read(targets: list[fx.Node], known: set[fx.Node]) -> list[fx.Node]:
-    """What is read of the known to compute the targets."""
+    """The known nodes that are read to compute the targets."""
     return frontier(targets, lambda node: node not in known, known)
 
 
 def _or_zero(graph: fx.Graph, node: fx.Node | None, like: fx.Node) -> fx.Node:
-    """The gradient of a state; zeros where none reaches it."""
+    """The gradient of a state; zeros if there is none."""
     if node is not None:
         return node
     with graph.inserting_before(graph.output_node()):

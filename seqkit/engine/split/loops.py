@@ -17,16 +17,16 @@ Arrays = dict[fx.Node, Tensor]
 
 @dataclass(frozen=True)
 class ForwardLoop:
-    """One step forwards. A node stands for its values at every step.
+    """One forward step. A node represents its values at every step.
 
     Attributes:
         constants, inputs, state: what a step reads; the state is the one before it.
         new_state: the state after it.
-        kept: further values whose memory of all steps is wanted afterwards.
-        blocks: the same nodes, in groups of one shape; those of a group lie side by side in one block.
-        emitted: what is given out: each a state, a new state, or kept.
+        kept: further values whose memory of all steps is needed afterwards.
+        blocks: the same nodes, grouped by shape; the nodes of a group are side by side in one allocation.
+        emitted: the values that the loop emits: each is a state, a new state, or kept.
         stage: constants, inputs, state -> new state, kept.
-        graph: that all these nodes belong to.
+        graph: the graph that all these nodes belong to.
     """
 
     constants: list[fx.Node]
@@ -42,19 +42,19 @@ class ForwardLoop:
 
 @dataclass(frozen=True)
 class BackwardLoop:
-    """One step backwards, and what is left to do for all steps at once.
+    """One backward step, and what is computed afterwards for all steps at once.
 
     Attributes:
-        constants: (of the forward loop's constants) -> `fixed`, what a step backwards reads of them.
-        fixed: the same at every step.
+        constants: the forward loop's constants -> `fixed`, what a backward step reads of them.
+        fixed: values that are the same at every step.
         d_new_state: the gradient of each differentiable state after the step, which the loop carries.
-        d_emitted: for each emitted value its gradient, None where it has none.
-        saved: what of the forward loop is read, by the loop or after it.
+        d_emitted: for each emitted value its gradient, None if it has none.
+        saved: values of the forward loop that are read, by the backward loop or after it.
         stage: fixed, d_new_state, columns -> the gradient of each differentiable state before the step, kept.
-        columns: what differs from step to step: of `saved` and `d_emitted`.
+        columns: values of `saved` and `d_emitted` that the loop reads; they differ from step to step.
         kept: values of the loop that are read after it.
         finish: finish_reads -> d_inputs, d_constants, those that are not None.
-        d_inputs, d_constants: the gradients that are wanted; None where one is not, or is zero.
+        d_inputs, d_constants: the required gradients; None if one is not required, or is zero.
     """
 
     constants: Stage
@@ -80,7 +80,7 @@ def forward_loop(
     emitted: list[fx.Node],
     recorded: Iterable[fx.Node] = (),
 ) -> ForwardLoop:
-    """The loop that gives out the emitted values and keeps the recorded ones."""
+    """The loop that returns the emitted values and keeps the recorded ones."""
     there = {*inputs, *state, *new_state}
     kept = [node for node in dict.fromkeys([*emitted, *recorded]) if node not in there]
     blocks = _side_by_side(kept)
@@ -95,15 +95,15 @@ _ANY_STRIDES: Final = frozenset(
         *(aten.native_layer_norm.default, aten.embedding.default),
     }
 )
-"""Operations that read memory as its strides say; adaptive_max_pool3d_backward of torch 2.13 does not."""
+"""Operations that respect the strides of an input; adaptive_max_pool3d_backward of torch 2.13 does not."""
 
 
 def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
-    """Group values of one shape; `node.meta["memory"]` is a fake tensor with the strides of its place.
+    """Group values of the same shape; `node.meta["memory"]` is a fake tensor with the strides of its slice.
 
     With strides like those of a gate's slice of a product, a compiled kernel reads and writes them all in
-    one loop; otherwise it would go over them twice. A value that is looked at in a way for which it must be
-    one block, such as `view(len(x), -1)`, has memory of its own.
+    one loop; otherwise it would need two. A value with a view that requires contiguous memory, such as
+    `view(len(x), -1)`, has its own memory.
     """
     groups: dict[Hashable, list[fx.Node]] = {}
     for node in kept:
@@ -123,7 +123,7 @@ def _side_by_side(kept: list[fx.Node]) -> list[list[fx.Node]]:
 
 
 def _can_be_viewed(node: fx.Node, memory: Tensor) -> bool:
-    """Whether all that read the node's value can read it in such memory."""
+    """Whether all users of the node can read its value from memory with these strides."""
     for user in node.users:
         if not (user.op == "output" or is_view(user) or is_pointwise(user) or user.target in _ANY_STRIDES):
             return False
@@ -141,5 +141,5 @@ def _can_be_viewed(node: fx.Node, memory: Tensor) -> bool:
 
 
 def nodes_of(maybe: Sequence[fx.Node | None]) -> list[fx.Node]:
-    """Those that are there."""
+    """The nodes that are not None."""
     return [node for node in maybe if node is not None]

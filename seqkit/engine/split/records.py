@@ -1,9 +1,8 @@
-"""What the forward loop keeps for the backward one: the fewest bytes from which the rest can be computed.
+"""What the forward loop saves for the backward loop: the fewest bytes from which the rest can be recomputed.
 
-A product is kept, or what was computed from it, and so is a mean over the numbers of a row, which is small;
-pointwise values are cheap and are computed again. Which of them to keep is a minimum cut: from the products
-and inputs, whose values are lost unless something on the way is kept, to the values that the backward loop
-reads.
+A product is saved, or a value computed from it. So is a mean over the numbers of a row, which is small.
+Pointwise values are cheap and are recomputed. The choice is a min-cut: from the products and inputs, whose
+values are lost unless something on the way is saved, to the values that the backward loop reads.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _CHEAP: Final = frozenset(
         aten.embedding.default,
     }
 )
-"""Computed again rather than kept, besides pointwise operations and views."""
+"""Recomputed instead of saved, besides pointwise operations and views."""
 
 _IN, _OUT = "in", "out"
 
@@ -34,17 +33,17 @@ _IN, _OUT = "in", "out"
 def choose_records(
     needed: Iterable[fx.Node], *, given: Collection[fx.Node], lost: Collection[fx.Node]
 ) -> list[fx.Node]:
-    """The nodes to keep, in the order of the graph.
+    """The nodes to save, in the order of the graph.
 
     Args:
-        needed: what is read again.
-        given: what is there anyway: the states, what is emitted, what is the same at every step.
-        lost: what is gone after the loop unless it is kept: the core's inputs.
+        needed: nodes that are read again.
+        given: nodes that are available anyway: states, emitted values, and those constant over all steps.
+        lost: nodes that are lost after the loop unless they are saved: the core's inputs.
     """
     flow: Any = networkx.DiGraph()
     waiting, seen = [node for node in needed if node not in given], set()
     for node in waiting:
-        flow.add_edge((node, _OUT), "needed")  # an edge without capacity cannot be cut
+        flow.add_edge((node, _OUT), "needed")  # no capacity is infinite capacity: it cannot be cut
     while waiting:
         node = waiting.pop()
         if node in seen:
@@ -62,7 +61,7 @@ def choose_records(
                 waiting.append(source)
     if "computed" not in flow:
         return []
-    # Of cuts of equal size this is the one nearest to what is needed, so the least is computed again.
+    # Of cuts of equal size this is the one nearest to `needed`, so that the least is recomputed.
     _, (near_computed, _) = networkx.minimum_cut(flow, "computed", "needed")
     cut = {node for node in seen if (node, _IN) in near_computed and (node, _OUT) not in near_computed}
     return sorted(cut)

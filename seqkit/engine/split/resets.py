@@ -1,9 +1,9 @@
-"""Rows that start anew, as a part of the step.
+"""Resets of rows, as a part of the step.
 
     state of step t - 1 ──► where(mask of step t, initial state, state) ──► the step
 
-The mask is one more input, and the initial state one more constant: what they need of the loops, forwards
-and backwards, follows from the graph.
+The mask is one more input, and the initial state one more constant: how the forward and the backward loop
+treat them follows from the graph.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def resettable(loop: ForwardLoop) -> ForwardLoop:
     """The loop with a mask and an initial value for each leaf of the state, after its inputs and constants.
 
     Args:
-        loop: its graph is rewritten.
+        loop: the loop, whose graph is rewritten.
     Returns:
-        The loop. A mask is bool, `(batch, 1, ...)` with the axes of the leaf; true where a row starts anew.
+        The loop. A mask is bool, `(batch, 1, ...)` with the axes of the leaf; true where a row is reset.
     """
     graph, masks, initial = loop.graph, [], []
     chosen: dict[fx.Node, fx.Node] = {}

@@ -1,15 +1,15 @@
-"""The split: which operations of a step must wait for the state, and which need not.
+"""The split: which operations of a step depend on the state, and which do not.
 
-         weights ──► constants ─────────┬───────────────┬──────────────┐   once an unroll
+         weights ──► constants ─────────┬───────────────┬──────────────┐   once per unroll
                                         ▼               ▼              ▼
          x of all steps ───────────► before ────────► core ────────► after ──► outputs
                                    all at once     step by step    all at once
                                                     ▲       │
                                                     └ state ┘
 
-An operation belongs to `constants` where it reads weights only; to `before` where it reads the input
-as well; to `core` where it reads the state and the next state needs it; to `after` where it reads the
-state and only the output needs it.
+An operation belongs to `constants` if it reads weights only; to `before` if it reads the input as well; to
+`core` if it reads the state and the next state needs it; to `after` if it reads the state and only the
+output needs it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from seqkit.engine.trace.graphs import (
 from seqkit.engine.trace.trace import StepGraph
 
 _MOST_IDS: Final = 16
-"""So many times more ids than rows of a batch, and it costs more to compute something once for each id."""
+"""With more than this many ids per row of a batch, computing something once for each id takes longer."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Split:
         before: x, constants -> what core and after read of the input; for all steps at once.
         core: inputs, constants, state -> new state, emitted; step by step.
         after: emitted, inputs, constants -> output; for all steps at once.
-        step: constants, x, state -> output, new state; undivided, where steps come one at a time.
+        step: constants, x, state -> output, new state; the undivided step, for running one step at a time.
     """
 
     constants: Stage
@@ -69,8 +69,8 @@ def split_step(step: StepGraph, *, ids: bool, table: fx.Node | None = None) -> S
 
     Args:
         step: the traced step; its graph is rewritten.
-        ids: the input is ids: the product of a one-hot row and a matrix is a row of the matrix.
-        table: where ids stand for rows of a table: that one of the weights; it is no part of the step yet.
+        ids: whether the input is ids: the product of a one-hot row and a matrix is a row of the matrix.
+        table: the weight whose rows the ids index, if there is one; it is not a part of the step yet.
     """
     graph = step.graph
     constant, waits = _kinds(graph, step.x, step.state)
@@ -88,7 +88,7 @@ def split_step(step: StepGraph, *, ids: bool, table: fx.Node | None = None) -> S
     in_core |= reading_nodes([output], {*in_core, *step.state}, after)
     read_after = frontier([output], lambda node: node in waits - in_core - {*step.state}, constant)
     emitted = [node for node in read_after if node in waits]
-    # A row of a constant matrix costs as little as a view: each step takes its own, where it reads it.
+    # A row of a constant matrix is as cheap as a view: each step looks up its own row where it reads it.
     gathered = {node for node in graph.nodes if node.target == aten.embedding.default and node.args[1] is x}
     read_in_core = frontier(
         [*new_state, *emitted], (in_core | gathered - constant).__contains__, constant | {*step.state}
@@ -120,7 +120,7 @@ def split_step(step: StepGraph, *, ids: bool, table: fx.Node | None = None) -> S
 
 
 def _kinds(graph: fx.Graph, x: fx.Node, state: Iterable[fx.Node]) -> tuple[set[fx.Node], set[fx.Node]]:
-    """The nodes that are the same at every step, and those that wait for the state."""
+    """The nodes that are the same at every step, and those that depend on the state."""
     nodes = {node for node in graph.nodes if node.op != "output"}
     waits = dependents(graph, {*state}) & nodes
     return nodes - waits - dependents(graph, {x}), waits
@@ -136,7 +136,7 @@ def _ids_for(graph: fx.Graph, x: fx.Node) -> fx.Node:
 
 
 def _gather_from(graph: fx.Graph, x: fx.Node, table: fx.Node, constant: Collection[fx.Node]) -> fx.Node:
-    """Put ids in the place of their rows `x` of the table; the placeholder of the ids is returned."""
+    """Replace the rows `x` of the table by a lookup of ids; return the placeholder of the ids."""
     ids = _ids_for(graph, x)
     for user in list(x.users):
         with graph.inserting_before(user):
@@ -147,7 +147,7 @@ def _gather_from(graph: fx.Graph, x: fx.Node, table: fx.Node, constant: Collecti
 
 
 def _gather_rows(graph: fx.Graph, x: fx.Node, constant: Collection[fx.Node]) -> fx.Node:
-    """Put ids in the place of their one-hot rows `x`; the placeholder of the ids is returned."""
+    """Replace the one-hot rows `x` by a lookup of ids; return the placeholder of the ids."""
     features = value_of(x).shape[1]
     ids = _ids_for(graph, x)
     casts = [node for node in x.users if node.target == aten._to_copy.default]  # autocast's: one-hot as well
@@ -174,10 +174,10 @@ def _gather_rows(graph: fx.Graph, x: fx.Node, constant: Collection[fx.Node]) -> 
 
 
 def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, constant: Collection[fx.Node]) -> None:
-    """What is computed of each gathered row alone is computed of the matrix: once for each id."""
+    """Move operations on each gathered row alone to the matrix, so that they run once for each id."""
     matrix: Any = rows.args[0]
     while len(value_of(matrix)) <= _MOST_IDS * len(value_of(rows)) and (user := _row_wise(rows, constant)):
-        user.prepend(rows)  # past all that the user reads
+        user.prepend(rows)  # after everything that the user reads
         with graph.inserting_before(rows):
             reads = {**{read: read for read in user.all_input_nodes}, rows: matrix}
             args = fx.map_arg(user.args, reads.__getitem__)
@@ -192,7 +192,7 @@ def _compute_before_gathering(graph: fx.Graph, rows: fx.Node, constant: Collecti
 
 
 def _row_wise(rows: fx.Node, constant: Collection[fx.Node]) -> fx.Node | None:
-    """The only reader of the rows, if each row of its result depends on the same row, and on constants."""
+    """The only user of the rows, if each row of its result depends on the same row and on constants only."""
     user = next(iter(rows.users), None)
     if user is None or len(rows.users) > 1:
         return None

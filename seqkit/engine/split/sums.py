@@ -1,8 +1,8 @@
-"""Sums in a step, regrouped: what does not wait for the state is added up first.
+"""Regrouping the sums in a step: terms that do not depend on the state are added first.
 
     i2h(x) + (h2h(h) + bias)     becomes     (i2h(x) + bias) + h2h(h)
 
-so that the bracket can be computed for all steps at once, and one `addmm` is left in the loop.
+so that the terms in brackets can be computed for all steps at once, and one `addmm` is left in the loop.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def regroup_sums(graph: fx.Graph, groups: list[Collection[fx.Node]]) -> None:
     """Rewrite every sum so that addends of an earlier group are added before those of a later one.
 
     Args:
-        graph: is changed in place. `addmm` becomes a product and a sum.
-        groups: sets of nodes; a node belongs to the first that holds it, others to one more at the end.
-            Nodes that are made here join the set of their group.
+        graph: the graph, changed in place. `addmm` becomes a product and a sum.
+        groups: sets of nodes; a node belongs to the first that contains it, any other to one more at the end.
+            New nodes are added to the set of their group.
     """
     for node in list(graph.nodes):
         if node.target == aten.addmm.default and not node.kwargs:
@@ -67,7 +67,7 @@ def _regroup(graph: fx.Graph, root: fx.Node, groups: list[Collection[fx.Node]]) 
 
 
 def _addends(node: fx.Node) -> list[fx.Node]:
-    """The terms of a sum, with sums that are used only here opened."""
+    """The terms of a sum; nested sums that are used only here are flattened."""
     terms = []
     for arg in node.all_input_nodes if len(node.all_input_nodes) == 2 else [*node.all_input_nodes] * 2:
         terms.extend(_addends(arg) if is_sum(arg) and len(arg.users) == 1 else [arg])

@@ -1,1 +1,1 @@
-"""From a plain step to a graph of single operations, and what of a cell the graph depends on."""
+"""Tracing a plain step to a graph of single operations, and finding what the graph depends on in a cell."""

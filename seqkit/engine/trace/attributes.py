@@ -1,7 +1,8 @@
-"""What a step may read besides the numbers in its tensors: all that can be reached from its cell.
+"""What a step may read besides the values of its tensors: everything that can be reached from its cell.
 
-A plan holds for as long as this is the same: attributes, objects with settings to a certain depth, the types
-of modules, the code of their classes, the globals that this code reads. What cannot be compared is refused.
+A plan is valid as long as this does not change: attributes, objects with settings to a certain depth, the
+types of modules, the code of their classes, the globals that this code reads. An object that cannot be
+compared is refused.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ _MOST_ARRAY_BYTES: Final = 1 << 16
 
 
 class _UncomparableError(Exception):
-    """Whether a value has changed cannot be seen.
+    """A change of a value could not be detected.
 
     Args:
-        what: it is.
-        where: it is, if not in an attribute.
+        what: a description of the value.
+        where: where it is, if not in an attribute.
     """
 
     def __init__(self, what: str, where: str = "") -> None:
@@ -64,7 +65,7 @@ class _UncomparableError(Exception):
 
 
 class _Identity:
-    """Equal to itself only, whatever the object says; the object is kept, so that its id stays its own."""
+    """Compares by identity, not by the object's own `__eq__`; keeps the object, so its id is not reused."""
 
     __slots__ = ("thing",)
 
@@ -79,11 +80,11 @@ class _Identity:
 
 
 def attributes_of(cell: nn.Module, *, strict: bool = False) -> Attributes:
-    """All that the cell's step may read besides the numbers in its tensors.
+    """Everything that the cell's step may read except the values of its tensors.
 
     Args:
-        cell: with all of its modules.
-        strict: a tensor is equal to itself only, to find what a step wrote; else to those of its shape.
+        cell: the cell, with all of its modules.
+        strict: compare tensors by identity, to find what a step wrote; else by shape, dtype and the like.
     Raises:
         RefusedError: something cannot be compared.
         ContractError: a module or a parameter is not registered.
@@ -107,13 +108,13 @@ def changed(before: Attributes, after: Attributes) -> list[str]:
 
 
 def require_registered(cell: nn.Module) -> None:
-    """Raise ContractError where the cell holds a module or a parameter that PyTorch does not know of."""
+    """Raise ContractError if the cell holds a module or a parameter that is not registered."""
     with suppress(RefusedError):  # the loop can run it
         attributes_of(cell)
 
 
 class _Look:
-    """One look at everything, in which each object is looked at once."""
+    """One pass over everything, which visits each object once."""
 
     def __init__(self, cell: nn.Module, strict: bool) -> None:
         self._cell, self._strict = cell, strict
@@ -141,7 +142,7 @@ class _Look:
             raise _refused(error, f"its attribute {path!r}") from None
 
     def at_registered(self, held: Mapping[str, Any]) -> Hashable:
-        """Names of parameters, buffers or modules, and which of them are one."""
+        """Names of parameters, buffers or modules, and which of them are the same object."""
         return tuple(
             (name, value if value is None else self._order.setdefault(id(value), len(self._order)))
             if not self._strict
@@ -152,7 +153,7 @@ class _Look:
     def _at_class(self, kind: type) -> Hashable:
         """A class: itself, and the code and the plain attributes of what it and its bases define."""
         if kind not in self._classes:
-            self._classes[kind] = _Identity(kind)  # where it is met within itself
+            self._classes[kind] = _Identity(kind)  # if it refers to itself
             reached = reached_from_a_step(kind)
             content = [
                 (name, self._of_class(name, value, name in reached))
@@ -165,7 +166,7 @@ class _Look:
         return self._classes[kind]
 
     def _of_class(self, name: str, value: Any, is_reached: bool) -> Hashable:
-        """What a class holds; of what no step reaches, only the code and what can be compared."""
+        """An attribute of a class; if no step can reach it, only its code or what can be compared."""
         if is_reached:
             try:
                 return self._at(value, 0)
@@ -181,7 +182,7 @@ class _Look:
     def _at(self, value: Any, depth: int) -> Hashable:
         kind = type(value)
         if kind in PLAIN:
-            return (kind, str(value) if value == 0 and kind is float else value)  # -0.0 is another number
+            return (kind, str(value) if value == 0 and kind is float else value)  # -0.0 is not 0.0
         if isinstance(value, BY_VALUE):
             return (kind, value)
         if isinstance(value, Tensor):
@@ -197,7 +198,7 @@ class _Look:
         self._seen[id(value)] = len(self._seen)
         self._left -= 1
         if depth > MOST_DEPTH or self._left < 0:
-            raise _UncomparableError("more than can be looked through")
+            raise _UncomparableError("more objects than can be compared")
         return (kind, tuple(self._parts(value, depth + 1)))
 
     def _at_tensor(self, value: Tensor) -> Hashable:
@@ -209,7 +210,7 @@ class _Look:
         return (type(value), value.shape, strides, value.dtype, value.device, value.requires_grad)
 
     def _at_module(self, module: nn.Module) -> Hashable:
-        """A module of the cell by its path; another one, if it has tensors, as itself; else as any object."""
+        """A module of the cell by its path; any other by identity if it has tensors, else None."""
         path = self._paths.get(id(module))
         if path is not None:
             return ("module", path)
@@ -220,7 +221,7 @@ class _Look:
         return _Identity(module)
 
     def _parts(self, value: Any, depth: int) -> Iterator[Hashable]:
-        """What there is to compare of an object that is made of others."""
+        """The parts of a composite object to compare."""
         if isinstance(value, types.FunctionType):
             yield from self._of_function(value, depth)
         elif isinstance(value, types.MethodType):
@@ -251,20 +252,20 @@ class _Look:
             yield from self._of_object(value, depth)
 
     def _of_function(self, function: types.FunctionType, depth: int) -> Iterator[Hashable]:
-        """Its code, its defaults, what it closes over, and the globals that it reads."""
+        """Its code, its defaults, its closure, and the globals that it reads."""
         code = function.__code__
         yield _Identity(code)
         if is_of_a_library(function.__module__):
             return
         was_in_attribute, self._in_attribute = self._in_attribute, False
-        depth -= 1  # a chain of helpers is no deeper than one
+        depth -= 1  # a chain of helpers is counted as one level
         held: dict[str, Any] = {
             "a default": function.__defaults__,
             "a keyword's default": function.__kwdefaults__,
         }
         held |= {f"its {name!r}": each for name, each in function.__dict__.items()}
         cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-        held |= {f"{name!r}, which it closes over,": content_of(cell) for name, cell in cells}
+        held |= {f"the closure variable {name!r}": content_of(cell) for name, cell in cells}
         globals_read = {
             n: function.__globals__[n] for n in globals_read_by(code) if n in function.__globals__
         }
@@ -307,13 +308,13 @@ class _Look:
 
     def _not_registered(self, kind: str, remedy: str) -> ContractError:
         return ContractError(
-            f"{type(self._cell).__name__}.{self._path} holds {kind} that PyTorch does not know of, "
-            f"which would not be saved.\n  In place of a plain list, dict or object, use {remedy}."
+            f"{type(self._cell).__name__}.{self._path} holds {kind} that is not registered, "
+            f"so it would not be saved.\n  Use {remedy} instead of a plain list, dict or object."
         )
 
 
 def _refused(error: _UncomparableError, where: str) -> RefusedError:
     return RefusedError(
-        f"{error.where or where} holds {error.what}, and a change of that cannot be seen "
+        f"{error.where or where} holds {error.what}, and a change of it could not be detected "
         "(use plain values, lists, dicts or dataclasses of them, or a buffer)"
     )

@@ -1,4 +1,4 @@
-"""One call of `unroll`, as the engines are handed it."""
+"""One call of `unroll`, as it is passed to the engines."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from seqkit.engine.trace.weights import Weights, is_parametrized, weights_of
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What is unrolled, from what.
+    """The arguments of one unroll.
 
     Attributes:
-        cell: by which plans are kept.
-        acting: whose step is run: the cell, or a stand-in for it with other weights.
+        cell: the cell, for which plans are cached.
+        acting: the cell whose step is run: `cell`, or a stand-in for it with other weights.
         weights: the tensors that the acting cell computes with.
         x: `(batch, time, input_size)`, or integer ids `(batch, time)`.
-        state: before the first step.
+        state: the state before the first step.
         reset: bool `(batch, time)`, or None.
-        table: `(ids, input_size)`, the rows that the ids stand for, or None: one-hot rows.
+        table: `(ids, input_size)`, the rows that the ids index, or None for one-hot rows.
     """
 
     cell: Cell
@@ -35,7 +35,7 @@ class Call:
 
     @property
     def batch_size(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.x)
 
     def steps(self, steps: slice) -> Call:
@@ -47,18 +47,18 @@ class Call:
         return replace(self, state=state)
 
     def initial_state(self) -> State:
-        """The state in which a row starts."""
+        """The state at the start of each row."""
         return self.acting.initial_state(self.batch_size)
 
     def with_weights(self, weights: Weights) -> Call:
-        """The call with other weights; the cell is not touched."""
+        """The call with other weights; the cell is not changed."""
         return replace(self, acting=stand_in(self.cell, weights), weights=weights)
 
 
 def call_of(
     cell: Cell, x: Tensor, state: State = None, reset: Tensor | None = None, table: Tensor | None = None
 ) -> Call:
-    """The call, with weights that are functions of parameters computed: once an unroll.
+    """The call, with parametrised weights computed, once per unroll.
 
     Args:
         cell, x, reset, table: see `Call`.

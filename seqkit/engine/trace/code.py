@@ -11,7 +11,7 @@ from typing import Any, Final
 _LIBRARIES: Final = frozenset(
     {"torch", "numpy", "scipy", "pandas", "pydantic", "pydantic_core", "seqkit", *sys.stdlib_module_names}
 )
-"""Their code does not change while a program runs."""
+"""Packages whose code does not change while a program runs."""
 
 _STARTS: Final = frozenset(
     {"step", "forward", "scan", "initial_state", "__call__", "__getattr__", "__getitem__"}
@@ -20,12 +20,12 @@ _STARTS: Final = frozenset(
 
 @functools.lru_cache(maxsize=4096)
 def is_of_a_library(module: str | None) -> bool:
-    """Whether a module is of PyTorch, NumPy, Python and the like."""
+    """Whether a module belongs to PyTorch, NumPy, Python or the like."""
     return (module or "").partition(".")[0] in _LIBRARIES
 
 
 def is_library_function(value: Any) -> bool:
-    """Whether a value is a function of a library, whatever its type is, as NumPy has one of its own."""
+    """Whether a value is a function of a library, of any type: NumPy has its own function type."""
     return (
         callable(value)
         and not isinstance(value, type | types.BuiltinFunctionType | types.MethodType)
@@ -36,18 +36,18 @@ def is_library_function(value: Any) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def globals_read_by(code: types.CodeType) -> tuple[str, ...]:
-    """The names of globals, by the functions within this code too."""
+    """The names of the globals that the code reads, nested functions included."""
     return _arguments(code, ("LOAD_GLOBAL", "LOAD_NAME"))
 
 
 @functools.lru_cache(maxsize=4096)
 def modules_imported_by(code: types.CodeType) -> tuple[str, ...]:
-    """The names of modules that the code imports while it runs."""
+    """The names of the modules that the code imports while it runs."""
     return _arguments(code, ("IMPORT_NAME",))
 
 
 def _arguments(code: types.CodeType, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """What the instructions of these kinds name, in the functions within this code too."""
+    """The names in instructions of these kinds, nested functions included."""
     names = [each.argval for each in dis.get_instructions(code) if each.opname in kinds]
     inner = (name for each in _inner(code) for name in _arguments(each, kinds))
     return tuple(dict.fromkeys([*names, *inner]))
@@ -55,13 +55,13 @@ def _arguments(code: types.CodeType, kinds: tuple[str, ...]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def attributes_read_by(code: types.CodeType) -> tuple[str, ...]:
-    """All names that the code reads as attributes, or imports; by the functions within it too."""
+    """All names that the code reads as attributes, or imports, nested functions included."""
     inner = (name for each in _inner(code) for name in attributes_read_by(each))
     return tuple(dict.fromkeys([*code.co_names, *inner]))
 
 
 def reached_from_a_step(kind: type) -> set[str]:
-    """The names of what a class holds that its step, or another method that an engine calls, may read."""
+    """The names of class attributes that its step, or another method that an engine calls, may read."""
     held = {name: value for base in reversed(kind.__mro__) for name, value in vars(base).items()}
     reached: set[str] = set()
     waiting = [name for name in held if name in _STARTS]

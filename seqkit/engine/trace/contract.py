@@ -1,4 +1,4 @@
-"""Where a cell breaks its contract: a sentence in place of an error from deep inside PyTorch."""
+"""Checks of a cell's contract: a clear message instead of an error from deep inside PyTorch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _checked: Final[weakref.WeakSet[Cell]] = weakref.WeakSet()
 
 
 def check_cell(cell: object) -> None:
-    """Raise ContractError for what is not a cell, does not say its sizes, or holds weights unseen."""
+    """Raise ContractError if it is not a Cell, does not set its sizes, or holds unregistered weights."""
     name = type(cell).__name__
     if not isinstance(cell, Cell):
         raise ContractError(
@@ -30,7 +30,7 @@ def check_cell(cell: object) -> None:
     for size in ("input_size", "output_size"):
         if not isinstance(getattr(cell, size, None), int):
             raise ContractError(
-                f"{name} does not say its {size}: set self.{size} in __init__, a whole number."
+                f"{name} does not set its {size}: set self.{size} in __init__ to a whole number."
             )
     if cell not in _checked:
         _check_signature(cell)
@@ -39,7 +39,7 @@ def check_cell(cell: object) -> None:
 
 
 def _check_signature(cell: Cell) -> None:
-    """Raise ContractError where `step` does not take an input and one state."""
+    """Raise ContractError if `step` does not take an input and one state."""
     taken = [
         parameter.name
         for parameter in inspect.signature(cell.step).parameters.values()
@@ -50,22 +50,22 @@ def _check_signature(cell: Cell) -> None:
         rest = ", ".join(taken[1:]) or "nothing more"
         raise ContractError(
             f"{type(cell).__name__}.step takes ({', '.join(taken)}); a step takes (x, state).\n"
-            f"  Several tensors are one state, a tuple: def step(self, x, state), then {rest} = state."
+            f"  Put several tensors in one state, a tuple: def step(self, x, state), then {rest} = state."
         )
 
 
 @contextmanager
 def step_errors(cell: Cell) -> Iterator[None]:
-    """What the code of a cell raises becomes a StepError with its line; anything else is left as it is."""
+    """Turn errors from the code of a cell into a StepError with its line; leave all others unchanged."""
     try:
         yield
     except SeqkitError:
         raise
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever a stranger's step raises
+    except Exception as error:  # a third-party step may raise anything
         place = step_line(error)
-        if not place or type(error).__module__ == "torch.utils.checkpoint":  # which so ends a recomputation
+        if not place or type(error).__module__ == "torch.utils.checkpoint":  # it ends a recomputation early
             raise
         said = str(error).split("\n", 1)[0]
         raise StepError(
@@ -74,19 +74,19 @@ def step_errors(cell: Cell) -> Iterator[None]:
 
 
 def checked_step(cell: Cell, batch_size: int, result: Any, given: State) -> tuple[Tensor, State]:
-    """What a step returned, if it is `(output, state)` with the output `(batch, output_size)`.
+    """Return the result of a step, if it is `(output, state)` with the output `(batch, output_size)`.
 
     Args:
-        cell: whose step it is.
-        batch_size: rows.
-        result: what it returned.
-        given: the state that it was given: the new one must be the same kind of tree.
+        cell: the cell that the step belongs to.
+        batch_size: number of rows.
+        result: what the step returned.
+        given: the state before the step; the new one must be a tree with the same number of tensors.
     Raises:
-        ContractError: it is not.
+        ContractError: it is something else.
     """
     name = f"{type(cell).__name__}.step"
     if not isinstance(result, tuple) or len(result) != 2:
-        # A step that is being traced gives a subclass of Tensor, of which the user knows nothing.
+        # A step that is being traced returns a subclass of Tensor, which the user does not know.
         kind = "Tensor" if isinstance(result, Tensor) else type(result).__name__
         what = f"a {kind}" + (f" of {len(result)}" if isinstance(result, tuple) else "")
         raise ContractError(f"{name} must return (output, state); it returned {what}.")
@@ -95,17 +95,17 @@ def checked_step(cell: Cell, batch_size: int, result: Any, given: State) -> tupl
     if not isinstance(output, Tensor) or tuple(output.shape) != expected:
         what = str(tuple(output.shape)) if isinstance(output, Tensor) else type(output).__name__
         raise ContractError(
-            f"{name} must give an output of shape (batch, output_size) = {expected}; it gave {what}."
+            f"{name} must return an output of shape (batch, output_size) = {expected}; it returned {what}."
         )
     if state is None or state_rows(state) not in (None, batch_size):
         what = "None" if state is None else f"{state_rows(state)} rows"
         raise ContractError(
-            f"{name} must give a state with {batch_size} rows, the batch first; it gave {what}."
+            f"{name} must return a state with {batch_size} rows, the batch first; it returned {what}."
         )
     if len(pytree.tree_leaves(state)) != len(pytree.tree_leaves(given)):
         raise ContractError(
-            f"{name} must return (output, state) with a state like the one that it was given, "
-            f"{shape_of_tree(given)}; its state is {shape_of_tree(state)}."
+            f"{name} must return (output, state) with a state like the one that it received, "
+            f"{shape_of_tree(given)}; it returned the state {shape_of_tree(state)}."
         )
     return output, state
 

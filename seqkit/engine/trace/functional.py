@@ -1,13 +1,13 @@
-"""The graph of a function, in which no operation writes to memory that is there already.
+"""The functional graph of a function: no operation writes in place.
 
-    as it is traced                              functional
+    as traced                                    functional
     w = where(a == b, d / 2, d)                  w  = where(a == b, d / 2, d)
     masked_fill_(w, a > b, 0)                    w2 = masked_fill(w, a > b, 0)
 
-The first graph holds every single operation, those inside PyTorch's composites and derivatives too, and
-some of these write in place. Only then is it made functional: PyTorch's own pass does not look inside a
-composite, and a graph with writes must not be searched for equal values, for two of them would become one
-piece of memory that is written twice.
+The first graph contains every single operation, including those inside PyTorch's composite operations and
+derivatives, some of which write in place. Only then is it made functional, because PyTorch's own pass does
+not look inside a composite operation. Common subexpressions must not be merged in a graph with writes: two
+equal values would become one piece of memory that is written twice.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ Decompositions = Mapping[Any, Callable[..., Any]]
 def single_operations(
     function: Callable[..., Any], inputs: Sequence[Tensor], decompositions: Decompositions | None = None
 ) -> fx.GraphModule:
-    """The function as a graph of single operations, writes in place included."""
+    """The function as a graph of single operations, in-place writes included."""
     return make_fx(function, decomposition_table=decompositions)(*inputs)
 
 
 def functional(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
-    """The same function without writes in place.
+    """The same function without in-place writes.
 
     Raises:
-        RefusedError: an operation writes in place all the same.
+        RefusedError: an operation still writes in place.
     """
 
     def run(*values: Tensor) -> Any:
-        return fx.Interpreter(graph).run(*values)  # which hands the line of each node on
+        return fx.Interpreter(graph).run(*values)  # which passes on the line of each node
 
     with notes.preserve_node_meta():
         result = make_fx(torch.func.functionalize(run), decomposition_table=_WRITES)(*inputs)
@@ -61,12 +61,12 @@ def functional(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModul
 
 
 def is_write(node: fx.Node) -> bool:
-    """Whether the node's operation writes to memory that it is given."""
+    """Whether the node's operation writes to one of its arguments in place."""
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def _select_written(memory: Tensor, value: Tensor, dim: int, index: int) -> Tensor:
-    """What memory holds after a value was written to one place of a dimension."""
+    """The content of memory after a value is written to one index of a dimension."""
     index %= memory.shape[dim]
     before, after = memory.narrow(dim, 0, index), memory.narrow(dim, index + 1, memory.shape[dim] - index - 1)
     return _joined([before, value.unsqueeze(dim), after], dim)
@@ -80,7 +80,7 @@ def _slice_written(
     end: int | None = None,
     step: int = 1,
 ) -> Tensor:
-    """What memory holds after a value was written to a slice of a dimension."""
+    """The content of memory after a value is written to a slice of a dimension."""
     if step != 1:
         return NotImplemented  # type: ignore[no-any-return]  # then it stays one operation
     start, end, _ = slice(start, end).indices(memory.shape[dim])
@@ -93,7 +93,7 @@ def _joined(parts: list[Tensor], dim: int) -> Tensor:
 
 
 def _written(memory: Tensor, value: Tensor, non_blocking: bool = False) -> Tensor:
-    """What memory holds after a value was written to it; as one operation it has no derivative."""
+    """The content of memory after a value is written to it; `aten.copy` itself has no derivative."""
     return value.to(memory.dtype).expand(memory.shape).clone()
 
 
@@ -102,8 +102,8 @@ _WRITES: Decompositions = {
     aten.zero.default: torch.zeros_like,
     aten.select_scatter.default: _select_written,
     aten.slice_scatter.default: _slice_written,
-    # Marks on a tensor that say "conjugated" and "negated": as operations, every kernel can read the result.
+    # The conjugate and the negative bit of a tensor: as operations, every kernel can read the result.
     aten._conj.default: torch.conj_physical,
     aten._neg_view.default: torch.neg,
 }
-"""Writes to memory of the step's own, as operations whose derivative is right under `vmap`."""
+"""Writes to the step's own memory, as operations whose derivative is correct under `vmap`."""

@@ -1,4 +1,4 @@
-"""Small tools on graphs of operations: what depends on what, parts of a graph, kinds of nodes."""
+"""Helpers for graphs of operations: dependencies, subgraphs, kinds of nodes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _VIEWS: Final = frozenset(
         aten._unsafe_view.default,
     }
 )
-"""Operations that compute nothing: their result is another look at the memory of their input."""
+"""Operations that compute nothing: their result is a view of their input."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a graph: the nodes that it reads, the nodes that it gives, and how to run it."""
+    """A subgraph: the nodes that it reads, the nodes that it returns, and a module that runs it."""
 
     inputs: list[fx.Node]
     outputs: list[fx.Node]
@@ -48,19 +48,19 @@ class Stage:
 
 
 def is_view(node: fx.Node) -> bool:
-    """Whether the node is another look at its input, one result of several included."""
+    """Whether the node is a view of its input, or one of several such views."""
     if node.target is operator.getitem:
         return is_view(node.args[0])  # type: ignore[arg-type]  # getitem's first argument is a node
     return node.target in _VIEWS
 
 
 def is_differentiable(tensor: Tensor) -> bool:
-    """Whether the tensor's numbers are of a kind that has gradients."""
+    """Whether the tensor has a dtype with gradients."""
     return tensor.is_floating_point() or tensor.is_complex()
 
 
 def is_pointwise(node: fx.Node) -> bool:
-    """Whether each number of the result depends on the numbers at its own place only."""
+    """Whether each element of the result depends only on the elements at the same position."""
     return isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
 
 
@@ -74,7 +74,7 @@ def dependents(graph: fx.Graph, sources: Collection[fx.Node]) -> set[fx.Node]:
 
 
 def ancestors(targets: Iterable[fx.Node], ends: Collection[fx.Node] = ()) -> set[fx.Node]:
-    """The targets, and every node that one of them is computed from; not beyond the ends."""
+    """The targets, and every node that one of them is computed from, but none beyond the ends."""
     found: set[fx.Node] = set()
     waiting = list(targets)
     while waiting:
@@ -87,10 +87,10 @@ def ancestors(targets: Iterable[fx.Node], ends: Collection[fx.Node] = ()) -> set
 
 
 def frontier(targets: list[fx.Node], belongs: Callable[[fx.Node], bool], ends: set[fx.Node]) -> list[fx.Node]:
-    """What a part of a graph reads: the nodes at which it ends, going up from its targets.
+    """The nodes that a subgraph reads: those at which it ends, going up from its targets.
 
-    A view is no end unless it is in `ends`, because it costs nothing to take it on either side, and one
-    array crosses in place of its pieces.
+    A view is not an end unless it is in `ends`. A view is free on either side, and one array is passed
+    instead of its slices.
     """
     found: dict[fx.Node, None] = {}
     waiting, seen = list(reversed(targets)), set()
@@ -107,7 +107,7 @@ def frontier(targets: list[fx.Node], belongs: Callable[[fx.Node], bool], ends: s
 
 
 def base_of(node: fx.Node) -> fx.Node:
-    """The node whose memory this one looks at; itself where it is no view."""
+    """The node whose memory this one is a view of; the node itself if it is not a view."""
     while is_view(node):
         node = node.all_input_nodes[0]
     return node
@@ -131,20 +131,20 @@ def extract(graph: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Nod
 
 
 def returned(graph: fx.Graph) -> list[fx.Node]:
-    """The nodes that the graph gives back."""
+    """The nodes that the graph returns."""
     outputs: Any = graph.output_node().args[0]  # every graph here returns a list or a tuple of nodes
     return list(outputs)
 
 
 def without_repetition(traced: fx.GraphModule) -> fx.Graph:
-    """The graph with nothing computed twice."""
+    """The graph without common subexpressions."""
     result: Any = CSEPass()(traced)
     graph: fx.Graph = result.graph_module.graph
     return graph
 
 
 def insert(graph: fx.Graph, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
-    """A new node at the graph's insertion point, with the shape that its result has."""
+    """A new node at the graph's insertion point, with a fake tensor of its result."""
     node = graph.call_function(target, args, kwargs)
     values: Any = fx.map_arg((args, kwargs), lambda each: each.meta["val"])
     with fake_mode_of(node.all_input_nodes[0]):
@@ -153,21 +153,21 @@ def insert(graph: fx.Graph, target: Callable[..., Any], *args: Any, **kwargs: An
 
 
 def fake_mode_of(node: fx.Node) -> FakeTensorMode:
-    """The mode in which further fake tensors can be made that go with the node's."""
-    value: Any = pytree.tree_leaves(node.meta["val"])[0]  # some give several
+    """The mode for making further fake tensors that can be used with the node's."""
+    value: Any = pytree.tree_leaves(node.meta["val"])[0]  # some nodes have several results
     mode: FakeTensorMode = value.fake_mode
     return mode
 
 
 def value_of(node: fx.Node) -> Tensor:
-    """The fake tensor that stands for a node's result: its shape, dtype and device."""
+    """The fake tensor that represents a node's result: its shape, dtype and device."""
     value = node.meta["val"]
-    assert isinstance(value, Tensor), f"{node} is no tensor"
+    assert isinstance(value, Tensor), f"{node} is not a tensor"
     return value
 
 
 def _constants(graph: fx.Graph) -> torch.nn.Module:
-    """What `get_attr` nodes of the graph read."""
+    """The module whose attributes the `get_attr` nodes of the graph read."""
     owner = graph.owning_module
     return owner if owner is not None else torch.nn.Module()
 

@@ -1,6 +1,6 @@
-"""Which line of a step an error, an operation or a write comes from.
+"""The line of a step from which an error, an operation or a write comes.
 
-A place is written on a line of its own, indented: `file.py, line 12: h = h - h.mean(0)`.
+A place is written on a separate line, indented: `file.py, line 12: h = h - h.mean(0)`.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def is_foreign(filename: str) -> bool:
 
 
 def place(filename: str, number: int) -> str:
-    """A line of a file, as it is written below a message."""
+    """A line of a file, in the form in which it follows a message."""
     text = linecache.getline(filename, number).strip()
     return f"\n  {Path(filename).name}, line {number}" + (f": {text}" if text else "")
 
 
 def step_line(error: BaseException, *, deepest: bool = True) -> str:
-    """The innermost line of a step on the way to an error; empty where there is none.
+    """The innermost line of a step in the traceback of an error; empty if there is none.
 
     Args:
-        error: with its traceback.
+        error: the error, with its traceback.
         deepest: only if the engine called nothing of its own below that line.
     """
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -61,12 +61,12 @@ def definition_of(step: Callable[..., Any]) -> str:
 
 
 def line_of(node: fx.Node) -> str:
-    """The line of the step that a node of its graph comes from; empty where that is not known."""
+    """The line of the step that a node of its graph comes from; empty if unknown."""
     return str(node.meta.get("stack_trace") or "")
 
 
 class NotedLines(TorchFunctionMode):
-    """Inside, every node that is traced keeps the line of the step that called its operation."""
+    """Records, in every node that is traced inside, the line of the step that called its operation."""
 
     def __enter__(self) -> NotedLines:
         self._keeping = notes.preserve_node_meta()
@@ -86,7 +86,7 @@ class NotedLines(TorchFunctionMode):
 
 
 def calling_line() -> str:
-    """The innermost line on the way here that is a step's."""
+    """The innermost line of a step on the call stack."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_foreign(frame.f_code.co_filename):
         frame = frame.f_back
@@ -94,9 +94,9 @@ def calling_line() -> str:
 
 
 def line_that_changes(run: Callable[[], object], look: Callable[[], object]) -> str:
-    """The line of a step after which `look()` gives something else; empty where none does.
+    """The line of a step after which `look()` returns another value; empty if there is none.
 
-    The step is run under Python's own tracing, line by line, so this is slow: for a step that is refused.
+    The step is run under Python's own line-by-line tracing. This is slow, and is for refused steps only.
     """
     before, found = look(), ""
     last: dict[FrameType, int] = {}

@@ -1,4 +1,4 @@
-"""What a Python object is made of: kinds that are compared by value or by identity, and attributes."""
+"""The parts of a Python object: types that are compared by value or by identity, and attributes."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ BY_IDENTITY: Final = (
 )
 
 _WRITTEN_IN_PYTHON: Final = 1 << 9
-"""Of the flags of a class: it was made by a `class` statement."""
+"""The flag of a class that was made by a `class` statement."""
 
 
 def attribute_items(value: object) -> list[tuple[str, Any]]:
-    """The attributes that an object has itself, not by its class."""
+    """The attributes of an object itself, not of its class."""
     own = getattr(value, "__dict__", None)
     items = [(name, item) for name, item in own.items() if isinstance(name, str)] if type(own) is dict else []
     for base in type(value).__mro__:
         for name, slot in vars(base).items():
             if isinstance(slot, types.MemberDescriptorType) and base.__flags__ & _WRITTEN_IN_PYTHON:
-                with suppress(AttributeError):  # it holds nothing yet
+                with suppress(AttributeError):  # the slot is empty
                     items.append((name, slot.__get__(value)))
     return items
 
 
 def has_attributes(value: object) -> bool:
-    """Whether the object is one of Python's own kind, which holds no more than its attributes."""
+    """Whether the object holds nothing but its attributes, as an instance of a Python class does."""
     return hasattr(value, "__dict__") and type(value).__module__ != "builtins"
 
 
 def content_of(cell: types.CellType) -> object:
-    """What a closure holds; an empty one holds nothing yet."""
+    """The content of a closure's cell; None if it is empty."""
     try:
         return cell.cell_contents
     except ValueError:

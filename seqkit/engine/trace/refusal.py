@@ -8,11 +8,11 @@ from seqkit.errors import SplitError
 
 
 class RefusedError(Exception):
-    """A step, or a graph of one, does what cannot be split.
+    """A step, or its graph, does something that cannot be split.
 
     Args:
         reason: a clause that follows "the step of NAME cannot be split".
-        place: the line of the step, as `lines.py` writes it; empty where there is none.
+        place: the line of the step, as `lines.py` writes it; empty if there is none.
     """
 
     def __init__(self, reason: str, place: str = "") -> None:
@@ -21,5 +21,5 @@ class RefusedError(Exception):
 
 
 def refusal(cell: nn.Module, reason: str, place: str = "") -> SplitError:
-    """The error that a user reads."""
+    """The error for the user."""
     return SplitError(f"the step of {type(cell).__name__} cannot be split: {reason.rstrip('.')}.{place}")

@@ -1,6 +1,6 @@
-"""A step is run once over fake tensors, under watch: what it must not do is refused with its line.
+"""A trial run of a step over fake tensors; anything that it must not do is refused, with its line.
 
-Fake tensors have a shape, a dtype and a device, and no numbers: whoever asks them for a number fails.
+Fake tensors have a shape, a dtype and a device, and no values: an attempt to read a value fails.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from seqkit.engine.trace.lines import calling_line, line_that_changes, step_line
 from seqkit.engine.trace.refusal import RefusedError
 from seqkit.errors import SeqkitError
 
-_NUMBERS: Final = "it needs the value of a tensor in Python (to choose by numbers, use torch.where)"
+_NUMBERS: Final = "it needs the value of a tensor in Python (to choose by values, use torch.where)"
 _REFUSED: Final = {
     **dict.fromkeys(("item", "tolist", "__bool__", "__int__", "__float__", "__index__"), _NUMBERS),
     **dict.fromkeys(("__complex__", "is_nonzero", "equal", "allclose", "__contains__"), _NUMBERS),
     **dict.fromkeys(
         ("numpy", "__array__", "__dlpack__", "data_ptr"),
-        "it leaves PyTorch (no gradient passes; use its own functions)",
+        "it leaves PyTorch, so no gradient can pass (use PyTorch's own functions)",
     ),
     **dict.fromkeys(
         ("register_hook", "register_post_accumulate_grad_hook", "retain_grad"), "it registers a hook"
     ),
     **dict.fromkeys(("backward", "requires_grad_", "grad"), "it computes gradients itself"),
 }
-_OWN_DERIVATIVE: Final = "it has a derivative of its own (an autograd.Function)"
+_OWN_DERIVATIVE: Final = "it defines its own derivative (an autograd.Function)"
 
 Result = tuple[Tensor, Any]
 
 
 def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs: Iterable[Tensor]) -> None:
-    """Run the step once and raise RefusedError for what no trace can hold.
+    """Run the step once, and raise RefusedError for anything that cannot be traced.
 
     Args:
         acting: makes a stand-in, which may be written to.
         step: runs the step of the stand-in over fake tensors.
-        inputs: those fake tensors, all of them: what the step must not write to.
+        inputs: all of these fake tensors, which the step must not write to.
     """
     cell = acting()
     _refuse_hooks(cell)
@@ -58,14 +58,14 @@ def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs:
     try:
         with _quiet(), _no_collection(), watch, _Draws(refused):
             result = step(cell)
-        if refused:  # the step has caught it
+        if refused:  # the step has caught the error
             raise refused[0]
         if names := changed(before, attributes_of(cell, strict=True)):
             other = acting()
             place = line_that_changes(lambda: step(other), lambda: attributes_of(other, strict=True))
             name = names[0].lstrip(".")
             what = "an attribute of its class" if name.endswith("::type") else f"the attribute {name!r}"
-            raise RefusedError(f"it sets {what} (what a step keeps belongs in the state)", place)
+            raise RefusedError(f"it sets {what} (keep such values in the state)", place)
         if _has_own_derivative(result):
             raise RefusedError(_OWN_DERIVATIVE)
     except SeqkitError:
@@ -76,7 +76,7 @@ def rehearse(acting: Callable[[], Cell], step: Callable[[Cell], Result], inputs:
 
 
 class _Watch(TorchFunctionMode):
-    """Sees every call that the step makes in Python."""
+    """Watches every PyTorch call that the step makes in Python."""
 
     def __init__(self, inputs: list[Tensor], refused: list[RefusedError]) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _Watch(TorchFunctionMode):
         if any(t._version != v for t, v in zip(self._inputs, self._versions, strict=True)):
             raise self._noted(
                 "it writes to its input, its state, a weight or a buffer in place "
-                "(not `h += x`, but `h = h + x`; not batch normalisation, but layer normalisation)"
+                "(use `h = h + x`, not `h += x`; use layer normalisation, not batch normalisation)"
             )
         return result
 
@@ -102,21 +102,21 @@ class _Watch(TorchFunctionMode):
         if name in _REFUSED:
             return _REFUSED[name]
         if function in (Tensor.data.__get__, Tensor.data.__set__):  # type: ignore[attr-defined]  # a C property
-            return "it goes around autograd with .data (use .detach())"
+            return "it bypasses autograd with .data (use .detach())"
         if _in_own_function():
             return _OWN_DERIVATIVE
         if torch.is_grad_enabled() != self._grad_enabled:
-            return "it switches gradients on or off inside (use .detach())"
+            return "it switches gradients on or off (use .detach())"
         return ""
 
     def _noted(self, reason: str) -> RefusedError:
-        """The refusal, kept with its line: a step may catch what is raised within it."""
+        """The refusal, recorded with its line: a step may catch an error that is raised within it."""
         self._refused.append(RefusedError(reason, calling_line()))
         return self._refused[-1]
 
 
 class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch has not typed it
-    """Sees every operation, and refuses those that draw random numbers."""
+    """Watches every operation, and refuses those that draw random numbers."""
 
     def __init__(self, refused: list[RefusedError]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # likewise
@@ -132,7 +132,7 @@ class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch has
 
 
 def _refuse_hooks(cell: nn.Module) -> None:
-    """Raise RefusedError for hooks on gradients: no graph of a step holds them."""
+    """Raise RefusedError for hooks on gradients, which the graph of a step does not contain."""
     for path, module in cell.named_modules():
         if module._backward_hooks or module._backward_pre_hooks:
             where = f"the module {path!r}" if path else "the cell"
@@ -140,7 +140,7 @@ def _refuse_hooks(cell: nn.Module) -> None:
 
 
 def _drops_nothing(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> bool:
-    """Whether an operation that may drop out numbers does so with probability 0."""
+    """Whether an operation with dropout has probability 0."""
     for argument, value in zip(function._schema.arguments, args, strict=False):
         if argument.name == "dropout_p":
             return bool(value == 0)
@@ -160,7 +160,7 @@ def _in_own_function() -> bool:
 
 
 def _has_own_derivative(result: Any) -> bool:
-    """Whether an `autograd.Function`, or a backward hook of a module, lies on the way to the result."""
+    """Whether an `autograd.Function`, or a backward hook of a module, is in the graph of the result."""
     # PyTorch's types do not say that a node of its graph may be of this class.
     written_by_hand: Any = torch.autograd.function.BackwardCFunction
     waiting: list[Any] = [leaf.grad_fn for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
@@ -183,18 +183,18 @@ def _reason(error: Exception) -> str:
     if isinstance(error, fake.DataDependentOutputException):
         return _NUMBERS
     if isinstance(error, fake.DynamicOutputShapeException):
-        return "the shape of a result depends on the numbers in it"
+        return "the shape of a result depends on the values of a tensor"
     text = str(error).split("\n", 1)[0]
     if "its data is not allocated yet" in text:
         return _NUMBERS
     if "FakeTensors first" in str(error):
-        return "it reads a tensor that is no parameter and no buffer (use register_buffer)"
+        return "it reads a tensor that is neither a parameter nor a buffer (use register_buffer)"
     return f"it cannot be traced ({type(error).__name__}: {text[:160]})"
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """No garbage is collected: a generator of someone else's that ends inside may switch gradients on."""
+    """Disable garbage collection: a foreign generator that is closed inside may switch gradients on."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -206,7 +206,7 @@ def _no_collection() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs a traceback where a fake tensor fails; the engine says what failed."""
+    """Silence PyTorch's traceback for a fake tensor that fails; the engine reports what failed."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     before, log.disabled = log.disabled, True
     try:

@@ -1,11 +1,11 @@
-"""A stand-in for a cell: the same step on other tensors, without touching the cell.
+"""A stand-in for a cell: the same step on other tensors, without changing the cell.
 
     cell                         stand-in
     ├ i2h ─ weight               ├ i2h ─ weight'      fake, perturbed, or computed from parameters
-    ├ cfg ─ slope                ├ cfg ─ slope        a copy: what a step writes here is not lost, it is found
+    ├ cfg ─ slope                ├ cfg ─ slope        a copy: what a step writes here is detected
     └ act = lambda: self...      └ act = lambda: self'...
 
-Other threads go on with the cell meanwhile.
+Other threads can use the cell meanwhile.
 """
 
 from __future__ import annotations
@@ -35,16 +35,15 @@ _SHARED: Final = (
     *(int, float, bool, str, bytes, complex, types.NoneType, types.EllipsisType, range, enum.Enum),
     *(*BY_VALUE, *BY_IDENTITY, Tensor, type, types.ModuleType, weakref.ref),
 )
-"""Not copied: a step cannot write to it, or it is one for the whole program."""
+"""Types that are not copied: a step cannot write to them, or the whole program shares them."""
 
 
 def stand_in(cell: M, weights: Weights, *, strict: bool = False) -> M:
     """A copy of the cell, its modules and what their attributes hold, which computes with these tensors.
 
     Args:
-        cell: is not changed.
-        weights: by the names of `weights_of`. A weight that is a function of parameters is a plain tensor in
-            the copy.
+        cell: the cell, which is not changed.
+        weights: by the names of `weights_of`. A parametrised weight is a plain tensor in the copy.
         strict: whether an object that cannot be copied is refused; else the copy shares it.
     Raises:
         RefusedError: there is such an object.
@@ -69,7 +68,7 @@ class _Copier:
         self._known, self._computed, self._strict = known, computed, strict
 
     def of_module(self, module: nn.Module) -> Any:
-        """A module with copies of all that it holds; it is known before, for what it holds may hold it."""
+        """A module with copies of all that it holds; it is registered first, since these may refer to it."""
         computed = self._computed.get(id(module))
         twin = object.__new__(type(module))
         self._known[id(module)] = twin
@@ -82,14 +81,14 @@ class _Copier:
         return twin
 
     def of(self, value: Any, depth: int) -> Any:
-        """A copy, or the value itself where nothing in it can be written to."""
+        """A copy, or the value itself if nothing in it can be written to."""
         if id(value) in self._known:
             return self._known[id(value)]
         if isinstance(value, nn.Module):
             return self.of_module(value)
         if depth > MOST_DEPTH or isinstance(value, _SHARED) or is_library_function(value):
             return value
-        self._known[id(value)] = value  # where it holds itself
+        self._known[id(value)] = value  # if it contains itself
         twin = self._made(value, depth + 1)
         self._known[id(value)] = twin
         return twin
@@ -124,7 +123,7 @@ class _Copier:
         twin = None if hasattr(value, "__del__") else _shallow(value)
         if twin is None or twin is value:
             if self._strict:
-                raise RefusedError(f"it holds a {type(value).__name__}, of which no copy can be made")
+                raise RefusedError(f"it holds a {type(value).__name__}, which cannot be copied")
             return value
         self._known[id(value)] = twin
         if isinstance(twin, list | deque):
@@ -146,7 +145,7 @@ class _Copier:
         return twin
 
     def _of_function(self, function: types.FunctionType, depth: int) -> types.FunctionType:
-        """The same function over cells and defaults of its own, which it may write to."""
+        """The same function with its own closure and defaults, which it may write to."""
         cells, defaults = function.__closure__ or (), function.__defaults__
         if is_of_a_library(function.__module__) or not (cells or defaults or function.__kwdefaults__):
             return function
@@ -156,7 +155,7 @@ class _Copier:
         )
         self._known[id(function)] = twin
         for after, before in zip(closure, cells, strict=True):
-            with suppress(ValueError):  # it closes over what is not there yet
+            with suppress(ValueError):  # the cell is empty
                 after.cell_contents = self.of(before.cell_contents, depth)
         twin.__kwdefaults__ = self.of(function.__kwdefaults__, depth)
         twin.__dict__.update(function.__dict__)
@@ -165,11 +164,11 @@ class _Copier:
 
 
 def _shallow(value: Any) -> Any:
-    """A copy that shares what it holds; None where there is no way to make one."""
+    """A shallow copy; None if there is no way to make one."""
     if not isinstance(value, list | dict | set | deque):
         try:
             twin = object.__new__(type(value))
-        except TypeError:  # of C
+        except TypeError:  # a class written in C
             pass
         else:
             if isinstance(getattr(value, "__dict__", None), dict):
@@ -177,5 +176,5 @@ def _shallow(value: Any) -> Any:
             return twin
     try:
         return copy.copy(value)
-    except Exception:  # whatever a stranger's class does
+    except Exception:  # a third-party class may raise anything
         return None

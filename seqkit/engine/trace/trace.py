@@ -1,4 +1,4 @@
-"""From a plain step to a graph of single operations."""
+"""Tracing a plain step to a graph of single operations."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from seqkit.engine.trace.weights import Weights
 
 
 def _sign(x: Tensor) -> Tensor:
-    """Of a real number its sign has the same derivative, which can be traced."""
+    """`sign` has the same derivative as `sgn` for real numbers, and it can be traced."""
     return NotImplemented if x.is_complex() else torch.sign(x)
 
 
 _DECOMPOSED: Final[Mapping[Any, Any]] = {
-    # One kernel for all of attention: as products and a softmax its parts can be told apart.
+    # Attention is a single kernel; as products and a softmax its parts can be split.
     **get_decompositions([aten._scaled_dot_product_flash_attention_for_cpu.default]),
     aten.sgn.default: _sign,
     aten._embedding_bag_forward_only.default: aten._embedding_bag.default,  # which has a derivative
@@ -39,14 +39,14 @@ _DECOMPOSED: Final[Mapping[Any, Any]] = {
 
 @dataclass(frozen=True)
 class StepGraph:
-    """One step: `(weights..., x, state...) -> (output, new state...)`, one node an operation.
+    """One step: `(weights..., x, state...) -> (output, new state...)`, one node per operation.
 
     Attributes:
         graph: the nodes; `node.meta["val"]` is a fake tensor of its shape and dtype.
         weights, x, state: its placeholders.
         new_state: what it returns after the output.
-        places: for each weight by its name, and for `x`, `output` and `state[i]`, the operation and the line
-            where it enters or comes from.
+        places: for each weight by its name, and for `x`, `output` and `state[i]`, the operation that reads or
+            computes it, and the line.
     """
 
     graph: fx.Graph
@@ -61,11 +61,11 @@ def trace_step(call: Call, weights: Weights, x: Tensor) -> StepGraph:
     """The graph of a step, found by running a stand-in for its cell over fake tensors.
 
     Args:
-        call: its cell and state; numbers are not looked at.
-        weights: the tensors that the step may read, and others, which it does not.
-        x: input of one step, `(batch, input_size)`; likewise.
+        call: provides the cell and the state, whose values are not read.
+        weights: the tensors that the step may read; there may be others among them.
+        x: input of one step, `(batch, input_size)`, whose values are not read.
     Raises:
-        RefusedError: the step does what no graph can hold.
+        RefusedError: the step cannot be expressed as a graph.
     """
     for name, tensor in weights.items():
         if tensor.layout != torch.strided:
@@ -97,7 +97,9 @@ def trace_step(call: Call, weights: Weights, x: Tensor) -> StepGraph:
         detached = [value.detach() for value in values]
         traced, again = (single_operations(flat_step, detached, _DECOMPOSED) for _ in range(2))
         if traced.code != again.code:
-            raise RefusedError("it does not do the same thing twice", _first_difference(traced, again))
+            raise RefusedError(
+                "it does not perform the same operations twice", _first_difference(traced, again)
+            )
         return _step_graph(functional(traced, detached), list(weights))
 
 
@@ -120,7 +122,7 @@ def _step_graph(traced: fx.GraphModule, names: list[str]) -> StepGraph:
 
 
 def _first_difference(one: fx.GraphModule, other: fx.GraphModule) -> str:
-    """The line of the first operation that is another one the second time."""
+    """The line of the first operation that differs the second time."""
     for a, b in zip(one.graph.nodes, other.graph.nodes, strict=False):
         if (a.target, str(a.args), str(a.kwargs)) != (b.target, str(b.args), str(b.kwargs)):
             return line_of(a)
@@ -133,7 +135,7 @@ def _place(node: fx.Node | None) -> tuple[str, str]:
 
 
 def _fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
-    """A contiguous tensor without numbers, that requires a gradient where the real one does."""
+    """A contiguous tensor without values, which requires a gradient if the real one does."""
     shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
     with mode:
         return torch.empty(shape, dtype=dtype, device=device, requires_grad=tensor.requires_grad)

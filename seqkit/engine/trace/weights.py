@@ -11,7 +11,7 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(cell: nn.Module) -> Weights:
-    """Parameters, buffers, and the weights that are functions of parameters, which are computed here."""
+    """Parameters, buffers, and the parametrised weights, which are computed here."""
     tensors = [*cell.named_parameters(), *cell.named_buffers()]
     weights = {name: tensor for name, tensor in tensors if "parametrizations." not in name}
     for path, module in cell.named_modules():
@@ -21,15 +21,15 @@ def weights_of(cell: nn.Module) -> Weights:
 
 
 def is_parametrized(cell: nn.Module) -> bool:
-    """Whether a weight of the cell is a function of parameters."""
+    """Whether a weight of the cell is parametrised, that is, a function of parameters."""
     return any(parametrize.is_parametrized(module) for module in cell.modules())
 
 
 def _computations(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The weights of one module that are functions of parameters, and the modules that compute them.
+    """The parametrised weights of one module, and the modules that compute them.
 
-    Those are asked, not `module.weight`: PyTorch keeps its computed weights by the module that was
-    parametrised first, and a deep copy would get that one's.
+    These modules are called, instead of reading `module.weight`: PyTorch caches computed weights by the
+    module that was parametrised first, and a deep copy would get the weights of that one.
     """
     if parametrize.is_parametrized(module):
         yield from module.parametrizations.items()  # type: ignore[operator, union-attr]  # a ModuleDict

@@ -10,7 +10,7 @@ from seqkit import Cell
 
 
 class SlidingWindow(Cell):
-    """Attention with keys and values kept in slots, the oldest of which is written over.
+    """Attention with keys and values kept in slots, the oldest of which is overwritten.
 
     Source: Vaswani et al. (2017), "Attention is all you need", equation 1; Beltagy et al. (2020),
     "Longformer", section 3.1, for the window.
@@ -43,7 +43,7 @@ class SlidingWindow(Cell):
 
 
 class RingBuffer(Cell):
-    """`nn.MultiheadAttention` over the last hidden states, kept in a ring; the answer enters a recurrence.
+    """`nn.MultiheadAttention` over the last hidden states, kept in a ring; its result enters a recurrence.
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.2.2; Cheng et al. (2016), "Long
     short-term memory-networks for machine reading", equations 4 to 7, for attention to one's own past.

@@ -46,7 +46,7 @@ CELLS: Final[dict[str, type[Cell]]] = {
 }
 
 COMPLEX: Final = frozenset({"lru", "complex-lru", "s4d", "holographic"})
-"""Those that compute with complex numbers, for which no kernels need to be compiled."""
+"""The cells that compute with complex numbers, for which there are no compiled kernels."""
 
 
 @contextmanager
@@ -65,12 +65,12 @@ def cell_of(name: str) -> Cell:
     """The cell of this name, the same object for every test of a process."""
     with double_precision(), torch.random.fork_rng():
         torch.manual_seed(list(CELLS).index(name))
-        return CELLS[name](INPUT_SIZE, HIDDEN_SIZE)  # type: ignore[call-arg]  # the sizes are theirs to name
+        return CELLS[name](INPUT_SIZE, HIDDEN_SIZE)  # type: ignore[call-arg]  # cells name their sizes differently
 
 
 @contextmanager
 def moved(cell: Cell, scale: float) -> Iterator[None]:
-    """Inside, every parameter has noise added in place; afterwards the numbers are those of before."""
+    """Inside, every parameter has noise added in place; afterwards the values are restored."""
     generator = torch.Generator().manual_seed(0)
     before = [parameter.detach().clone() for parameter in cell.parameters()]
     with torch.no_grad():

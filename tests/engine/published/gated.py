@@ -13,7 +13,7 @@ from seqkit import Cell
 
 
 class SkipState(NamedTuple):
-    """Hidden state, memory, and how much the gate has gathered, `(batch, 1)`."""
+    """Hidden state, memory, and the accumulated update probability, `(batch, 1)`."""
 
     h: Tensor
     c: Tensor
@@ -21,7 +21,7 @@ class SkipState(NamedTuple):
 
 
 class SkipRNN(Cell):
-    """An LSTM that copies its state where a binary gate is closed.
+    """An LSTM that copies its state if a binary gate is closed.
 
     Source: Campos et al. (2018), "Skip RNN: learning to skip state updates", equations 2 to 5; the
     gradient of the rounding is 1 (straight-through).
@@ -108,7 +108,7 @@ class PhasedLSTM(Cell):
 
 
 class RecurrentHighway(Cell):
-    """Several highway layers an input, with the carry gate `1 - t`.
+    """Several highway layers per input, with the carry gate `1 - t`.
 
     Source: Zilly et al. (2017), "Recurrent highway networks", equations 6 to 9.
     """
@@ -172,7 +172,7 @@ class TwiceGRU(Cell):
 
 
 class DropConnect(nn.Module):
-    """A weight with some of its numbers left out."""
+    """A weight with some of its elements zeroed."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class DropConnect(nn.Module):
 
 
 class WeightDroppedLSTM(Cell):
-    """An LSTM with dropout on the recurrent matrix, drawn once a sequence, and normalised input weights.
+    """An LSTM with dropout on the recurrent matrix, drawn once per sequence, and normalised input weights.
 
     Source: Merity et al. (2018), "Regularizing and optimizing LSTM language models", section 2; Salimans
     and Kingma (2016), "Weight normalization", equation 2.

@@ -44,7 +44,7 @@ class LRU(Cell):
 
 
 class ComplexLRU(Cell):
-    """The same recurrence with parameters that are complex numbers, and a norm of what is read.
+    """The same recurrence with parameters that are complex numbers, and a norm of its readout.
 
     Source: Orvieto et al. (2023), "Resurrecting recurrent neural networks", equations 3 and 4.
     """

@@ -1,6 +1,6 @@
-"""A plain loop over `step`, which knows nothing of the engines, and what an engine is compared with.
+"""A plain loop over `step`, independent of the engines, with which an engine is compared.
 
-It hands each step a fresh copy of the state's tree, so that a step that writes over it harms nobody.
+It passes each step a fresh copy of the state's tree, so that a step may modify it without effect elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Unroll = Callable[..., tuple[Tensor, Any]]
 
 @dataclass(frozen=True)
 class Given:
-    """What a cell is unrolled over."""
+    """The input of an unroll."""
 
     x: Tensor
     state: Any = None
@@ -54,7 +54,7 @@ def plain_unroll(
 
 @contextmanager
 def _computed_once(cell: Cell) -> Iterator[None]:
-    """Inside, a weight that is a function of parameters keeps the value, and the random draw, of now.
+    """Inside, a parametrised weight keeps its current value, and its current random draw.
 
     Not `parametrize.cached`: it takes a deep copy of a module for the module itself.
     """
@@ -91,13 +91,13 @@ def _fresh(state: Any) -> Any:
 
 
 def given_numbers(cell: Cell, seed: int = 0) -> Given:
-    """Numbers, and the initial state; a gradient is wanted of both."""
+    """Numbers, and the initial state; both require a gradient."""
     x = torch.randn(BATCH, TIME, cell.input_size, dtype=torch.float64, generator=_seeded(seed))
     return Given(x.requires_grad_(), _leaves_of_their_own(cell.initial_state(BATCH)))
 
 
 def given_resets(cell: Cell, seed: int = 1) -> Given:
-    """Numbers, a state that steps have led to, and rows that start again."""
+    """Numbers, a state after some steps, and resets of rows."""
     given = given_numbers(cell, seed)
     return Given(given.x, _led_to(cell, seed), _some(seed))
 
@@ -108,7 +108,7 @@ def given_ids(cell: Cell, seed: int = 2) -> Given:
 
 
 def given_table(cell: Cell, seed: int = 3) -> Given:
-    """Ids that stand for rows of a table, a state that steps have led to, and rows that start again."""
+    """Ids that index rows of a table, a state after some steps, and resets of rows."""
     ids = torch.randint(IDS_IN_TABLE, (BATCH, TIME), generator=_seeded(seed))
     table = torch.randn(IDS_IN_TABLE, cell.input_size, dtype=torch.float64, generator=_seeded(seed))
     return Given(ids, _led_to(cell, seed), _some(seed), table.requires_grad_())
@@ -195,8 +195,8 @@ def _loss(results: list[Tensor]) -> Tensor:
 def require_same(ours: Found, expected: Found, tolerance: float = 1e-9) -> None:
     """Every result and gradient equal, each relative to its own largest number.
 
-    A number that is zero but for rounding has no digits to compare: what is below 1e-5 of the largest
-    gradient is compared relative to that.
+    A number that is zero except for rounding has no digits to compare: a gradient below 1e-5 of the largest
+    one is compared relative to that.
     """
     assert ours.structure == expected.structure
     _require_close(ours.results, expected.results, tolerance)

@@ -82,7 +82,7 @@ class TwoNorms(Cell):
 
 
 class ClosedFormContinuous(Cell):
-    """CfC: between two candidates, as the time since the last input says; the first feature is that time.
+    """CfC: interpolates two candidates by the time since the last input, which is the first feature.
 
     Source: Hasani et al. (2022), "Closed-form continuous-time neural networks", equation 10.
     """

@@ -118,7 +118,7 @@ def test_generation_one_step_at_a_time(name: str, ids: bool, caplog: pytest.LogC
                 found = torch.stack([advance(x_t) for x_t in x.unbind(1)], 1)
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
         torch.testing.assert_close(state, before, rtol=0, atol=0)
-        assert not caplog.text  # it says there why a step is not split, and called as it is
+        assert not caplog.text  # a step that cannot be split and is called directly would be logged
     finally:
         cell.train()
 
@@ -126,10 +126,10 @@ def test_generation_one_step_at_a_time(name: str, ids: bool, caplog: pytest.LogC
 @pytest.mark.ci
 @pytest.mark.parametrize("name", CELLS)
 def test_a_training_goes_as_in_the_loop(name: str) -> None:
-    """60 updates from the same weights, with the state handed on from each to the next."""
+    """60 updates from the same weights, with the state passed from each to the next."""
     cell, losses, engines = cell_of(name), {}, {}
     for engine in ("auto", "loop"):
-        with moved(cell, 0.0):  # back to where it was, afterwards
+        with moved(cell, 0.0):  # restores the weights afterwards
             losses[engine], engines[engine] = _trained(cell, engine)
     assert engines == {"auto": {"fused"}, "loop": {"loop"}}
     torch.testing.assert_close(losses["auto"], losses["loop"], rtol=1e-5, atol=0)
@@ -139,8 +139,8 @@ def test_a_training_goes_as_in_the_loop(name: str) -> None:
 def _trained(cell: Cell, engine: str, steps: int = 60) -> tuple[torch.Tensor, set[str]]:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(3, BATCH, 6, INPUT_SIZE, dtype=torch.float64, generator=generator)
-    inputs.requires_grad_()  # as that of a layer above another
-    targets = inputs.detach().roll(1, 2).mean(-1, keepdim=True)  # what was read one step before
+    inputs.requires_grad_()  # like the input of an upper layer
+    targets = inputs.detach().roll(1, 2).mean(-1, keepdim=True)  # from the input of the step before
     optimizer = torch.optim.AdamW(cell.parameters(), lr=0.01)
     losses, engines, state = [], set(), None
     for step in range(steps):

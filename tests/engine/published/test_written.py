@@ -1,4 +1,4 @@
-"""A step that writes over the tree of its state: right is what a loop gives that hands it fresh copies.
+"""A step that modifies the tree of its state: a loop that passes it fresh copies gives the right numbers.
 
 The caller's state stays as it was (`found_by` looks at that), at the first call and at later ones.
 """
@@ -22,7 +22,7 @@ from tests.engine.published.written import WRITTEN
 
 def made(name: str) -> Cell:
     with double_precision():
-        return WRITTEN[name](INPUT_SIZE, HIDDEN_SIZE)  # type: ignore[call-arg]  # the sizes are theirs to name
+        return WRITTEN[name](INPUT_SIZE, HIDDEN_SIZE)  # type: ignore[call-arg]  # cells name their sizes differently
 
 
 @pytest.mark.parametrize("engine", ["loop", "auto"])
@@ -30,7 +30,7 @@ def made(name: str) -> Cell:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_loop_and_auto_give_the_numbers_of_fresh_copies(name: str, situation: str, engine: str) -> None:
     cell = made(name)
-    for _ in range(2):  # what the first call found is used by the second
+    for _ in range(2):  # the second call uses the plan of the first
         require_plain_numbers(cell, situation, engine)
     with moved(cell, 0.2):
         require_plain_numbers(cell, situation, engine)
@@ -39,7 +39,7 @@ def test_the_loop_and_auto_give_the_numbers_of_fresh_copies(name: str, situation
 @pytest.mark.parametrize("situation", quick("resets"))
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_fused_engine_gives_them_too_or_names_the_line(name: str, situation: str) -> None:
-    """Either is right, numbers that differ are not."""
+    """Either is correct; different numbers are not."""
     cell = made(name)
     try:
         for _ in range(2):

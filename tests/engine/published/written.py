@@ -1,4 +1,4 @@
-"""Cells as one ports them from a script: the step writes over the tree of its state, and hands it back."""
+"""Cells as they are ported from a script: the step modifies the tree of its state, and returns it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqkit import Cell
 
 
 class WritesList(Cell):
-    """An LSTM with gates added up in place, and a list that each step writes over.
+    """An LSTM with gates added up in place, and a list that each step modifies.
 
     Source: Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000), equation 3.
     """
@@ -37,7 +37,7 @@ class WritesList(Cell):
 
 
 class WritesDict(WritesList):
-    """The same with a dict, whose counter is counted in it."""
+    """The same with a dict, which holds a counter."""
 
     def initial_state(self, batch_size: int) -> Any:
         hidden, memory = super().initial_state(batch_size)
@@ -52,7 +52,7 @@ class WritesDict(WritesList):
 
 
 class WritesInside(WritesList):
-    """A list inside a tuple is written over: a window of the last outputs, the oldest of which goes."""
+    """A list inside a tuple is modified: a window of the last outputs, the oldest of which is dropped."""
 
     def initial_state(self, batch_size: int) -> Any:
         hidden, memory = super().initial_state(batch_size)
@@ -69,7 +69,7 @@ class WritesInside(WritesList):
 
 
 class WritesAndReturnsOther(WritesList):
-    """Writes over its list, and hands on another tree: a second look at the list sees what was written."""
+    """Modifies its list, and returns another tree: a second reader of the list sees the changes."""
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         i, f, g, o = self.gates(x, state[0])

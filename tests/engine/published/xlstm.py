@@ -21,7 +21,7 @@ class ScalarState(NamedTuple):
 
 
 class SLSTM(Cell):
-    """sLSTM with heads that see themselves only; nothing is known before the first step: m = -inf.
+    """sLSTM with heads that read only themselves; before the first step m = -inf.
 
     Source: Beck et al. (2024), "xLSTM", equations 8 to 17.
     """
@@ -73,7 +73,7 @@ class MLSTM(Cell):
     def step(self, x: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         query, key, value = self.query_key_value(x).chunk(3, 1)
         key = key / self.hidden_size**0.5
-        i, f = self.gates(x).chunk(2, 1)  # one a row
+        i, f = self.gates(x).chunk(2, 1)  # one per row
         f = F.logsigmoid(f) + state["stabiliser"]
         m = torch.maximum(f, i)
         i, f = torch.exp(i - m), torch.exp(f - m)
@@ -86,7 +86,7 @@ class MLSTM(Cell):
 
 
 class SLSTMBlock(Cell):
-    """A residual block around an sLSTM, whose projection back starts at zero; the stream is kept.
+    """A residual block around an sLSTM, whose last projection starts at zero; the stream is kept.
 
     Source: Beck et al. (2024), "xLSTM", figure 10, with the last projection started at zero as in
     Zhang et al. (2019), "Fixup initialization", section 3.
