@@ -366,7 +366,7 @@ class TestBehaviourHooks:
             seqkit.train(tiny_recipe, "out", plugins=[Fails()])
         errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
         said = "the plugin Fails failed in seqkit_step_finished: ValueError: no luck at 1"
-        assert errors == [f"{said} (told once; training goes on)"]
+        assert errors == [f"{said} (logged once; training continues)"]
         with pytest.raises(
             PluginError, match="Fails failed in seqkit_step_finished: ValueError: no luck at 1"
         ):

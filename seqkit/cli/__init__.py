@@ -1,4 +1,4 @@
-"""The command line: one small file a verb, each importing what is heavy only when it runs."""
+"""The command line: one small file for each command, which imports heavy modules only when it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import seqkit
-import seqkit.cores  # it looks what other programs do from here on
+import seqkit.cores  # its import starts to measure how busy other programs keep the cores
 from seqkit.cli import (
     bench,
     check,
@@ -36,28 +36,28 @@ from seqkit.errors import SeqkitError
 __all__ = ["cli", "main"]
 
 WORDS = "seqkit.words"
-"""Under which a context keeps what was typed."""
+"""The key of `ctx.meta` that holds the words the user typed."""
 
 
 class PluginGroup(click.Group):
-    """Finds the commands that installed plugins add, when none of its own has the name.
+    """Looks for a command among those that installed plugins add if seqkit itself has none of that name.
 
-    What is typed wrong gets a hint under its error.
+    The error for a mistyped command gets a hint below it.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep what was typed, for a hint."""
+        """Keep the words the user typed, for a hint."""
         ctx.meta[WORDS] = list(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error leaves with its hint."""
+        """Run the command; add a hint to an error."""
         try:
             return super().invoke(ctx)
         except (SeqkitError, click.UsageError) as error:
             found = hint(error, *self._typed(ctx))
             if isinstance(error, click.UsageError):
-                # What click proposes as well is further off.
+                # click proposes something as well, which is further from what was meant.
                 is_typo = isinstance(error, click.NoSuchOption) or "Did you mean" in found
                 says = error.message if found and is_typo else error.format_message()
                 message = shown(f"{says}\n  {found}" if found else says, err=True)
@@ -67,7 +67,7 @@ class PluginGroup(click.Group):
             raise
 
     def _typed(self, ctx: click.Context) -> tuple[str, dict[str, Any], list[str]]:
-        """The name of the command, its parameters as far as they can be read, and all words."""
+        """The name of the command, those of its parameters that can be read, and all words."""
         words: list[str] = ctx.meta[WORDS]
         name = next((word for word in words if not word.startswith("-")), "")
         command = self.get_command(ctx, name)
@@ -77,12 +77,12 @@ class PluginGroup(click.Group):
         return name, command.make_context(name, rest, parent=ctx, resilient_parsing=True).params, words
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All of them, sorted."""
+        """Names of all commands, sorted."""
         self._add_plugin_commands()
         return super().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command by that name."""
+        """The command of that name."""
         if cmd_name not in self.commands:
             self._add_plugin_commands()
         return super().get_command(ctx, cmd_name)
@@ -97,19 +97,19 @@ class PluginGroup(click.Group):
     _asked = False
 
 
-class TellOnce(logging.Filter):
-    """Lets warnings, and records marked `once`, through once: the seeds of a recipe read the same file."""
+class LogOnce(logging.Filter):
+    """Passes each warning, and each record marked `once`, only once: all seeds of a recipe read one file."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it was not told before."""
+        """Whether the record is to be logged."""
         message = record.getMessage()
         once = record.levelno >= logging.WARNING or getattr(record, "once", False)
-        if not once or message not in self._told:
-            self._told.add(message)
+        if not once or message not in self._seen:
+            self._seen.add(message)
             return True
         return False
 
@@ -145,14 +145,14 @@ for module in (
 
 
 def main() -> None:
-    """Run a command: a mistake of the user's ends with a short message and exit code 2."""
+    """Run a command; a user error ends with a short message and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
+            stream.reconfigure(errors="replace")  # show "?" for a character the terminal's encoding lacks
     logging.basicConfig(stream=sys.stderr)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(ForeignFormatter("%(message)s"))
-        handler.addFilter(TellOnce())
+        handler.addFilter(LogOnce())
     logging.getLogger("seqkit").setLevel(logging.INFO)
     try:
         cli(prog_name="seqkit")
@@ -160,7 +160,7 @@ def main() -> None:
         echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader (head, less) went away; Python would complain again when it flushes at exit.
+        # The reader (head, less) has closed the pipe; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
@@ -172,12 +172,12 @@ def main() -> None:
 
 
 def _exhausted(error: Exception) -> str | None:
-    """What to say of a disk or a memory that is full; None where that is not what happened."""
+    """Message for a full disk or exhausted memory; None if the error is something else."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         place = f" {error.filename}" if error.filename else " a file"
         return f"the disk is full:{place} cannot be written.\n  Make room, or choose another disk (--out)."
     said = str(error).split("\n", 1)[0]
-    # PyTorch's class for a GPU is a RuntimeError, and its error on the CPU is nothing more.
+    # PyTorch's error for a GPU is a subclass of RuntimeError; on the CPU it is a plain RuntimeError.
     is_memory = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
     )

@@ -1,4 +1,4 @@
-"""`seqkit bench`: measurements that anyone can repeat, as ratios in one process."""
+"""`seqkit bench`: measurements that anyone can repeat, reported as ratios within one process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_tabl
 
 @click.group("bench")
 def command() -> None:
-    """Measure seqkit itself; keep the machine idle meanwhile."""
+    """Measure the speed and memory of seqkit itself.
+
+    Keep the machine idle meanwhile.
+    """
 
 
 command.add_command(bench_controls.command)
@@ -23,13 +26,16 @@ for _measurement in (bench_engine.engine, bench_engine.training, bench_engine.ge
 
 
 @command.command("trainer")
-@click.option("--batch-size", default=32, show_default=True)
-@click.option("--seq-len", default=100, show_default=True)
-@click.option("--hidden-size", default=128, show_default=True)
-@click.option("--repeats", default=15, show_default=True)
+@click.option("--batch-size", default=32, show_default=True, help="Rows of a batch.")
+@click.option("--seq-len", default=100, show_default=True, help="Time steps of a batch.")
+@click.option("--hidden-size", default=128, show_default=True, help="Units of the cell.")
+@click.option("--repeats", default=15, show_default=True, help="Measurements of each loop, in turn.")
 @json_option
 def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_json: bool) -> None:
-    """What the trainer adds to a bare loop over the same model."""
+    """Measure the overhead of the trainer, compared with a bare loop.
+
+    Both train the same model.
+    """
     from seqkit.bench.trainer import measure
 
     result = measure(batch_size, seq_len, hidden_size, repeats=repeats)
@@ -39,8 +45,8 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
     click.echo(
         f"batch {batch_size}, time {seq_len}, hidden {hidden_size}, engine {result['engine']}, "
         f"{repeats} times {result['steps']} steps of each in turn\n"
-        f"bare loop  {result['bare_ms_per_step']:.2f} ms a step\n"
-        f"Trainer    {result['trainer_ms_per_step']:.2f} ms a step\n"
+        f"bare loop  {result['bare_ms_per_step']:.2f} ms per step\n"
+        f"Trainer    {result['trainer_ms_per_step']:.2f} ms per step\n"
         f"an audit   {result['audit_ms']:.2f} ms, {result['audit_shares'][1_000]:.2%} of 1,000 steps, "
         f"{result['audit_shares'][10_000]:.3%} of 10,000\n"
         f"ratio      {result['ratio']:.3f} (from {result['ratio_min']:.3f} to {result['ratio_max']:.3f})"
@@ -48,11 +54,16 @@ def trainer(batch_size: int, seq_len: int, hidden_size: int, repeats: int, as_js
 
 
 @command.command("busy")
-@click.option("--seconds", default=5.0, show_default=True, help="Of steps in each process.")
-@click.option("--repeats", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--seconds", default=5.0, show_default=True, help="Seconds of steps in each process.")
+@click.option(
+    "--repeats", default=3, show_default=True, type=click.IntRange(min=1), help="Processes of each kind."
+)
 @json_option
 def busy(seconds: float, repeats: int, as_json: bool) -> None:
-    """A training step beside none, one and two processes that keep a core busy."""
+    """Time a training step while other processes keep cores busy.
+
+    There are zero, one and two such processes, and each keeps one core busy.
+    """
     from seqkit.bench.busy import measure
 
     rows = measure(seconds=seconds, repeats=repeats)
@@ -60,7 +71,7 @@ def busy(seconds: float, repeats: int, as_json: bool) -> None:
         print_json(rows)
         return
     print_table(
-        ["cell", "busy", "torch's threads", "as many as free cores", "threads", "ratio (from, to)"],
+        ["cell", "busy", "torch's threads", "a thread per free core", "threads", "ratio (from, to)"],
         [
             [
                 row["cell"],
@@ -75,11 +86,26 @@ def busy(seconds: float, repeats: int, as_json: bool) -> None:
 
 
 @command.command("tokenizer")
-@click.option("--megabytes", default=16, show_default=True, type=click.IntRange(min=1))
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--megabytes",
+    default=16,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Size of each text, in megabytes.",
+)
+@click.option(
+    "--repeats",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Measurements of each tokenizer.",
+)
 @json_option
 def tokenizer(megabytes: int, repeats: int, as_json: bool) -> None:
-    """How fast text is encoded, on one core, beside Hugging Face's WordLevel."""
+    """Measure how fast text is encoded, on one core.
+
+    The speed is compared with that of Hugging Face's WordLevel.
+    """
     from seqkit.bench.tokenizer import measure
 
     rows = measure(megabytes, repeats=repeats)
@@ -97,10 +123,19 @@ def _print_speeds(rows: list[dict[str, Any]]) -> None:
 
 
 @command.command("data")
-@click.option("--megabytes", default=200, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--megabytes",
+    default=200,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Size of the text, in megabytes.",
+)
 @json_option
 def data(megabytes: int, as_json: bool) -> None:
-    """How fast a large text becomes a corpus, in how much memory, and how fast it is encoded."""
+    """Measure how fast a large text becomes a corpus.
+
+    It also measures the memory that this takes, and how fast text is encoded.
+    """
     from seqkit.bench import data as files
     from seqkit.bench import tokenizer as encoding
 
@@ -127,11 +162,33 @@ def data(megabytes: int, as_json: bool) -> None:
 
 @command.command("cells")
 @click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--recipe", default="quickstart", show_default=True, help="All but the cell and the budget.")
+@click.option(
+    "--recipe",
+    default="quickstart",
+    show_default=True,
+    help="Recipe for everything but the cell and the budget.",
+)
 @click.option("--data", help="Train on this text file instead of the recipe's source.")
-@click.option("--parameters", default=100_000, show_default=True, help="Of each whole model, within 2 %.")
-@click.option("--steps", default=1000, show_default=True, type=click.IntRange(min=1))
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=2))
+@click.option(
+    "--parameters",
+    default=100_000,
+    show_default=True,
+    help="Number of parameters of each whole model, within 2 %.",
+)
+@click.option(
+    "--steps",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of steps of each training.",
+)
+@click.option(
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Number of trainings of each cell, each with its own seed.",
+)
 @click.option("--out", help="The directory of the runs. [default: runs/cells, then runs/cells-2, ...]")
 @plugin_option
 @json_option
@@ -143,9 +200,10 @@ def cells(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Compare cells: same data, same budget, same number of parameters, several seeds.
+    """Compare cells on the same data, with several seeds.
 
-    By default rnn, and gru and lstm where they are installed.
+    All have the same budget and the same number of parameters. By default it compares rnn, and gru and lstm
+    if they are installed.
     """
     from contextlib import ExitStack
 
@@ -184,14 +242,29 @@ def cells(
 @command.command("recipes")
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
 @click.option("--data", help="Train on this text file instead of the recipes' sources.")
-@click.option("--minutes", default=3.0, show_default=True, help="Of each training.")
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=2))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of all recipes; several times.")
+@click.option("--minutes", default=3.0, show_default=True, help="Minutes of each training.")
+@click.option(
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Number of trainings of each recipe, each with its own seed.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of all recipes; may be given several times.",
+)
 @click.option("--out", help="The directory of the runs. [default: runs/recipes, then runs/recipes-2, ...]")
 @plugin_option
 @json_option
 def recipes(recipes: tuple[str, ...], plugins: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Compare recipes: same data, same minutes, several seeds."""
+    """Compare recipes on the same data, with several seeds.
+
+    Each is trained for the same number of minutes.
+    """
     from contextlib import ExitStack
 
     from seqkit.bench.recipes import PICTURE, compare

@@ -10,13 +10,22 @@ from seqkit.cli.output import json_option, print_json, print_table
 
 
 @click.command("controls")
-@click.option("--recipe", default="stocks", show_default=True)
-@click.option("--rows", default=3000, show_default=True, type=click.IntRange(min=300))
-@click.option("--series", default=20, show_default=True, type=click.IntRange(min=1))
-@click.option("--walks", default=20, show_default=True, type=click.IntRange(min=1))
+@click.option("--recipe", default="stocks", show_default=True, help="Recipe for series to train.")
+@click.option(
+    "--rows", default=3000, show_default=True, type=click.IntRange(min=300), help="Rows of each series."
+)
+@click.option(
+    "--series", default=20, show_default=True, type=click.IntRange(min=1), help="Number of AR(1) series."
+)
+@click.option(
+    "--walks", default=20, show_default=True, type=click.IntRange(min=1), help="Number of random walks."
+)
 @json_option
 def command(as_json: bool, **options: int) -> None:
-    """Train a recipe where there is something to find (AR(1), phi = 0.5), and where there is not."""
+    """Train a recipe on AR(1) series, and on random walks.
+
+    In the AR(1) series (phi = 0.5) there is something to find; in the random walks there is nothing.
+    """
     from seqkit.bench.controls import measure
 
     result = measure(**options, on_training=lambda what: click.echo(what, err=True))  # type: ignore[arg-type]  # of click
@@ -30,8 +39,8 @@ def command(as_json: bool, **options: int) -> None:
     ]
     means = [f"{statistics.fmean(row[name] for row in result['ar1']):.3f}" for name in columns]
     print_table(
-        ("", "RMSE over sigma", "over the best possible", "naive's over it", "verdict"),
+        ("", "RMSE / sigma", "RMSE / best possible", "naive RMSE / best possible", "verdict"),
         [*rows, ["mean", *means, ""]],
     )
-    told = ", ".join(f"{verdict} {count}" for verdict, count in result["random_walk"].items())
-    click.echo(f"random walks: {told}\n{result['seconds']:.1f} s a training")
+    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in result["random_walk"].items())
+    click.echo(f"random walks: {verdicts}\n{result['seconds']:.1f} s per training")

@@ -1,4 +1,4 @@
-"""`seqkit bench engine`, `training`, `generate`, `memory`: the engines beside what one writes by hand."""
+"""`seqkit bench engine`, `training`, `generate`, `memory`: the engines compared with handwritten loops."""
 
 from __future__ import annotations
 
@@ -11,16 +11,28 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_tabl
 
 @click.command("engine")
 @click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--shape", "shapes", multiple=True, help="BATCHxTIMExHIDDEN; several times for several.")
-@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1))
-@click.option("--plot", "picture", type=click.Path(dir_okay=False), help="Draw the times into this PNG.")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    help="Shape to measure, as BATCHxTIMExHIDDEN; may be given several times.",
+)
+@click.option(
+    "--repeats",
+    default=12,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Measurements of each engine, in turn.",
+)
+@click.option("--plot", "picture", type=click.Path(dir_okay=False), help="Plot the times to this PNG file.")
 @json_option
 def engine(
     cells: tuple[str, ...], shapes: tuple[str, ...], repeats: int, picture: str | None, as_json: bool
 ) -> None:
-    """The engines beside a plain loop, torch's layers, and the matrix products alone, on idle cores.
+    """Compare the engines with a plain loop and torch's layers.
 
-    By default all of its cells, in three shapes; that takes some ten minutes.
+    They are also compared with the matrix products alone. By default it measures all cells of this benchmark
+    in three shapes, which takes about ten minutes. The cores have to be idle.
     """
     from pathlib import Path
 
@@ -31,7 +43,7 @@ def engine(
     try:
         sizes = [(int(b), int(t), int(h)) for b, t, h in (shape.split("x") for shape in shapes)]
     except ValueError:
-        raise click.BadParameter("a shape is BATCHxTIMExHIDDEN, for instance 32x100x128.") from None
+        raise click.BadParameter("a shape is BATCHxTIMExHIDDEN, for example 32x100x128.") from None
     rows = measure(cells or tuple(CELLS), sizes or SHAPES, repeats=repeats)
     if picture:
         plot(rows, Path(picture))
@@ -57,15 +69,34 @@ def engine(
 @click.command("training")
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 @click.option("--data", help="Train on this text file instead of the recipes' sources.")
-@click.option("--steps", default=10, show_default=True, type=click.IntRange(min=1), help="In a turn.")
-@click.option("--repeats", default=12, show_default=True, type=click.IntRange(min=1), help="Turns of each.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of all recipes; several times.")
+@click.option(
+    "--steps",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of steps in each turn.",
+)
+@click.option(
+    "--repeats",
+    default=12,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of turns of each engine.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of all recipes; may be given several times.",
+)
 @plugin_option
 @json_option
 def training(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Recipes with each engine, in turn: whole training steps. On idle cores; it takes a minute or two.
+    """Time whole training steps of recipes with each engine, in turn.
 
-    By default quickstart, and char-lstm and char-gru where they are installed.
+    By default it times quickstart, and char-lstm and char-gru if they are installed. It takes a minute or
+    two. The cores have to be idle.
     """
     from seqkit.bench.training import ENGINES, measure
     from seqkit.registry import registry_with
@@ -100,12 +131,25 @@ def training(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
 @click.command("generate")
 @click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--tokens", default=500, show_default=True, type=click.IntRange(min=1))
-@click.option("--repeats", default=15, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--hidden-size", default=256, show_default=True, type=click.IntRange(min=1), help="Units of each cell."
+)
+@click.option(
+    "--tokens",
+    default=500,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of tokens generated in each measurement.",
+)
+@click.option(
+    "--repeats", default=15, show_default=True, type=click.IntRange(min=1), help="Measurements of each loop."
+)
 @json_option
 def generate(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
-    """Greedy generation beside a bare loop over the same cell."""
+    """Compare the speed of generation with that of a bare loop.
+
+    Generation is greedy; both use the same cell.
+    """
     from seqkit.bench.generate import NAMES, measure
 
     rows = measure(_known(cells) or NAMES, **options)
@@ -129,11 +173,18 @@ def generate(cells: tuple[str, ...], as_json: bool, **options: int) -> None:
 
 @click.command("memory")
 @click.argument("cells", nargs=-1, metavar="[CELL]...")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))
-@click.option("--hidden-size", default=256, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--batch-size", default=64, show_default=True, type=click.IntRange(min=1), help="Rows of the batch."
+)
+@click.option(
+    "--hidden-size", default=256, show_default=True, type=click.IntRange(min=1), help="Units of each cell."
+)
 @json_option
 def memory(cells: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """What a forward and backward pass takes by each engine, at 100, 400 and 1,600 steps."""
+    """Measure the memory of a pass by each engine.
+
+    A pass is a forward and backward pass over 100, 400 and 1,600 time steps.
+    """
     from seqkit.bench.memory import NAMES, measure
 
     rows = measure(_known(cells) or NAMES, **options)
@@ -147,7 +198,7 @@ def memory(cells: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
 
 def _known(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, if all are cells of the engine's benchmark."""
+    """The names; raises if one is not a cell of the engine's benchmark."""
     from seqkit.bench.steps import CELLS
     from seqkit.errors import UnknownNameError
 

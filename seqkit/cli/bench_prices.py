@@ -1,4 +1,4 @@
-"""`seqkit bench prices`: reading a large price file, beside pandas."""
+"""`seqkit bench prices`: reading a large price file, compared with pandas."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from seqkit.cli.output import json_option, print_json, print_table
 
 
 @click.command("prices")
-@click.option("--rows", default=1_000_000, show_default=True, type=click.IntRange(min=2))
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--rows", default=1_000_000, show_default=True, type=click.IntRange(min=2), help="Rows of the file."
+)
+@click.option(
+    "--repeats", default=5, show_default=True, type=click.IntRange(min=1), help="Measurements of each reader."
+)
 @json_option
 def command(as_json: bool, **options: int) -> None:
-    """How fast a price file is read, beside pandas.read_csv with dates."""
+    """Measure how fast a price file is read, compared with pandas.
+
+    pandas reads it by pandas.read_csv with dates.
+    """
     from seqkit.bench.prices import measure
 
     rows = measure(**options)

@@ -1,4 +1,4 @@
-"""`seqkit bench words`: a recipe beside counts of the same tokens."""
+"""`seqkit bench words`: a recipe compared with n-gram counts of the same tokens."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_tabl
 
 @click.command("words")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | ~KEY]...")
-@click.option("--recipe", default="words", show_default=True)
+@click.option("--recipe", default="words", show_default=True, help="Recipe for text to train.")
 @click.option("--data", help="Train on this text file instead of the recipe's source.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of trainings, each with its own seed.",
+)
 @click.option("--out", help="The directory of the runs. [default: runs/bench-RECIPE, ...]")
 @plugin_option
 @json_option
@@ -25,7 +31,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """The perplexity of a recipe beside that of n-gram models of the same tokens (modified Kneser-Ney)."""
+    """Compare the perplexity of a recipe with that of n-gram models.
+
+    The n-gram models (modified Kneser-Ney) count the same tokens.
+    """
     from contextlib import ExitStack
 
     from seqkit.bench.words import measure

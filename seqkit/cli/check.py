@@ -18,14 +18,19 @@ NO_CHANGE = {"fingerprint_follows_the_data": "the command line does not change t
 @click.command("check")
 @click.argument("name")
 @click.argument("config", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--kind", type=click.Choice(KINDS), help="Which kind, if NAME is ambiguous.")
-@click.option("--missing", multiple=True, metavar="KEY=VALUE", help="Of a source: data that does not exist.")
+@click.option("--kind", type=click.Choice(KINDS), help="Kind of NAME, if it is ambiguous.")
+@click.option(
+    "--missing",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For a source: config of data that does not exist; may be given several times.",
+)
 @click.option(
     "--expect-failure",
     "expected",
     multiple=True,
     metavar="CHECK=REASON",
-    help="A check that fails for a good reason; it has to fail. Several times for several.",
+    help="Check that has to fail, and the reason; it is an error if it passes. Several may be given.",
 )
 @plugin_option
 @json_option
@@ -38,9 +43,10 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Check the cell, tokenizer, source, encoder or head NAME, with this config, against its contract.
+    """Check a component, such as a cell, against its contract.
 
-    Exits with 1 if a check fails. For a cell, it also prints which engine will run it, and why.
+    NAME is a cell, tokenizer, source, encoder or head, and KEY=VALUE sets its config. The exit code is 1 if
+    a check fails. For a cell, the command also prints which engine will run it, and why.
     """
     from contextlib import suppress
     from dataclasses import asdict
@@ -55,7 +61,7 @@ def command(
     report = run_checks(case)
     engine, reason = None, ""
     if kind == "cell":
-        with suppress(ContractError):  # a check has reported it
+        with suppress(ContractError):  # a check has already reported it
             engine, reason = engine_for(case)
     if as_json:
         given = {**asdict(report), "kind": kind, "passed": report.passed, "summary": report.summary}
@@ -65,7 +71,7 @@ def command(
         for result in report.results:
             if not result.passed:
                 alike.setdefault(result.message, []).append(result.check)
-        # What names the contract first: other errors follow from it.
+        # Failures that name the contract come first: other errors follow from them.
         for result in sorted(report.results, key=lambda result: not result.names_contract):
             if not result.passed and alike[result.message][0] == result.check:
                 echo(f"FAILED {result.check}: {result.says}\n  {result.message}")
@@ -85,7 +91,7 @@ def _kind_of(name: str, registry: Any) -> str:
     short = name.rpartition(":")[2]
     kinds = [kind for kind in KINDS if short in registry.names(kind)]
     if len(kinds) > 1:
-        raise click.UsageError(f"{name!r} is a {' and a '.join(kinds)}: say which with --kind.")
+        raise click.UsageError(f"{name!r} is a {' and a '.join(kinds)}: choose one with --kind.")
     if not kinds:
         from contextlib import suppress
 
@@ -93,10 +99,10 @@ def _kind_of(name: str, registry: Any) -> str:
 
         for kind in KINDS:
             with suppress(UnknownNameError):
-                registry.component(kind, name)  # raises the error of a plugin that declares it in vain
+                registry.component(kind, name)  # raises the error of a plugin whose declaration is faulty
         known = [name for kind in KINDS for name in registry.names(kind)]
         raise UnknownNameError(
-            "cell, tokenizer, source, encoder or head", name, known, hint="One of your own: -p FILE.py"
+            "cell, tokenizer, source, encoder or head", name, known, hint="To use one of your own: -p FILE.py"
         )
     return kinds[0]
 

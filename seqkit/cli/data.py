@@ -1,4 +1,4 @@
-"""What a command is about to read."""
+"""Names of the files that a command is about to read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ def name_data(recipe: Any, file: str | None, *, quiet: bool = False) -> None:
     """Name the files that are about to be read, on standard error.
 
     Args:
-        recipe: resolved, of a run.
-        file: that is read in place of the recipe's own data, if one is.
-        quiet: name nothing.
+        recipe: the resolved recipe of a run.
+        file: the file that is read in place of the recipe's own data, if any.
+        quiet: whether to print nothing.
     """
     if not quiet:
         echo(f"reading {_files(recipe) if file is None else file}", err=True)
 
 
 def _files(recipe: Any) -> str:
-    """The paths of a source as the recipe has them; the source itself where it has none."""
+    """The paths of a source as the recipe gives them; the name of the source if it has none."""
     options = recipe.source.options()
     named = options.get("path")
     if named is None:

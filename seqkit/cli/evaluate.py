@@ -1,4 +1,4 @@
-"""`seqkit evaluate`: what a run is worth on a whole split."""
+"""`seqkit evaluate`: the loss of a run on a whole split, or its report."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ from seqkit.cli.report import Asked, report_of
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
 @overrides_argument
-@click.option("--split", default="test", show_default=True, help="Of the source that the recipe names.")
 @click.option(
-    "--leaks", is_flag=True, help="Series: replace what comes later; does anything before it change?"
+    "--split",
+    default="test",
+    show_default=True,
+    help="Split of the source that the recipe names.",
 )
-@click.option("--control", is_flag=True, help="Series: train the same recipe on 20 random walks.")
+@click.option(
+    "--leaks",
+    is_flag=True,
+    help="For series: replace all later rows, and report whether anything before them changes.",
+)
+@click.option("--control", is_flag=True, help="For series: train the same recipe on 20 random walks.")
 @plugin_option
 @json_option
 def command(
@@ -36,16 +43,15 @@ def command(
 
     FILE may be a folder, a glob, or a table of texts: source.column=title names the column.
 
-    Of a run on text: the loss. Its interval says how far another text of the kind might lie. Of a run on
-    series, or of the directory above its seeds: the honest report, compared with baselines.
+    For a run on text, it prints the loss. Its interval shows how far the loss of another such text might be.
+    For a run on series, or the directory above its seeds, it prints the honest report, compared with
+    baselines.
     """
     names_split = click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT
     if leaks and control:
-        raise click.UsageError("--leaks and --control are two things: one at a time.")
+        raise click.UsageError("--leaks and --control cannot be combined: give one of them.")
     if (leaks or control) and (file is not None or names_split):
-        raise click.UsageError(
-            "--leaks and --control are about the run's own data; leave FILE and --split out."
-        )
+        raise click.UsageError("--leaks and --control use the run's own data; leave FILE and --split out.")
 
     runs = open_seeds(directory, plugins)
     asked = Asked(directory, file, overrides, split, names_split, leaks, control, plugins, as_json)

@@ -1,4 +1,4 @@
-"""`seqkit forecast`: what comes after the last row."""
+"""`seqkit forecast`: a forecast from the last row."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from seqkit.cli.output import json_option, plugin_option, print_json
 @click.command("forecast")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", required=False)
-@click.option("--horizon", type=click.IntRange(min=1), help="Sessions ahead. [default: the recipe's]")
+@click.option(
+    "--horizon", type=click.IntRange(min=1), help="Number of sessions ahead. [default: the recipe's]"
+)
 @click.option(
     "--paths",
     type=click.IntRange(min=10),
     default=1000,
     show_default=True,
-    help="Number of sampled paths, for more than one session.",
+    help="Number of sampled paths, if there is more than one session.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sampled paths."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the sampled paths."
 )
 @plugin_option
 @json_option
@@ -32,9 +34,10 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Forecast from the last row of the run's data, or of FILE, a newer price file.
+    """Forecast from the last row of the run's data, or of FILE.
 
-    DIR is a run, or the directory above its seeds: then their forecasts are averaged.
+    FILE is a newer price file. DIR is a run, or the directory above its seeds; the forecasts of several
+    seeds are averaged.
     """
     from seqkit.cli.series import load_series_runs
     from seqkit.run.series import forecast_together

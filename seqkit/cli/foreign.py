@@ -1,4 +1,4 @@
-"""Text that seqkit did not write, such as a sample or a message with a name in it, on its way out."""
+"""Printing of text that seqkit did not write, such as a sample or a message with a name in it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 
 
 def shown(text: str, *, err: bool = False) -> str:
-    """The text as it may be printed: a terminal gets no control characters, but `\\x1b` in their place.
+    """The text as it may be printed: a terminal gets escapes such as `\\x1b` in place of control characters.
 
-    A pipe or a file gets the text as it is.
+    A pipe or a file gets the text unchanged.
     """
     return text.translate(CONTROLS) if (sys.stderr if err else sys.stdout).isatty() else text
 
 
 def echo(text: str, *, nl: bool = True, err: bool = False) -> None:
-    """Print foreign text; log a warning where the encoding of the output lacks a character of it."""
+    """Print foreign text; log a warning if the encoding of the output lacks one of its characters."""
     warn_of_lost(text, getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8")
-    click.echo(shown(text, err=err), nl=nl, err=err, color=True)  # else click takes escape sequences out
+    click.echo(shown(text, err=err), nl=nl, err=err, color=True)  # else click removes escape sequences
 
 
 def warn_of_lost(text: str, encoding: str) -> None:
-    """Log a warning where an encoding lacks characters of a text."""
+    """Log a warning if an encoding lacks characters of a text."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -39,7 +39,7 @@ def warn_of_lost(text: str, encoding: str) -> None:
 
 
 class ForeignFormatter(logging.Formatter):
-    """Log messages, which may quote foreign text, for standard error."""
+    """Formats log messages, which may quote foreign text, for standard error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The message as it may be printed."""

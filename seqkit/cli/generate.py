@@ -29,24 +29,36 @@ logger = logging.getLogger(__name__)
 @click.argument("prompt", required=False, metavar="[PROMPT|-]")
 @click.option("--prompt-file", metavar="FILE", help="Read the prompt from a file.")
 @click.option("--num", type=click.IntRange(min=1), help="Number of texts, with the seeds SEED, SEED+1, ...")
-@click.option("--max-tokens", type=click.IntRange(min=0), help="The most tokens that are drawn.")
-@click.option("--temperature", type=float, help="Divides the logits; 0 takes the likeliest token every time.")
-@click.option("--top-k", type=int, help="Draw from the K likeliest tokens only.")
-@click.option("--top-p", type=float, help="Draw from the likeliest tokens that reach this probability only.")
+@click.option("--max-tokens", type=click.IntRange(min=0), help="Maximum number of tokens to generate.")
 @click.option(
-    "--repetition-penalty", type=float, help="Above 1, tokens that were drawn before are less likely."
+    "--temperature",
+    type=float,
+    help="Number that divides the logits; 0 takes the most likely token at every step.",
+)
+@click.option("--top-k", type=int, help="Sample from the K most likely tokens only.")
+@click.option(
+    "--top-p",
+    type=float,
+    help="Sample only from the most likely tokens whose probabilities together reach this number.",
+)
+@click.option(
+    "--repetition-penalty",
+    type=float,
+    help="Penalty for tokens that were already generated; above 1 they are less likely.",
 )
 @click.option(
     "--stop",
     multiple=True,
     callback=lambda context, parameter, texts: [_unescaped(text) for text in texts],
-    help="End before this string, in which \\n is a line end and \\t a tab; several times for several.",
+    help="End before this string, in which \\n is a line end and \\t a tab; may be given several times.",
 )
 @click.option("--keep-stop", is_flag=True, help="End after the --stop string, not before it.")
-@click.option("--seed", type=int, help="The same seed gives the same text.")
+@click.option("--seed", type=int, help="Seed of the first text; the same seed gives the same text.")
 @click.option("--novelty", is_flag=True, help="Report what is copied word for word from the training text.")
 @click.option(
-    "--out", metavar="FILE", help="Write what would be printed into FILE, in UTF-8 whatever the terminal is."
+    "--out",
+    metavar="FILE",
+    help="Write the output to FILE instead, in UTF-8 whatever the encoding of the terminal.",
 )
 @plugin_option
 @json_option
@@ -63,8 +75,8 @@ def command(
 ) -> None:
     """Generate the text that follows PROMPT, with the run in DIR.
 
-    The prompt may come from a file, or for `-` from standard input; a line end at its very end is left out.
-    What is not given is taken from the [sample] table of the run's recipe.
+    The prompt may be read from a file, or from standard input if it is `-`; a line end at its very end is
+    left out. Options that are not given are taken from the [sample] table of the run's recipe.
     """
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("give a prompt or --prompt-file, not both.")
@@ -77,14 +89,15 @@ def command(
     _warn_of_unknown(run.tokenizer, prompt)
     first = options.pop("seed", run.recipe.sample.seed)
     seeds = range(first, first + (num or 1))
-    # Made before anything is printed: they raise at once what is out of range.
+    # They are made before anything is printed, because an option that is out of range raises here.
     streams = [run.stream(prompt, seed=seed, **options) for seed in seeds]
     with _writer(out) as write:
         if as_json:
             results = _results(run, prompt, seeds, streams, novelty)
             write(json.dumps(results[0] if num is None else results, indent=2) + "\n")
             return
-        has_titles = num is not None and run.recipe.data.documents != "lines"  # there, a text is a line
+        # With documents = "lines" each text is one line, and needs no title.
+        has_titles = num is not None and run.recipe.data.documents != "lines"
         texts = []
         for seed, stream in zip(seeds, streams, strict=True):
             write(f"--- seed {seed} ---\n{prompt}" if has_titles else prompt)
@@ -95,7 +108,7 @@ def command(
             write("\n")
         if novelty:
             for seed, found in zip(seeds, _measured(run, texts), strict=True):
-                write(f"\n{_told(found, f'the text of seed {seed}' if num else 'the text')}\n")
+                write(f"\n{_described(found, f'the text of seed {seed}' if num else 'the text')}\n")
 
 
 def _unescaped(text: str) -> str:
@@ -105,7 +118,7 @@ def _unescaped(text: str) -> str:
 
 @contextmanager
 def _writer(out: str | None) -> Iterator[Callable[[str], None]]:
-    """What writes text to a file, or prints it.
+    """A function that writes text to a file, or prints it.
 
     Raises:
         UsageError: the file cannot be written.
@@ -155,15 +168,15 @@ def _measured(run: Any, texts: Sequence[str]) -> Any:
     return measure_novelty(texts, run.training_text())
 
 
-def _told(found: Any, text: str) -> str:
-    """In words, with the longest spans."""
+def _described(found: Any, text: str) -> str:
+    """The novelty in words, with the longest spans."""
     if not found.spans:
-        return f"No {found.shortest} characters in a row of {text} stand in the training text."
+        return f"No {found.shortest} consecutive characters of {text} occur in the training text."
     counts = f"{found.copied:,} of {found.characters:,} characters"
     spans = f"in spans of {found.shortest} characters or more"
-    lines = [f"{found.copied_share:.1%} of {text} ({counts}) stand in the training text, {spans}:"]
+    lines = [f"{found.copied_share:.1%} of {text} ({counts}) occur in the training text, {spans}:"]
     for span in found.spans[:SPANS_SHOWN]:
-        lines.append(f"  {len(span.text):>5,} characters, there at {span.offset:,}: {span.text!r}")
+        lines.append(f"  {len(span.text):>5,} characters, there at offset {span.offset:,}: {span.text!r}")
     if (more := len(found.spans) - SPANS_SHOWN) > 0:
         lines.append(f"  and {more} more")
     return "\n".join(lines)

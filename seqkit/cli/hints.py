@@ -1,4 +1,4 @@
-"""What people type first, and the command that they mean: a line under the error."""
+"""Hints below an error: the command that the user probably meant."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ COMMANDS = {
     "describe": "show",
     "info": "show",
 }
-"""What other programs call a command of this one."""
+"""Names that other programs use, and the commands of seqkit that do the same."""
 KEYS = {"lr": "learning_rate", "batch": "batch_size", "hidden": "hidden_size", "num_layers": "layers"}
-"""What other programs call a key of a recipe."""
+"""Names that other programs use, and the keys of a recipe that mean the same."""
 RUNS_SHOWN = 5
 
 Parameters: TypeAlias = Mapping[str, Any]
 
 
 def hint(error: Exception, command: str, parameters: Parameters, words: Sequence[str]) -> str:
-    """The command that was meant, or what to choose from; an empty string where nobody knows.
+    """The command that was meant, or the choices; an empty string if there is no hint.
 
     Args:
-        error: what the command raised.
-        command: its name, as it was typed.
-        parameters: its arguments and options, as far as they could be read.
-        words: all that was typed after `seqkit`.
+        error: raised by the command.
+        command: its name, as typed.
+        parameters: those of its arguments and options that could be read.
+        words: all words typed after `seqkit`.
     """
     for commands, kind, find in HINTS:
         applies = (not commands or command in commands) and isinstance(error, kind)
@@ -92,7 +92,7 @@ def _option_of_recipe(error: Any, command: str, parameters: Parameters, words: S
 
 
 def _configs(parameters: Parameters) -> dict[str, Any]:
-    """What the tables of the recipe that was typed may hold; of seqkit's own where there is none."""
+    """The configs of the tables of the given recipe, by name; those of seqkit itself if it cannot be read."""
     from seqkit.recipe import Component, Recipe
     from seqkit.recipe.kinds import tables_of
     from seqkit.registry import default_registry
@@ -108,24 +108,24 @@ def _configs(parameters: Parameters) -> dict[str, Any]:
 
 
 def _data_as_recipe(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
-    """`seqkit run my.txt`, and `seqkit run mine` beside `mine.toml`."""
+    """`seqkit run my.txt`; also `seqkit run mine` if there is a file `mine.toml`."""
     given = str(parameters.get("recipe") or parameters.get("recipe_or_dir") or "")
     if given and not given.endswith(".toml") and os.path.isfile(given):
         recipe = "stocks" if ".csv" in Path(given).suffixes else "quickstart"
-        return f"{given} is a file of data: " + _typed("run", recipe, "--data", given)
+        return f"{given} is a data file: " + _typed("run", recipe, "--data", given)
     if given and os.path.isfile(Path(given, "recipe.toml")):
-        return f"{given} is a run, and its recipe is trained by: " + _typed(command, f".{os.sep}{given}")
+        return f"{given} is a run. To train its recipe: " + _typed(command, f".{os.sep}{given}")
     if given and os.path.isfile(f"{given}.toml"):
         return "Did you mean: " + _typed(command, f"{given}.toml")
     if "cannot be read: No such file" in str(error) and os.sep in given:
         return _nearest_run(given)
     if str(error).startswith("no recipe"):
-        return "A recipe of your own is a path that ends in .toml; a text goes with --data."
+        return "A recipe of your own is a path that ends in .toml; a text is given with --data."
     return ""
 
 
 def _run_directory(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
-    """A prompt in the place of the run, or a misspelt run."""
+    """A prompt given in place of the run, or a misspelt run."""
     given = parameters.get("directory")
     if not given or os.path.isdir(given):
         return ""
@@ -143,7 +143,7 @@ def _run_directory(error: Any, command: str, parameters: Parameters, words: Sequ
 
 
 def _nearest_run(given: str) -> str:
-    """The run whose path is nearly the one that was typed."""
+    """The run whose path is nearest to the one that was typed."""
     near = difflib.get_close_matches(given.rstrip("/"), runs_by_date(), n=1)
     return f"Did you mean {near[0]}?" if near else ""
 
@@ -157,7 +157,7 @@ def _text_as_file(error: Any, command: str, parameters: Parameters, words: Seque
 
 
 def _backslashes(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:
-    r"""`--data books\my.txt`, where folders are separated by `/`."""
+    r"""`--data books\my.txt`, on a system that separates folders by `/`."""
     if os.sep == "\\":
         return ""
     wrong = [word for word in words if "\\" in word]
@@ -173,7 +173,7 @@ HINTS: tuple[tuple[tuple[str, ...], type[Exception], Callable[..., str]], ...] =
     (("score", "states"), SourceError, _text_as_file),
     ((), SourceError, _backslashes),
 )
-"""Of which commands (none: of all), for which error: what finds the hint."""
+"""The commands (none: all of them), the class of the error, and the function that finds the hint."""
 
 
 def runs_by_date() -> list[str]:

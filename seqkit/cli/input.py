@@ -1,4 +1,4 @@
-"""Text that is given to a command: files, tables of texts, or standard input."""
+"""The text that a command reads: files, tables of texts, or standard input."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ overrides_argument = click.argument("overrides", nargs=-1, metavar="[source.KEY=
 
 
 def open_text(run: Any, file: str, overrides: Sequence[str] = ()) -> TextSource:
-    """The text in a file, folder or glob, read as the run reads its own; show which source reads it."""
+    """The text in a file, folder or glob, read as the run reads its own; prints which source reads it."""
     source: TextSource = run.open_text(file, overrides)
     show_source([file], source)
     return source
 
 
 def show_source(paths: Sequence[str], source: TextSource) -> None:
-    """Print on standard error which source reads what was given."""
+    """Print on standard error which source reads these paths."""
     from seqkit.sources.choosing import describe_source
 
     more = f" and {len(paths) - PATHS_SHOWN} more" if len(paths) > PATHS_SHOWN else ""
@@ -36,13 +36,13 @@ def show_source(paths: Sequence[str], source: TextSource) -> None:
 
 
 def log_notes(text: TextSource | Iterable[str]) -> None:
-    """Log what a person should know of a text that was read to its end."""
-    for note in getattr(text, "notes", ()):  # pieces of standard input have none
+    """Log the notes on a text that was read to its end, for the user."""
+    for note in getattr(text, "notes", ()):  # pieces of standard input have no notes
         logger.warning("%s", note)
 
 
 def read_pieces(run: Any, file: str, overrides: Sequence[str] = ()) -> Iterator[str]:
-    """The text of a file piece by piece, read as the run reads its own; of standard input for `-`."""
+    """The text of a file piece by piece, read as the run reads its own; `-` is standard input."""
     if file == "-":
         yield from _standard_input()
         return
@@ -58,7 +58,7 @@ def _standard_input() -> Iterator[str]:
     decoder = TextDecoder("standard input")
     while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
         yield decoder.decode(chunk)
-    if decoder.unfinished:  # as `head -c` leaves it
+    if decoder.unfinished:  # `head -c` can cut a character
         logger.warning(
             "standard input ends within a character: its last %d bytes are left out", decoder.unfinished
         )

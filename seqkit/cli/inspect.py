@@ -1,4 +1,4 @@
-"""`seqkit inspect`: what a price file holds, and what is wrong with it."""
+"""`seqkit inspect`: the contents of a price file, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def _source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of the source `prices`, as they are declared for Python and for recipes."""
+    """Add the options of the source `prices`, as they are declared for Python and for recipes."""
     for option in reversed(declared()):
         several = option.name == "symbol"
-        says = f"{option.says} Repeat it for several." if several else option.says
+        says = f"{option.says} May be given several times." if several else option.says
         name = f"--{option.name.replace('_', '-')}"
         command = click.option(name, multiple=several, metavar=option.value, help=says)(command)
     return command
@@ -29,13 +29,13 @@ def _source_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("file", metavar="FILE.csv")
 @_source_options
 @click.option(
-    "--panel", is_flag=True, expose_value=False, help="All symbols of the file, which is the default here."
+    "--panel", is_flag=True, expose_value=False, help="Read all symbols of the file, the default here."
 )
 @json_option
 def command(file: str, as_json: bool, **options: Any) -> None:
-    """Show what is found in a file of prices, whichever broker wrote it.
+    """Show what is found in a price file from any broker.
 
-    Findings name the lines. Where one is an error, the exit code is 2: no recipe reads the file.
+    Findings name their lines. If one is an error, the exit code is 2, because no recipe reads the file.
     """
     from pathlib import Path
 

@@ -28,4 +28,4 @@ def command(plugins: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json(recipes)
     else:
-        print_table(("recipe", "what it does"), [(row["name"], row["description"]) for row in recipes])
+        print_table(("recipe", "description"), [(row["name"], row["description"]) for row in recipes])

@@ -1,4 +1,4 @@
-"""`seqkit new`: a plugin project to start from."""
+"""`seqkit new`: write a plugin project to start from."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import click
 @click.argument("kind", type=click.Choice(["cell", "tokenizer", "source", "head"]))
 @click.argument("name")
 @click.option("--single-file", is_flag=True, help="Write one file for -p, not an installable project.")
-@click.option("--in", "folder", default=".", show_default=True, help="The folder to write it in.")
+@click.option("--in", "folder", default=".", show_default=True, help="Folder to write it in.")
 def command(kind: str, name: str, single_file: bool, folder: str) -> None:
-    """Write a complete plugin, a cell, tokenizer, source or head called NAME; its tests pass at once."""
+    """Write a complete plugin called NAME, whose tests pass at once."""
     from seqkit.scaffold import write_project
 
     files = write_project(kind, name, Path(folder), single_file=single_file)
@@ -32,5 +32,5 @@ def command(kind: str, name: str, single_file: bool, folder: str) -> None:
 
 
 def _typed(path: Path) -> str:
-    """As it has to be typed to be read as a path."""
+    """The path as it has to be typed, so that it is read as a path."""
     return str(path) if path.is_absolute() else f"./{path}"

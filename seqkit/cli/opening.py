@@ -1,4 +1,4 @@
-"""How a command opens a run that it is about to compute with."""
+"""Opening the run that a command computes with."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_run(directory: str, plugins: Sequence[str], verb: str) -> Any:
-    """The run in a directory; from here on torch has as many threads as there are free cores.
+    """The run in a directory; also limits torch's threads to the number of free cores.
 
     Args:
-        directory: of the run.
-        plugins: that were given.
-        verb: the method that is going to be called.
+        directory: the directory of the run.
+        plugins: the plugins given on the command line.
+        verb: the method that the command is going to call.
     Raises:
         WrongKindError: a run of this kind has no such method.
     """
@@ -32,13 +32,13 @@ def open_run(directory: str, plugins: Sequence[str], verb: str) -> Any:
 
 
 def wrong_kind(run: Any, directory: str, why: str) -> WrongKindError:
-    """The error where a run cannot do what it was asked, with what it can do."""
+    """The error for a request that a run of this kind cannot fulfil; it lists what the run can do."""
     does = run.verbs.replace("DIR", directory)
     return WrongKindError(f"{directory} is a run on {run.recipe.kind}; {why}.\n  {does}")
 
 
 def open_seeds(directory: str, plugins: Sequence[str]) -> Sequence[Run]:
-    """The seeds in a directory, or the one run that it is; threads as for one run."""
+    """The seeds in a directory, or the one run that it is; limits torch's threads as `open_run` does."""
     from seqkit.run import load_seeds
 
     runs = load_seeds(directory, plugins=plugins)

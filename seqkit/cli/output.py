@@ -1,4 +1,4 @@
-"""How results are printed: for people, or as one JSON document."""
+"""Printing of results: for people, or as one JSON document."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ LABELS = {
 
 INTERVAL = "_interval_95"
 STEP_WIDTH = 60
-"""Of a command that others are aligned with."""
+"""Maximum width of a command that the descriptions are aligned to."""
 
 
 @contextmanager
 def only_warnings() -> Iterator[None]:
-    """What seqkit logs beside warnings is not shown inside."""
+    """Inside, only warnings and errors of seqkit are logged."""
     logger = logging.getLogger("seqkit")
     before = logger.level
     logger.setLevel(logging.WARNING)
@@ -56,16 +56,16 @@ def only_warnings() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
+    """Print one JSON document."""
     click.echo(json.dumps(value, indent=2))
 
 
 def print_values(values: Mapping[str, Any], unit: str = "token") -> None:
-    """One value a line, under the names that people know them by; its interval beside it.
+    """Print one value per line, under a label that can be read, with its interval next to it.
 
     Args:
-        values: by name; the interval of one has its name and `_interval_95`.
-        unit: what a token is called, as in "perplexity per word".
+        values: by name; the interval of a value has the same name with `_interval_95` appended.
+        unit: the name of a token, as in "perplexity per word".
     """
     labels = {name: label.replace("per token", f"per {unit}") for name, label in LABELS.items()}
     width = max(len(labels.get(name, name)) for name in values if not name.endswith(INTERVAL))
@@ -81,7 +81,7 @@ def print_values(values: Mapping[str, Any], unit: str = "token") -> None:
 
 
 def print_steps(steps: Iterable[tuple[str, str]]) -> None:
-    """What can be done next: commands of seqkit, and what each is for."""
+    """Print the next steps: commands of seqkit, and what each is for."""
     steps = [(f"{_program()} {command}", what) for command, what in steps]
     width = max((len(command) for command, _ in steps if len(command) <= STEP_WIDTH), default=0)
     for command, what in steps:
@@ -89,7 +89,7 @@ def print_steps(steps: Iterable[tuple[str, str]]) -> None:
 
 
 def _program() -> str:
-    """What to type: after `make demo`, nobody has activated the environment yet."""
+    """The name or path to type for seqkit: after `make demo` the environment is not activated yet."""
     installed = Path(sys.executable).with_name("seqkit")
     if shutil.which("seqkit") == str(installed):  # Debian's seqkit is another program
         return "seqkit"
@@ -97,7 +97,7 @@ def _program() -> str:
 
 
 def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A plain table, wrapped to the terminal; a pipe or a file gets whole lines."""
+    """Print a plain table, wrapped to the terminal; a pipe or a file gets whole lines."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -106,5 +106,5 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for index, name in enumerate(header):
         table.add_column(name, overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))  # as Text, for "[...]" is not markup
+        table.add_row(*(Text(shown(cell)) for cell in row))  # as Text, because "[...]" is not markup here
     Console(width=None if sys.stdout.isatty() else 1000).print(table)

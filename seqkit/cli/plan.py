@@ -1,4 +1,4 @@
-"""`seqkit run --plan`: what a training would take, and what to change before it."""
+"""`seqkit run --plan`: the time and memory a training would take, and what to change before it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _model_rows(plan: Plan) -> list[tuple[str, str]]:
     ]
     return [
         ("cell", f"{plan.cell}, on {plan.device}, engine {plan.engine}, {threads}"),
-        ("parameters", f"{plan.parameters:,}, of these {plan.head_parameters:,} in the head"),
+        ("parameters", f"{plan.parameters:,}, of which {plan.head_parameters:,} are in the head"),
         ("vocabulary", f"{plan.vocabulary.size:,} tokens ({plan.tokenizer})"),
         *splits,
     ]
@@ -61,7 +61,8 @@ def _time_rows(plan: Plan, seeds: int | None) -> list[tuple[str, str]]:
     rows = [
         (
             "speed",
-            f"{speed.tokens_per_s:,.0f} tokens/s, {speed.step_ms:.1f} ms a step, {speed.timed_steps} timed",
+            f"{speed.tokens_per_s:,.0f} tokens/s, {speed.step_ms:.1f} ms per step, "
+            f"{speed.timed_steps} steps timed",
         ),
         ("epoch", f"{plan.steps_per_epoch:,} steps"),
         ("budget", f"{expected.ended_by}: {expected.steps:,} steps, {expected.epochs:,.2f} epochs{earlier}"),
@@ -70,7 +71,7 @@ def _time_rows(plan: Plan, seeds: int | None) -> list[tuple[str, str]]:
     ]
     if expected.evaluations:
         rows.append(("evaluations", f"{duration(expected.evaluation_s)}, {expected.evaluations:,} of them"))
-    rows.append(("together", duration(expected.total_s)))
+    rows.append(("total", duration(expected.total_s)))
     if seeds is not None:
         rows.append((f"{seeds} seeds", duration(seeds * expected.total_s)))
     return rows
@@ -79,8 +80,8 @@ def _time_rows(plan: Plan, seeds: int | None) -> list[tuple[str, str]]:
 def _memory_rows(plan: Plan) -> list[tuple[str, str]]:
     memory = plan.memory
     grown = "unknown" if memory.growth is None else f"{memory.growth:,.0f} MB for the training"
-    process = "" if memory.process is None else f", {memory.process:,.0f} MB the whole process"
-    free = "" if memory.available is None else f"; {memory.available:,.0f} MB can be had"
+    process = "" if memory.process is None else f", {memory.process:,.0f} MB for the whole process"
+    free = "" if memory.available is None else f"; {memory.available:,.0f} MB are available"
     sizes = f"{memory.weights:,.1f} MB of weights, {memory.optimizer:,.1f} MB of the optimizer's state"
     return [
         ("memory", grown + process + free),

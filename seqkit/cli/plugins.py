@@ -1,4 +1,4 @@
-"""`seqkit plugins`: what is declared, where it comes from, and what is wrong with it."""
+"""`seqkit plugins`: declared components and plugins, where they come from, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ COLUMNS = ("name", "kind", "distribution", "version", "path", "status")
 @plugin_option
 @json_option
 def command(plugins: tuple[str, ...], as_json: bool) -> None:
-    """List cells, tokenizers, sources, recipes and plugins, with their origin and status."""
+    """List components, recipes and plugins, with origin and status.
+
+    Components are cells, tokenizers, sources, encoders and heads.
+    """
     from seqkit.registry import registry_with
 
     registry = registry_with(plugins)

@@ -1,4 +1,4 @@
-"""What one sees while training: a bar on a terminal, and a line at every evaluation."""
+"""Progress of a training: a bar on a terminal, and a line at every evaluation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rich.progress import Progress as Bar
 
 from seqkit.cli.foreign import shown
 
-SHOWN_FROM = 10_000_000  # characters: less is read at once
-LINE_EVERY_S = 10.0  # where there is no validation split to give a line
+SHOWN_FROM = 10_000_000  # characters: a shorter text is tokenised too fast for a bar
+LINE_EVERY_S = 10.0  # if there are no evaluations that print a line
 
 
 class Progress:
-    """A callback of the trainer; everything goes to standard error, the bar only to a terminal.
+    """A callback of the trainer; it prints to standard error, and the bar only to a terminal.
 
     Args:
-        name: of what is trained.
+        name: the name shown for the training.
         position: what a step predicts: a token of a text, or a row of a series.
-        lines: whether evaluations are told line by line.
+        lines: whether each evaluation is printed on a line.
     """
 
     def __init__(self, name: str, position: str = "token", *, lines: bool = True) -> None:
@@ -44,10 +44,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()  # else an error would leave the terminal without its cursor
+        self._bar.stop()  # otherwise an error would leave the terminal's cursor hidden
 
     def text_tokenised(self, characters: int, total: int | None) -> None:
-        """Move the bar of tokenising; it is shown where that takes a while."""
+        """Move the bar of tokenising; it is shown only for a long text."""
         if self._bar.disable or (self._reading is None and characters < SHOWN_FROM):
             return
         if self._reading is None:
@@ -56,7 +56,7 @@ class Progress:
         self._bar.update(self._reading, completed=characters)
 
     def run_started(self, trainer: Any) -> None:
-        """Say what is trained, and show the bar."""
+        """Print what is trained, and show the bar."""
         parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
         cell = type(trainer.model.cell).__name__
         if self._lines:
@@ -68,25 +68,25 @@ class Progress:
             self._bar.remove_task(self._reading)
         self._task = self._bar.add_task(self._name, total=1.0, figure="")
         self._bar.start()
-        self._began = self._told = time.perf_counter()
+        self._began = self._printed = time.perf_counter()
 
     def step_finished(self, trainer: Any, step: int, metrics: dict[str, Any]) -> None:
-        """Move the bar. The loss shown is the mean of the last steps, for single batches jump."""
+        """Move the bar. The loss shown is a mean of the last steps, because single batches are noisy."""
         loss = trainer.meter.recent_loss
         if not self._bar.disable:
             self._bar.update(self._task, completed=trainer.budget.progress, figure=f"loss {loss:.3f}")
-        if time.perf_counter() - self._told > LINE_EVERY_S:
-            self._tell(trainer, step, f"train {loss:.3f}")
+        if time.perf_counter() - self._printed > LINE_EVERY_S:
+            self._print_line(trainer, step, f"train {loss:.3f}")
 
     def evaluated(self, trainer: Any, step: int, split: str, metrics: dict[str, Any]) -> None:
-        """A line with the losses."""
+        """Print a line with the losses."""
         bits = f" ({metrics['bits_per_char']:.3f} bits/char)" if "bits_per_char" in metrics else ""
         best = " *" if trainer.history.best.step == step else ""
         loss = trainer.meter.recent_loss
-        self._tell(trainer, step, f"train {loss:.3f}  {split} {metrics['loss']:.3f}{bits}{best}")
+        self._print_line(trainer, step, f"train {loss:.3f}  {split} {metrics['loss']:.3f}{bits}{best}")
 
     def run_finished(self, trainer: Any) -> None:
-        """Take the bar away and sum up."""
+        """Remove the bar and write the summary."""
         self._bar.stop()
         history = trainer.history
         tokens_per_s = history.tokens / history.training_s
@@ -102,9 +102,9 @@ class Progress:
         if not self._lines:
             self._console.print(f"{self._name}: {self.summary}".replace("\n", "; "))
 
-    def _tell(self, trainer: Any, step: int, text: str) -> None:
+    def _print_line(self, trainer: Any, step: int, text: str) -> None:
         now = time.perf_counter()
-        self._told = now
+        self._printed = now
         if not self._lines:
             return
         speed = trainer.history.tokens / max(trainer.history.training_s, 1e-9)
@@ -114,7 +114,7 @@ class Progress:
 
 
 def engine_of(model: Any) -> str:
-    """The engine that trained a model, and why, where that was the plain loop."""
+    """The engine that trained a model, with the reason if it was the plain loop."""
     from seqkit.engine import refusals_of
 
     layers = getattr(model.cell, "cells", [model.cell])

@@ -1,4 +1,4 @@
-"""What `seqkit run` and `seqkit evaluate` print of the runs of one kind of task."""
+"""Output of `seqkit run` and `seqkit evaluate` for the runs of one kind of task."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from seqkit.cli.output import print_json, print_steps, print_values
 
 @dataclass(frozen=True)
 class Asked:
-    """What `seqkit evaluate` was asked to do.
+    """The arguments of `seqkit evaluate`.
 
     Args:
-        directory: of the run, or above its seeds.
-        file: read in place of the recipe's own data.
-        overrides: that say how the file is read.
-        split: of the recipe's data.
-        names_split: whether the split was given.
+        directory: the directory of the run, or the one above its seeds.
+        file: the file that is read in place of the recipe's own data.
+        overrides: overrides of the way the file is read.
+        split: the split of the recipe's data.
+        names_split: whether the user gave the split.
         leaks, control: whether to look for leaks, or to train on random walks, instead.
-        plugins: that were given.
-        as_json: print one document.
+        plugins: the plugins given on the command line.
+        as_json: whether to print one JSON document.
     """
 
     directory: str
@@ -43,13 +43,13 @@ class Asked:
 
 
 class Report:
-    """That of a kind without one of its own: the loss. Others say more; a `TaskPlugin` names them."""
+    """The report of a kind of task that has none of its own: the loss. A `TaskPlugin` may name another."""
 
     position = "position"
-    """What a step predicts, for the bar."""
+    """What a step predicts, for the progress bar."""
 
     def show_source(self, data: Sequence[str], recipe: Any) -> None:
-        """Print which source reads the data that was given."""
+        """Print which source reads the user's data."""
 
     def train(
         self,
@@ -61,17 +61,17 @@ class Report:
         *,
         has_own_data: bool = False,
     ) -> Path:
-        """Train a recipe, and print what it is worth.
+        """Train a recipe, and print its results.
 
         Args:
-            recipe: with its overrides.
-            given: what the user calls it.
-            seeds: how many trainings.
-            options: of `seqkit.train`.
-            as_json: print one document.
+            recipe: the recipe with its overrides.
+            given: the recipe as the user typed it.
+            seeds: number of trainings.
+            options: keywords of `seqkit.train`.
+            as_json: whether to print one JSON document.
             has_own_data: whether the user gave data.
         Returns:
-            The directory of the run, or above the runs.
+            The directory of the run, or the one above the runs.
         """
         if seeds > 1:
             return self._train_seeds(recipe, seeds, options, as_json)
@@ -91,22 +91,22 @@ class Report:
         return run.path
 
     def result(self, run: Any) -> dict[str, Any]:
-        """What is printed of one run, as plain JSON values."""
+        """The results of one run, as plain JSON values."""
         from seqkit.run import rundir
 
         best = rundir.lowest_validation(run.metrics)
         return {"path": str(run.path), "best": best, "provenance": run.provenance}
 
     def show_result(self, run: Any) -> None:
-        """Print what is special about the run."""
+        """Print what this kind of run shows besides the loss."""
 
     def next_steps(
         self, given: str, run: Any, plugins: Sequence[str], *, has_own_data: bool
     ) -> list[tuple[str, str]]:
-        """Commands to go on with, and what each is for."""
+        """Commands for the next steps, and what each is for."""
         has_test = "test" in run.provenance["data"].get("splits", ())
         split = "" if has_test else " --split validation"
-        return [(f"evaluate {run.path}{split}{plugin_words(plugins)}", "the loss on a whole split")]
+        return [(f"evaluate {run.path}{split}{plugin_words(plugins)}", "measure the loss on a whole split")]
 
     def _train_seeds(self, recipe: Any, seeds: int, options: dict[str, Any], as_json: bool) -> Path:
         summary = train_seeds(recipe, seeds, options, self.position)
@@ -125,13 +125,13 @@ class Report:
         return Path(summary["path"])
 
     def evaluate(self, runs: Sequence[Any], asked: Asked) -> None:
-        """Evaluate a run, or the seeds of a recipe, and print it."""
+        """Evaluate a run, or the seeds of a recipe, and print the result."""
         for option in ("leaks", "control"):
             if getattr(asked, option):
                 raise wrong_kind(runs[0], asked.directory, f"--{option} is for series")
         if len(runs) > 1:
             raise click.UsageError(
-                f"{asked.directory} holds {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them: "
+                f"{asked.directory} has {len(runs)} runs on {runs[0].recipe.kind}; evaluate one of them: "
                 f"{', '.join(str(run.path) for run in runs)}."
             )
         self.evaluate_one(runs[0], asked)
@@ -151,7 +151,7 @@ class Report:
 
 
 def report_of(recipe: Any) -> Report:
-    """That of a resolved recipe's kind."""
+    """The report of the kind of a resolved recipe."""
     from seqkit.plugin import load_target
 
     task = recipe.task.declaration
@@ -162,7 +162,7 @@ def report_of(recipe: Any) -> Report:
 def train_seeds(
     recipe: Any, seeds: int, options: dict[str, Any], position: str, *, lines: bool = True
 ) -> dict[str, Any]:
-    """Train the seeds of a recipe, each with a bar; gives their summary."""
+    """Train the seeds of a recipe, each with a progress bar; returns their summary."""
     from seqkit.cli.progress import Progress
     from seqkit.run import train_seeds
 
@@ -176,5 +176,5 @@ def train_seeds(
 
 
 def plugin_words(plugins: Sequence[str]) -> str:
-    """The options that give these plugins again."""
+    """The command-line options that load these plugins."""
     return "".join(f" -p {plugin}" for plugin in plugins)

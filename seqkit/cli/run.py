@@ -21,16 +21,21 @@ from seqkit.cli.report import report_of
     "--data",
     multiple=True,
     help="Train on this text (a file, folder or glob), table of texts (.jsonl, .csv, .parquet, ...) or price "
-    "file, not the recipe's source. Several are one text, in order.",
+    "file instead of the recipe's source. May be given several times; the texts are joined in order.",
 )
 @click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
-@click.option("--strict-plugins", is_flag=True, help="An exception in a plugin's hook stops training.")
+@click.option("--strict-plugins", is_flag=True, help="Stop training at an exception in a plugin's hook.")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    help="Number of trainings, each with its seed, and a summary. [default: 1 on text, 5 on series]",
+    help="Number of trainings, each with its own seed, which are then summarised. "
+    "[default: 1 on text, 5 on series]",
 )
-@click.option("--plan", is_flag=True, help="Time a few steps, report what all would take, and train nothing.")
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Time a few steps, report the time and memory of the whole training, and train nothing.",
+)
 @plugin_option
 @json_option
 def command(
@@ -43,9 +48,11 @@ def command(
     plugins: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Train RECIPE (a name from `seqkit ls`, a .toml file, or a run, whose recipe is trained from scratch).
+    """Train RECIPE, and show the result.
 
-    Overrides change its keys: train.steps=500, cell.hidden_size=256, data.split=0.8,0.1,0.1;
+    RECIPE is a name from `seqkit ls`, a .toml file, or a run, whose recipe is trained from scratch.
+
+    KEY=VALUE overrides a key of the recipe: train.steps=500, cell.hidden_size=256, data.split=0.8,0.1,0.1;
     train.minutes=none leaves a key out.
     """
     from seqkit.recipe import Recipe
@@ -73,9 +80,9 @@ def command(
         seeds = seeds or resolved.task.declaration.seeds
         path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
     except KeyboardInterrupt:
-        sys.exit(130)  # what is kept was logged
+        sys.exit(130)  # the trainer has logged which files are kept
     if _ended_higher(path):
-        sys.exit(1)  # which was logged as well
+        sys.exit(1)  # the trainer has logged that too
 
 
 def _ended_higher(path: Path) -> bool:

@@ -10,7 +10,10 @@ from seqkit.cli.output import plugin_option, print_json
 @click.command("schema")
 @plugin_option
 def command(plugins: tuple[str, ...]) -> None:
-    """Print the JSON schema of recipes, with the components of the installed plugins."""
+    """Print the JSON schema of recipes.
+
+    It includes the components of the installed plugins.
+    """
     from seqkit.recipe.schema import recipe_schema
     from seqkit.registry import registry_with
 

@@ -22,7 +22,7 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_valu
     "--color/--no-color",
     "color",
     default=None,
-    help="Show the text, coloured by surprisal. [default: its beginning, on a terminal]",
+    help="Show the text, coloured by surprisal. [default: only its beginning, and only on a terminal]",
 )
 @click.option(
     "--tokens", "table", is_flag=True, help="Print a line for each token: the token, a tab, its bits."
@@ -31,9 +31,11 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_valu
     "--lines",
     "by_line",
     is_flag=True,
-    help="Print for each line its bits per character, its number and its text, with tabs.",
+    help="Print for each line its bits per character, its number and its text, separated by tabs.",
 )
-@click.option("--sort", "sorted_lines", is_flag=True, help="With --lines: the most surprising line first.")
+@click.option(
+    "--sort", "sorted_lines", is_flag=True, help="With --lines: print the most surprising line first."
+)
 @plugin_option
 @json_option
 def command(
@@ -49,9 +51,9 @@ def command(
 ) -> None:
     """Score the text in FILE, or standard input, with the run in DIR.
 
-    The text is read once, from its start to its end, with the state carried; it may be longer than memory.
+    The text is read once, from its start to its end, with the state carried; it may be larger than memory.
     FILE may be a folder, a glob, or a table of texts: source.column=title names the column.
-    With --lines, each line is a text of its own, read from the start.
+    With --lines, each line is a separate text, read from an initial state.
     """
     if table and as_json:
         raise click.UsageError("--tokens prints a table; --json has the bits of the tokens as surprisal.")
@@ -86,8 +88,8 @@ def _print_tokens(run: Any, text: Any) -> None:
 
 
 def _print_lines(run: Any, pieces: Iterable[str], is_sorted: bool, as_json: bool) -> None:
-    """A score for each line that has characters, as it is read, or when all are if they are sorted."""
-    end = "\n" if run.recipe.data.documents == "lines" else ""  # there the end of a line is predicted too
+    """Print a score for each line that is not empty: as it is read, or at the end if they are sorted."""
+    end = "\n" if run.recipe.data.documents == "lines" else ""  # such a model predicts the line end too
     scored = (
         {
             "line": number,
@@ -109,7 +111,7 @@ def _print_lines(run: Any, pieces: Iterable[str], is_sorted: bool, as_json: bool
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[str]:
-    """The lines of a text that comes in pieces, without their ends."""
+    """The lines of a text given in pieces, without their line ends."""
     pending = ""
     for piece in pieces:
         *lines, pending = (pending + piece).split("\n")

@@ -1,4 +1,4 @@
-"""What `run` and `evaluate` do for runs on series."""
+"""Output of `seqkit run` and `seqkit evaluate` for runs on series."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_series_runs(directory: str, plugins: Sequence[str]) -> list[SeriesRun]:
 
 
 def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:
-    """The runs, which have to be on series.
+    """The runs, checked to be on series.
 
     Raises:
         WrongKindError: they are on text.
@@ -40,8 +40,10 @@ def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:
     if len(series) < len(runs):
         kind, verbs = runs[0].recipe.kind, runs[0].verbs
         if kind == "text":
-            verbs = f"It writes and scores text: seqkit generate {directory}, seqkit score {directory} FILE."
-        raise WrongKindError(f"{directory} is a run on {kind}: there are no dates in it.\n  {verbs}")
+            verbs = (
+                f"It generates and scores text: seqkit generate {directory}, seqkit score {directory} FILE."
+            )
+        raise WrongKindError(f"{directory} is a run on {kind}, which has no dates.\n  {verbs}")
     return series
 
 
@@ -81,13 +83,13 @@ class SeriesReport(Report):
         words = plugin_words(options["plugins"])
         pictures = ", ".join(picture.name for picture in sorted(path.glob("*.png")))
         echo(f"The runs are in {path}, with report.json and the pictures {pictures}. Next:")
-        own = (f"run {given} --data FILE.csv{words}", "prices of your own, from any broker")
+        own = (f"run {given} --data FILE.csv{words}", "train on prices of your own, from any broker")
         print_steps(
             [
                 *([] if has_own_data else [own]),
-                (f"forecast {path} FILE.csv{words}", "from newer rows"),
-                (f"evaluate {path} --leaks{words}", "does anything know the future?"),
-                (f"evaluate {path} --control{words}", "the same recipe on 20 random walks"),
+                (f"forecast {path} FILE.csv{words}", "forecast from newer rows"),
+                (f"evaluate {path} --leaks{words}", "check for leaks from the future"),
+                (f"evaluate {path} --control{words}", "train the same recipe on 20 random walks"),
             ]
         )
         return path
@@ -105,7 +107,7 @@ class SeriesReport(Report):
         return load_series_runs(str(path), options["plugins"]), path
 
     def evaluate(self, runs: Sequence[Run], asked: Asked) -> None:
-        """Print the report of all seeds; or whether there are leaks; or what random walks say."""
+        """Print the report of all seeds, or whether there are leaks, or the verdicts on random walks."""
         series = require_series(runs, asked.directory)
         if asked.overrides:
             raise click.UsageError("source.KEY=VALUE is for runs on text.")
@@ -143,8 +145,8 @@ def _check_leaks(run: SeriesRun, as_json: bool) -> None:
     elif found.clean:
         click.echo(
             f"No leak: with all rows from {', '.join(found.replaced_from)} on replaced, {found.compared} "
-            "things are the same bit for bit: what training reads and predicts, the scaler, every forecast "
-            "before the date."
+            "values are the same bit for bit: what training reads and predicts, the scaler, and every "
+            "forecast before that date."
         )
     for leak in () if as_json else found.leaks:
         echo(f"LEAK: {leak}")
@@ -159,7 +161,7 @@ def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json
 
     read = run.read().prepared
     scale = next(iter(run.scaler.symbols.values())).return_scale
-    with only_warnings():  # of each walk's own run there is nothing to tell
+    with only_warnings():  # the log of the run of each walk is of no interest
         control = run_controls(
             run.recipe,
             rows=max(len(rows) for rows in read.symbols),
@@ -171,12 +173,14 @@ def _run_control(run: SeriesRun, directory: str, plugins: Sequence[str], as_json
     if as_json:
         print_json(asdict(control))
         return
-    told = ", ".join(f"{verdict} {count}" for verdict, count in control.verdicts.items())
-    click.echo(f"On {control.walks} random walks, where there is nothing to find, the recipe {told}.")
+    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in control.verdicts.items())
+    click.echo(f"On {control.walks} random walks, where there is nothing to find, the recipe {verdicts}.")
     if control.spread_verdicts:
-        told = ", ".join(f"{verdict} {count}" for verdict, count in control.spread_verdicts.items())
-        click.echo(f"Its distribution compared with constant volatility, which is the best there: {told}.")
+        verdicts = ", ".join(f"{verdict} {count}" for verdict, count in control.spread_verdicts.items())
+        click.echo(
+            f"Its distribution compared with constant volatility, which is the best there: {verdicts}."
+        )
     if control.trustworthy:
-        click.echo("That is what chance allows; reports of this run say so.")
+        click.echo("Chance alone can explain this; reports of this run say so.")
     else:
         click.echo("NOT TRUSTWORTHY: it finds skill where there is none; reports of this run are marked.")

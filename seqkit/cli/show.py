@@ -1,4 +1,4 @@
-"""`seqkit show`: a recipe with every default, or what a run was made of."""
+"""`seqkit show`: a recipe with every default, or the recipe and provenance of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from seqkit.cli.output import json_option, plugin_option, print_json
 @plugin_option
 @json_option
 def command(recipe_or_dir: str, overrides: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> None:
-    """Show RECIPE (a name or a .toml file), or the run in a DIR, with every default filled in."""
+    """Show RECIPE, or the run in DIR, with every default filled in.
+
+    RECIPE is a name from `seqkit ls`, or a .toml file.
+    """
     from seqkit.recipe import Recipe
     from seqkit.registry import registry_with
 
@@ -29,7 +32,7 @@ def command(recipe_or_dir: str, overrides: tuple[str, ...], plugins: tuple[str, 
             echo(resolved.to_toml(), nl=False)
         return
     if overrides:
-        raise click.UsageError("a run cannot be overridden: it has been trained.")
+        raise click.UsageError("a run cannot be overridden, because it is already trained.")
     _show_run(Path(recipe_or_dir), as_json)
 
 

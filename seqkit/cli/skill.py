@@ -1,4 +1,4 @@
-"""How the report on series is printed."""
+"""Printing of the report on series."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from seqkit.skill import Comparison, HorizonSkill, SkillReport
 
 NORMALS = {"constant": "constant", "ewma": "EWMA"}
-TOLD = {"beats": "beats", "ties": "ties with", "loses": "loses to"}
+VERBS = {"beats": "beats", "ties": "ties with", "loses": "loses to"}
 SYMBOLS_SHOWN = 10
 MANY = 5
-"""Verdicts in one report from which on chance is spoken of."""
+"""With this number of verdicts in one report, a warning mentions chance."""
 
 
 def print_report(report: SkillReport) -> None:
-    """Splits, tables by horizon, and the verdict."""
+    """Print splits, a table for each horizon, and the verdicts."""
     looks = "" if report.test_uses is None else f", used {report.test_uses} times on this machine"
     looks = looks.replace(" 1 times", " once")
     print_line(
@@ -58,7 +58,7 @@ def print_report(report: SkillReport) -> None:
 
 
 def print_line(line: str) -> None:
-    """A sentence, wrapped to the terminal as the tables are; a pipe or a file gets it whole."""
+    """Print a sentence, wrapped to the terminal as the tables are; a pipe or a file gets it on one line."""
     if sys.stdout.isatty():
         line = textwrap.fill(
             line, shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False
@@ -78,7 +78,7 @@ def verdict_line(report: SkillReport, skill: HorizonSkill) -> str:
 
 
 def error_line(report: SkillReport, skill: HorizonSkill) -> str:
-    """The figures that the verdict follows from."""
+    """The figures behind the verdict."""
     seeds = f"{report.seeds} seed{'s' if report.seeds > 1 else ''}"
     judged = f"{skill.rows:,} rows, {seeds}"
     if not skill.best.other:
@@ -88,9 +88,9 @@ def error_line(report: SkillReport, skill: HorizonSkill) -> str:
 
 def distribution_line(skill: HorizonSkill) -> str:
     """The verdict on the distribution."""
-    assert skill.distribution is not None  # the caller has looked
+    assert skill.distribution is not None  # the caller has checked
     said = [
-        f"{TOLD[comparison.verdict]} {NORMALS[name]} volatility (CRPS {_ratio(comparison)})"
+        f"{VERBS[comparison.verdict]} {NORMALS[name]} volatility (CRPS {_ratio(comparison)})"
         for name, comparison in (
             ("constant", skill.distribution.constant),
             ("ewma", skill.distribution.ewma),
@@ -100,29 +100,31 @@ def distribution_line(skill: HorizonSkill) -> str:
 
 
 def warnings_of(report: SkillReport) -> list[str]:
-    """What makes the report worth less."""
+    """Reasons to trust the report less."""
     from seqkit.skill.report import MIN_SEEDS
 
     found = []
     if report.seeds < MIN_SEEDS:
         found.append(
             f"The verdict is provisional: {report.seeds} seed{'s' if report.seeds > 1 else ''}, and "
-            f"{MIN_SEEDS} are wanted (--seeds {MIN_SEEDS})."
+            f"{MIN_SEEDS} are needed (--seeds {MIN_SEEDS})."
         )
     verdicts = len(report.horizons) * max(1, len(report.by_symbol) + bool(report.by_symbol))
     if verdicts >= MANY:
         found.append(
-            f'There are {verdicts} verdicts here: where there is no skill, one in 40 says "beats" by chance.'
+            f'There are {verdicts} verdicts here: without any skill, one in 40 says "beats" by chance.'
         )
     if report.target == "price":
         found.append(
-            "The target is the price, which a test period lifts out of what was trained on: "
+            "The target is the price, which in a test period leaves the range of the training prices: "
             "use series.target=return."
         )
     if report.control is not None:
         beaten, walks = report.control["verdicts"]["beats"], report.control["walks"]
         if report.trustworthy is not False:
-            found.append(f"Control: {beaten} of {walks} random walks were beaten, as chance allows.")
+            found.append(
+                f"Control: {beaten} of {walks} random walks were beaten, which chance alone can explain."
+            )
         else:
             found.append(
                 f"NOT TRUSTWORTHY: the same recipe beats the best baseline on {beaten} of {walks} random "
@@ -132,7 +134,7 @@ def warnings_of(report: SkillReport) -> list[str]:
 
 
 def print_outlooks(outlooks: list[Outlook]) -> None:
-    """Forecasts in prices."""
+    """Print the forecasts, in prices."""
     for outlook in outlooks:
         digits = _decimals(outlook.last_price)
         echo(f"{outlook.symbol}, after {outlook.last_date}, at {outlook.last_price:,.{digits}f}:")
@@ -149,12 +151,15 @@ def print_outlooks(outlooks: list[Outlook]) -> None:
             rows.append(row)
         print_table(header, rows)
         if not ends:
-            echo("A point head has no interval: it does not say how sure it is (model.head=student_t does).")
+            echo(
+                "A point head forecasts no interval, so its uncertainty is unknown "
+                "(model.head=student_t forecasts one)."
+            )
         click.echo()
 
 
 def _decimals(price: float) -> int:
-    """Two, as money has; five digits of a price below ten, such as a currency's."""
+    """Decimals of a price: two, as for money; five significant digits below ten, as for exchange rates."""
     return 2 if price >= 10 else 4 - math.floor(math.log10(price))
 
 
@@ -177,7 +182,7 @@ def _print_horizon(skill: HorizonSkill) -> None:
     print_line("* the best baseline, chosen on earlier rows; the verdict compares with it")
     direction = skill.direction
     if direction is None:
-        print_line("direction: none; every forecast is no change")
+        print_line("direction: none, because no forecast predicts a change")
     else:
         low, high = direction.interval_95
         print_line(
@@ -222,19 +227,19 @@ def _print_symbols(report: SkillReport) -> None:
             "ahead",
             "rows",
             "best baseline",
-            "error over it",
+            "error / baseline's",
             "verdict",
-            "CRPS over constant's",
-            "over EWMA's",
+            "CRPS / constant's",
+            "CRPS / EWMA's",
         ),
         rows,
     )
     if len(report.by_symbol) > SYMBOLS_SHOWN:
-        echo(f"... and {len(report.by_symbol) - SYMBOLS_SHOWN} symbols more (--json has them all)")
+        echo(f"... and {len(report.by_symbol) - SYMBOLS_SHOWN} more symbols (--json has them all)")
 
 
 def _name(baseline: str) -> str:
-    """In the table, where the baseline with drift is below the one without."""
+    """Name in the table, where a baseline with drift is below the one without."""
     if baseline.endswith(WITH_DRIFT):
         return "  the same with drift"
     return label(baseline) + (" (naive)" if baseline == "naive" else "")

@@ -17,9 +17,17 @@ RANKED = 10
 @click.command("states")
 @click.argument("directory", metavar="DIR")
 @click.argument("file", metavar="FILE|-")
-@click.option("--unit", type=int, help="Of the picture. [default: the first one of the list]")
-@click.option("--layer", type=int, default=-1, show_default=True, help="0 reads the text, -1 is the last.")
-@click.option("--where", metavar="REGEX", help="List the units that tell best where this matches.")
+@click.option("--unit", type=int, help="Unit that colours the picture. [default: the first one of the list]")
+@click.option(
+    "--layer",
+    type=int,
+    default=-1,
+    show_default=True,
+    help="Layer of the units; 0 reads the text, -1 is the last.",
+)
+@click.option(
+    "--where", metavar="REGEX", help="List the units that predict best where this expression matches."
+)
 @click.option("--out", metavar="FILE", help="Write a picture (.png), or the data of all units (.npz, .csv).")
 @plugin_option
 @json_option
@@ -33,9 +41,10 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show what the units of the run in DIR do while it reads the text in FILE, or standard input.
+    """Show what the units of the run in DIR do while it reads a text.
 
-    It lists the units that change most, and writes the text as a picture, coloured by one of them.
+    The text is in FILE, or in standard input. The command lists the units that change most. With --out it
+    writes the text as a picture, coloured by one of them.
     """
     run = open_run(directory, plugins, "states")
     pieces = read_pieces(run, file)
@@ -63,7 +72,7 @@ def command(
 
 
 def _with_room(pieces: Iterable[str]) -> Iterator[str]:
-    """The same text; one that is too long for a picture is refused before it is read by the model."""
+    """The same text; raises if it is too long for a picture, before the model reads it."""
     from seqkit.inference.picture import require_room
 
     characters = 0
@@ -74,13 +83,13 @@ def _with_room(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _matches(pattern: str, text: str) -> list[bool]:
-    """For each character, whether it lies in a match; `^` and `$` are the ends of a line."""
+    """For each character, whether it is in a match; `^` and `$` are the ends of a line."""
     import regex
 
     try:
         found = regex.compile(pattern, regex.MULTILINE).finditer(text)
     except regex.error as error:
-        raise click.UsageError(f"--where {pattern!r} is no regular expression: {error}.") from error
+        raise click.UsageError(f"--where {pattern!r} is not a regular expression: {error}.") from error
     inside = [False] * len(text)
     for match in found:
         inside[match.start() : match.end()] = [True] * len(match[0])

@@ -1,4 +1,4 @@
-"""A text in colours: each token on a scale from plain to red, by the bits that it costs."""
+"""A text in colours: each token on a scale from plain to red, by its bits."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from seqkit.inference import ScoredBlock
 from seqkit.inference.spelling import token_texts, whole_characters
 from seqkit.tokenizers import Tokenizer
 
-# Of the 256 colours that every terminal has, those that are legible on black and on white.
+# Those of the 256 standard terminal colours that are legible on both black and white.
 COLORS = (None, "color(138)", "color(167)", "color(203)", "color(196)")
 TOP_LEVEL = len(COLORS) - 1
 UNKNOWN = Style(reverse=True)
 CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 CONTROL_PICTURES |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
-"""What is shown for a control character (see `str.translate`)."""
+"""The character shown for each control character (see `str.translate`)."""
 SIGNS = {"\n": "↵", "\t": "→"}
 
 
 class SurprisalScale:
-    """The colours for a vocabulary: red is what a blind guess among its tokens costs, or more.
+    """The colours for a vocabulary: red starts at the bits of a uniform guess among its tokens.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: the tokenizer of the model.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -37,7 +37,7 @@ class SurprisalScale:
         self._console = Console(force_terminal=True, color_system="256", no_color=False)
 
     def print_legend(self) -> None:
-        """A line that says which colour is how many bits."""
+        """Print a line that shows the range of bits of each colour."""
         edges = [f"{self._top * level / TOP_LEVEL:.1f}" for level in range(TOP_LEVEL + 1)]
         names = [*(f"{low} to {high}" for low, high in pairwise(edges)), f"{edges[-1]} and more"]
         parts = [Segment("bits of a token: ")]
@@ -46,7 +46,7 @@ class SurprisalScale:
         self._print([*parts, Segment("unknown", UNKNOWN), Segment("\n\n")])
 
     def print_text(self, block: ScoredBlock) -> None:
-        """The text of a scored block, exactly, but for control characters."""
+        """Print the text of a scored block unchanged, except for control characters."""
         texts = token_texts(self._tokenizer, block.text, block.ids)
         costs = [0.0, *accumulate(block.bits.tolist())]
         unknown = [token_id == self._tokenizer.unknown_id for token_id in block.ids.tolist()]
@@ -68,7 +68,10 @@ def _ink(level: int) -> Style | None:
 
 
 def _shown(text: str, ink: Style | None) -> Iterator[Segment]:
-    """White space has no ink: the background of a surprising space is coloured, or a sign for a line end."""
+    """The segments of a text. White space has no ink, so a surprising space gets a coloured background.
+
+    A line end or a tab gets a coloured sign.
+    """
     if ink is None or not text.isspace():
         yield Segment(text.translate(CONTROL_PICTURES), ink)
         return

@@ -1,4 +1,4 @@
-"""What `run` and `evaluate` print of runs on text."""
+"""Output of `seqkit run` and `seqkit evaluate` for runs on text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqkit.cli.output import print_json, print_values
 from seqkit.cli.report import Asked, Report, plugin_words
 
 MOST_CHARACTERS = 20_000
-"""Of the documents that are compared with the training text: of long ones there are fewer than 1,000."""
+"""Maximum characters of the documents compared with the training text; fewer than 1,000 if they are long."""
 
 
 class TextReport(Report):
@@ -25,20 +25,20 @@ class TextReport(Report):
     position = "token"
 
     def show_source(self, data: Sequence[str], recipe: Any) -> None:
-        """Print which source reads the text that was given."""
+        """Print which source reads the user's text."""
         from seqkit.tasks import text
 
         show_source(data, text.open_text(recipe))
 
     def result(self, run: Any) -> dict[str, Any]:
-        """The same with a sample; where documents are kept apart, how many of 1,000 are new."""
+        """Adds a sample, and if documents are kept apart, how many of 1,000 generated ones are new."""
         result = {**super().result(run), "sample": _sample(run)}
         if run.recipe.data.documents != "joined":
             result["copies"] = asdict(run.copies(most_characters=MOST_CHARACTERS))
         return result
 
     def show_result(self, run: Any) -> None:
-        """Print the same."""
+        """Print a sample, and if documents are kept apart, how many generated ones are new."""
         echo(f"--- a sample ---\n{_sample(run)}\n---\n")
         if run.recipe.data.documents != "joined":
             click.echo("Generating documents, to count how many are new ...", err=True)
@@ -47,7 +47,7 @@ class TextReport(Report):
     def next_steps(
         self, given: str, run: Any, plugins: Sequence[str], *, has_own_data: bool
     ) -> list[tuple[str, str]]:
-        """Commands to go on with, and what each is for."""
+        """Commands for the next steps, and what each is for."""
         path, words = run.path, plugin_words(plugins)
         kept = [change for change in run.recipe.overrides if not change.lstrip("~").startswith("source.")]
         changes = "".join(f" {shlex.quote(_typed(run.recipe, change))}" for change in kept)
@@ -55,8 +55,8 @@ class TextReport(Report):
         train = (f"run {given} --data my.txt{changes}{words}", "train on a text of your own")
         return [
             *([] if has_own_data else [train]),
-            (f"generate {path} {'--num 10' if apart else prompt}{words}", "more text"),
-            (f"score {path} my.txt{words}", "how surprising a text is"),
+            (f"generate {path} {'--num 10' if apart else prompt}{words}", "generate more text"),
+            (f"score {path} my.txt{words}", "measure how surprising a text is"),
             *super().next_steps(given, run, plugins, has_own_data=has_own_data),
         ]
 
@@ -82,7 +82,7 @@ def _sample(run: Any) -> str:
 
 
 def _typed(recipe: Any, change: str) -> str:
-    """An override as it has to be typed, without quotes where it can do without."""
+    """An override as it has to be typed, without quotes if it needs none."""
     from seqkit.recipe.overrides import without_quotes
 
     table, _, key = change.removeprefix("~").partition("=")[0].partition(".")

@@ -1,4 +1,4 @@
-"""What a training will take, from a few steps of it: time, memory, and what does not fit the data."""
+"""Plans of a training, from a few steps: its time, its memory, and settings that do not suit the data."""
 
 from seqkit.planning.figures import Plan
 from seqkit.planning.measuring import plan

@@ -1,4 +1,4 @@
-"""What does not fit in a plan, and what to do about it: each in one line, with its figure."""
+"""Warnings of a plan, and their remedies: each in one line, with its figure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seqkit.recipe import ResolvedRecipe
 from seqkit.tasks.text import EVALUATION_LANES, TextData
 
 MEMORY_SHARE = 0.8
-"""Of the memory that could be had: a training that takes more is near its end."""
+"""Share of the available memory from which a training gets a warning."""
 TINY_TOKENS = 100_000
 LARGE_VOCABULARY = 1000
-"""Below it neither rare tokens nor the head weigh much."""
+"""Below this size, neither rare tokens nor the head matter much."""
 MANY_EPOCHS = 100
 PATIENCE = 10
 MORE_HELD_OUT = "data.split=0.8,0.1,0.1"
 
 
 def advise(plan: Plan, recipe: ResolvedRecipe, data: TextData) -> Plan:
-    """The plan with sizes for its data, its warnings, and the overrides that they come to."""
+    """The plan with sizes for its data, warnings, and the overrides that apply both."""
     plan = replace(plan, sizes=propose_sizes(plan, recipe))
     findings = [
         *_look_at_memory(plan, recipe),
@@ -44,7 +44,7 @@ def advise(plan: Plan, recipe: ResolvedRecipe, data: TextData) -> Plan:
 
 
 def _changes(plan: Plan, recipe: ResolvedRecipe) -> list[str]:
-    """The proposed sizes that are not those of the recipe."""
+    """Overrides for the proposed sizes that differ from those of the recipe."""
     tables = recipe.tables()
     keys = {key: key.split(".") for key in plan.sizes}
     return [
@@ -62,14 +62,14 @@ def _look_at_memory(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
     if train.batch_size == 1:
         override = f"train.seq_len={max(1, train.seq_len // 2)}"
     yield Finding(
-        f"memory: training takes {memory.growth:,.0f} MB of the {memory.available:,.0f} MB that can be had: "
+        f"memory: training takes {memory.growth:,.0f} MB of the {memory.available:,.0f} MB available: "
         f"{override} takes about half.",
         (override,),
     )
 
 
 def _look_at_data(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
-    """Too little of it: for anything, for this cell, for batches of this size."""
+    """Warnings for too little data: in general, for this cell, and for batches of this size."""
     tokens, train = plan.splits["train"].tokens, recipe.train
     if tokens < TINY_TOKENS:
         yield Finding(
@@ -88,7 +88,7 @@ def _look_at_data(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
             read = plan.expected.epochs / per_token
             yield Finding(
                 f"short budget: {read:.2g} tokens are read for each parameter of the cell, and "
-                f"{TOKENS_PER_PARAMETER} suit it: {override}, or more time."
+                f"{TOKENS_PER_PARAMETER} would be best: {override}, or more time."
             )
     dropout = plan.sizes["model.dropout"]
     if dropout > recipe.model.dropout:
@@ -99,17 +99,18 @@ def _look_at_data(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
     batch_size, seq_len = plan.sizes["train.batch_size"], plan.sizes["train.seq_len"]
     if (batch_size, seq_len) != (train.batch_size, train.seq_len):
         yield Finding(
-            f"short split: {tokens:,} tokens for training are {plan.steps_per_epoch} steps an epoch, each of "
-            f"{plan.batch_size} x {train.seq_len}: train.batch_size={batch_size} train.seq_len={seq_len}."
+            f"short split: {tokens:,} tokens for training give {plan.steps_per_epoch} steps per epoch, "
+            f"each of {plan.batch_size} x {train.seq_len}: train.batch_size={batch_size} "
+            f"train.seq_len={seq_len}."
         )
 
 
 def _look_at_held_out_splits(plan: Plan, recipe: ResolvedRecipe, cut_here: bool) -> Iterator[Finding]:
-    """Validation and test: missing, or too short to say much."""
+    """Warnings for a validation or test split that is missing, or too short to be informative."""
     window = recipe.train.seq_len
     if plan.speed.evaluation_s is None:
         yield Finding(
-            "no validation split: overfitting is not seen, and the last weights are kept, not the best: "
+            "no validation split: overfitting goes unnoticed, and the last weights are kept, not the best: "
             f"{MORE_HELD_OUT if cut_here else 'give the source one'}.",
             (MORE_HELD_OUT,) if cut_here else (),
         )
@@ -121,14 +122,14 @@ def _look_at_held_out_splits(plan: Plan, recipe: ResolvedRecipe, cut_here: bool)
         more = cut_here and share < 0.1
         yield Finding(
             f"short split: {counts.tokens:,} tokens for {split}, fewer than {windows} x {window} "
-            f"({'lanes' if windows > 1 else 'one window'} x train.seq_len), so its loss says little: "
+            f"({'lanes' if windows > 1 else 'one window'} x train.seq_len), so its loss is imprecise: "
             f"{MORE_HELD_OUT if more else 'more text'}.",
             (MORE_HELD_OUT,) if more else (),
         )
 
 
 def _look_at_vocabulary(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
-    """Tokens that are too rare to be learned, and layers that are large because of their number."""
+    """Warnings for tokens that are too rare to be learned, and for layers that are large for their number."""
     vocabulary, keys = plan.vocabulary, recipe.tokenizer.entry.declaration.config.model_fields
     if vocabulary.size < LARGE_VOCABULARY:
         return
@@ -140,7 +141,7 @@ def _look_at_vocabulary(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]
         elif "vocab_size" in keys:
             overrides = (f"tokenizer.vocab_size={common}",)
         yield Finding(
-            f"large vocabulary: {vocabulary.rare:,} of {vocabulary.size:,} tokens stand in the training text "
+            f"large vocabulary: {vocabulary.rare:,} of {vocabulary.size:,} tokens occur in the training text "
             f"fewer than {vocabulary.rare_below} times: "
             f"{' '.join(overrides) or 'more text, or tokenizer.use=byte'}.",
             overrides,
@@ -179,7 +180,7 @@ def _look_at_unknown(plan: Plan, recipe: ResolvedRecipe) -> Iterator[Finding]:
 
 
 def _spelling(recipe: ResolvedRecipe) -> tuple[str, ...]:
-    """The override with which no unknown word is lost, where the tokenizer knows it and does not do it."""
+    """The override that spells unknown words, if the tokenizer can do that and the recipe does not."""
     lost = getattr(recipe.tokenizer.config, "unknown", None) == "token"
     return ("tokenizer.unknown=spell",) if lost else ()
 

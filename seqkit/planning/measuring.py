@@ -1,4 +1,4 @@
-"""`plan`: run a few steps of a training and tell what the whole of it will take; nothing is kept."""
+"""`plan`: run a few steps of a training and estimate its total time and memory; nothing is kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from seqkit.tasks.text import TextData, TextTask, require_text
 from seqkit.training import Trainer
 
 RARE_BELOW = 5
-"""A token that stands in the training text fewer times than this can hardly be learned."""
+"""A token that occurs in the training text fewer times than this can hardly be learned."""
 COUNTED_AT_ONCE = 10_000_000
 
 
@@ -35,22 +35,24 @@ def plan(
     plugins: Sequence[Any] = (),
     callbacks: Sequence[object] = (),
 ) -> Plan:
-    """Time a few steps and evaluations of a training, and tell what the whole of it will take.
+    """Time a few steps and evaluations of a training, and estimate its total time and memory.
 
-    A model is trained for some seconds and thrown away: there is no run, and nothing is written but the
-    tokenised text, in the cache. Behaviour hooks are not called.
+    A model is trained for a few seconds and discarded. No run is made, and only the tokenised text is
+    written, to the cache. Behaviour hooks are not called.
 
     Args:
         recipe: a recipe, or the name or the path of one.
         plugins: see `seqkit.train`.
-        callbacks: one with a method `text_tokenised(characters, total)` is told how far the text is.
+        callbacks: objects; a method `text_tokenised(characters, total)` is called with the progress of
+            tokenising.
     Raises:
-        RecipeError: the recipe is one for series.
-        SeqkitError: whatever `seqkit.train` would raise before its first step, or in its first steps.
+        RecipeError: the recipe is for series.
+        SeqkitError: any error that `seqkit.train` would raise before its first step, or in its first steps.
     """
     recipe = resolved(recipe, registry_with(plugins))
     require_text(
-        recipe, f"a plan is made for text; a recipe for {recipe.kind} is timed by running it, with --seeds 1"
+        recipe,
+        f"only recipes for text can be planned; to time a recipe for {recipe.kind}, run it with --seeds 1",
     )
     with process_for(recipe.train) as device:
         data = TextTask().prepare(recipe, on_progress=tell(callbacks))
@@ -69,7 +71,7 @@ def _measure(recipe: ResolvedRecipe, data: TextData, device: torch.device) -> Pl
         trainers.append(_make_trainer(recipe, data, device, stopwatch))
         run_a_few_steps(trainers[0], batches, validation)
 
-    # Of a second model: what the first one has loaded and compiled is no part of its memory.
+    # Measured on a second model, so that what the first one loaded and compiled is not counted.
     growth, available = _peak_growth(train_a_little, device)
     (trainer,) = trainers
     model = trainer.model
@@ -103,7 +105,7 @@ def _make_trainer(
 
 
 def _peak_growth(work: Callable[[], None], device: torch.device) -> tuple[float | None, float | None]:
-    """Do the work: by how many megabytes it raised the peak of memory, and how many were free before."""
+    """Do the work; returns the megabytes by which it raised the peak of memory, and those free before."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -148,7 +150,7 @@ def _vocabulary(data: TextData) -> Vocabulary:
 
 
 def count_ids(ids: NDArray[np.unsignedinteger[Any]], vocab_size: int) -> NDArray[np.int64]:
-    """How often each id stands in a split, `(vocab_size,)`, in bounded memory."""
+    """How often each id occurs in a split, `(vocab_size,)`, computed in bounded memory."""
     counts = np.zeros(vocab_size, dtype=np.int64)
     for start in range(0, len(ids), COUNTED_AT_ONCE):
         counts += np.bincount(ids[start : start + COUNTED_AT_ONCE], minlength=vocab_size)

@@ -1,6 +1,6 @@
-"""Sizes for the amount of data and of time: of the cell, the dropout, the batch and the window.
+"""Sizes of the cell, the dropout, the batch and the window, for the amount of data and time.
 
-They are rules of thumb; docs/how-to/plan.md says what they rest on.
+They are rules of thumb; docs/how-to/plan.md explains what they are based on.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from seqkit.tasks import Sizes
 from seqkit.tasks.components import outline_model
 
 LADDER = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-"""The sizes of a cell that are proposed."""
+"""The sizes of a cell that may be proposed."""
 PARAMETERS_PER_TOKEN = 10
-"""Of the cell, for each token of the training text: with more, twice the units gain next to nothing."""
+"""Most parameters of the cell for each training token; with more, doubling the units gains almost nothing."""
 TOKENS_PER_PARAMETER = 100
-"""That the budget reads: with many more, a larger cell is better in the same time, else a smaller one."""
+"""Tokens to read for each parameter of the cell; with many more, a larger cell is better in the same time,
+with many fewer a smaller one."""
 ENOUGH_EPOCHS = 20
-"""A smaller cell reads more in the same time; more than so often is not needed."""
+"""Epochs after which reading the text more often, with a smaller cell in the same time, is not needed."""
 DROPOUT = ((10, 0.5), (2, 0.25))
-"""From so many parameters of the cell for each token on, this much dropout."""
+"""Pairs: from this number of parameters of the cell for each token on, this much dropout."""
 FEW_EPOCHS = 5
-"""With fewer, little is learned by heart, and dropout only slows."""
+"""With fewer epochs, little is memorised, and dropout only slows learning."""
 STEPS_AN_EPOCH = 20
 SMALLEST_BATCH, SHORTEST_WINDOW = 4, 25
 
 
 def propose_sizes(plan: Plan, recipe: ResolvedRecipe) -> dict[str, Any]:
-    """What suits the data, by the key of the recipe; a size that suits it stays as it is."""
+    """Sizes for the data, by key of the recipe; a size that suits the data is left unchanged."""
     field, parameters = size_field(recipe), plan.cell_parameters
     sizes: dict[str, Any] = {}
     if field is not None:
@@ -47,13 +48,13 @@ def propose_sizes(plan: Plan, recipe: ResolvedRecipe) -> dict[str, Any]:
 
 
 def size_field(recipe: ResolvedRecipe) -> str | None:
-    """The field of the cell's config that makes it larger; None where it has none."""
+    """The field of the cell's config that makes it larger; None if there is no such field."""
     field: str = recipe.cell.entry.declaration.size_field
     return field if isinstance(getattr(recipe.cell.config, field, None), int) else None
 
 
 def _cell_size(plan: Plan, recipe: ResolvedRecipe, field: str) -> tuple[int, int]:
-    """A size and its parameters: those of the recipe, unless twice or half as many would suit."""
+    """A size and its number of parameters: those of the recipe, unless twice or half as many are wanted."""
     given, target = (getattr(recipe.cell.config, field), plan.cell_parameters), _wanted_parameters(plan)
     if plan.cell_parameters / 2 < target < 2 * plan.cell_parameters:
         return given
@@ -67,14 +68,14 @@ def _cell_size(plan: Plan, recipe: ResolvedRecipe, field: str) -> tuple[int, int
 
 
 def _wanted_parameters(plan: Plan) -> float:
-    """Of the cell, for the data and for the time that the budget takes."""
+    """Number of parameters of the cell that suits the data and the time of the budget."""
     parameters, tokens, epochs = plan.cell_parameters, plan.splits["train"].tokens, plan.expected.epochs
     most = PARAMETERS_PER_TOKEN * tokens
     if parameters > most:
         return most
     if 2 * parameters < plan.parameters:
-        return parameters  # the time goes into head and embedding, and the cell's size says little of it
-    # In the same time, a cell of other size reads the fewer tokens, the more parameters it has.
+        return parameters  # head and embedding take most of the time, so the size of the cell hardly matters
+    # In the same time, a cell with more parameters reads fewer tokens.
     affordable = math.sqrt(parameters * epochs * tokens / TOKENS_PER_PARAMETER)
     if affordable > parameters:
         return min(most, affordable)
@@ -82,22 +83,22 @@ def _wanted_parameters(plan: Plan) -> float:
 
 
 def _parameters(plan: Plan, recipe: ResolvedRecipe, field: str, size: int) -> int | None:
-    """Of the cell in that size; None where it cannot have it."""
+    """Number of parameters of the cell in that size; None if it cannot have that size."""
     config = recipe.cell.config.model_copy(update={field: size})
     sized = replace(recipe, cell=replace(recipe.cell, config=config))
     try:
         cell = outline_model(sized, Sizes(plan.vocabulary.size)).cell
-    except Exception:  # whatever a stranger's constructor raises for a size that its cell cannot have
+    except Exception:  # a third-party constructor may raise anything for a size that its cell cannot have
         return None
     return sum(parameter.numel() for parameter in cell.parameters())
 
 
 def _batch(plan: Plan, recipe: ResolvedRecipe) -> tuple[int, int]:
-    """Batch and window that give an epoch enough steps: first fewer rows, then shorter ones."""
+    """Batch and window that give an epoch enough steps: first with fewer rows, then with shorter ones."""
     tokens, batch_size, seq_len = plan.splits["train"].tokens, recipe.train.batch_size, recipe.train.seq_len
     if tokens >= STEPS_AN_EPOCH * batch_size * seq_len:
         return batch_size, seq_len
-    wanted = 1.25 * STEPS_AN_EPOCH  # so that another split, proposed beside it, leaves enough of them
+    wanted = 1.25 * STEPS_AN_EPOCH  # enough also for the other data.split that may be proposed with it
     while tokens < wanted * batch_size * seq_len and batch_size > SMALLEST_BATCH:
         batch_size = max(SMALLEST_BATCH, batch_size // 2)
     while tokens < wanted * batch_size * seq_len and seq_len > SHORTEST_WINDOW:

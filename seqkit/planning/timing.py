@@ -24,7 +24,7 @@ NO_LIMIT = 1 << 60
 
 
 class Stopwatch:
-    """A callback of the trainer that times its steps, and ends the training once it has enough of them."""
+    """A callback of the trainer that times its steps, and ends the training when it has enough of them."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -32,11 +32,11 @@ class Stopwatch:
         self._tokens: list[int] = []
 
     def run_started(self, trainer: Trainer) -> None:
-        """Begin."""
+        """Start the clock."""
         self._began = self._clock()
 
     def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, Any]) -> None:
-        """Take the time of a step."""
+        """Record the time of a step."""
         now = self._clock()
         self._times.append(now - self._began)
         self._tokens.append(metrics["tokens"])
@@ -46,7 +46,7 @@ class Stopwatch:
             trainer.status.ended_by = "the plan"
 
     def speed(self, first_steps_s: float, evaluation_s: float | None) -> Speed:
-        """What the steps after the warm-up took, and how much longer the first ones of all."""
+        """Time of the steps after the warm-up, and the extra time of the very first steps."""
         timed = self._times[WARM_UP_STEPS:]
         step_s = sum(timed) / len(timed)
         return Speed(
@@ -72,7 +72,7 @@ def run_a_few_steps(trainer: Trainer, batches: Windows | Lanes, validation: Batc
 
 
 def time_evaluation(trainer: Trainer, validation: Batches | None) -> float | None:
-    """Seconds for the whole split, from a part of it; None where there is none."""
+    """Seconds for the whole split, estimated from a part of it; None if there is no such split."""
     if validation is None:
         return None
     total = len(validation)
@@ -91,7 +91,7 @@ def _evaluate(trainer: Trainer, validation: Batches, count: int) -> float:
 
 
 def expect(train: TrainConfig, steps_per_epoch: int, speed: Speed) -> Expected:
-    """What the budget of a recipe comes to, in steps and in seconds; patience may end it earlier."""
+    """Steps and seconds that the budget of a recipe allows; patience may end training earlier."""
     step_s = speed.step_ms / 1000
     evaluation_s = speed.evaluation_s or 0.0
     every = train.evaluate_every or steps_per_epoch
@@ -99,7 +99,7 @@ def expect(train: TrainConfig, steps_per_epoch: int, speed: Speed) -> Expected:
     if train.steps is not None:
         limits[limit_name(train.steps, "steps")] = train.steps
     if train.epochs is not None:
-        # A share of an epoch, as 0.1 of 30 steps, is no whole number in binary.
+        # A fraction of an epoch, such as 0.1 of 30 steps, is not exactly a whole number in binary.
         limits[limit_name(train.epochs, "epochs")] = math.ceil(train.epochs * steps_per_epoch - 1e-9)
     if train.minutes is not None:
         left = 60 * train.minutes - speed.preparation_s

@@ -1,4 +1,4 @@
-"""Recipes: a typed, complete description of a run."""
+"""Recipes: typed, complete descriptions of a run."""
 
 from seqkit.recipe.recipe import Recipe
 from seqkit.recipe.resolved import Component, ResolvedRecipe

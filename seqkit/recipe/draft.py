@@ -1,4 +1,4 @@
-"""A recipe before it is validated: its tables as they were given, and where each key was given."""
+"""A recipe before it is validated: its tables as given, and the place of each key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY_LINE = re.compile(r"\s*([\w-]+)\s*(?:\.[\w.-]+\s*)?=")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key was given, and what a relative path under it is relative to."""
+    """The place that gave a key, and the folder that a relative path under it is relative to."""
 
     says: str
     base: Path
@@ -49,26 +49,26 @@ class Draft:
     places: dict[tuple[str, str], Place] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     is_resolved: bool = False
-    """Whether the tables are those of a resolved recipe: not each of their keys was given by hand."""
+    """Whether the tables are those of a resolved recipe, so that not every key was given by hand."""
 
     def copy(self) -> Draft:
-        """A draft that can be changed on its own."""
+        """A copy that can be changed independently."""
         tables = copy.deepcopy(self.tables)
         return Draft(tables, self.default_place, dict(self.places), list(self.faults), self.is_resolved)
 
     def place(self, table: str, key: str) -> Place:
-        """Where a key was given."""
+        """The place that gave a key."""
         return self.places.get((table, key), self.default_place)
 
     def replace_source(self, given: Any, registry: Registry) -> None:
-        """Put the user's data in place of the recipe's source; how that reads it stays."""
-        self.tables.pop("description", None)  # it is about the recipe's own data
+        """Put the user's data in place of the recipe's source; the keys that say how it is read are kept."""
+        self.tables.pop("description", None)  # it describes the recipe's own data
         entry = self.task(registry)
         if entry is None:
-            return  # the source that is there is a fault of its own
+            return  # validation reports the fault of the present source
         task = entry.declaration
         if task.choose_source is None:
-            self.faults.append(f"--data: a recipe for {task.name} names its data in [source]")
+            self.faults.append(f"--data: a recipe for {task.name} takes its data from [source] only")
             return
         try:
             chosen = load_target(task.name, task.choose_source)(given)
@@ -85,7 +85,7 @@ class Draft:
             self.places["source", key] = Place("--data", Path.cwd())
 
     def task(self, registry: Registry) -> Entry[TaskPlugin] | None:
-        """What the recipe trains a model to do, by its source or else by its tables; None where unknown.
+        """The task that the recipe trains a model for, by its source or else by its tables; None if unknown.
 
         A recipe without a source and without a table of another task is for text.
         """
@@ -134,7 +134,7 @@ class Draft:
         field_info = None if config is None else config.model_fields.get(keys[0])
         if field_info is None:
             return parse_value(text)
-        # A key within a key, such as source.path.train: all that is known of it is that it may be left out.
+        # A key within a key, such as source.path.train, has no type here; it may only be left out.
         return value_for(field_info, text) if not keys[1:] else UNSET if text in NONE else parse_value(text)
 
     def _set(self, table: str, keys: list[str], parsed: Any, text: str, registry: Registry) -> None:
@@ -146,11 +146,11 @@ class Draft:
             values = self.tables[table] = _start_afresh(table, values, str(parsed), registry)
         for key in keys[:-1]:
             inner = values.get(key)
-            if table == "model" and isinstance(inner, str):  # a head or an encoder that has only a name
+            if table == "model" and isinstance(inner, str):  # a head or an encoder given as a name only
                 inner = {"use": inner}
             values[key] = inner if isinstance(inner, dict) else {}
             values = values[key]
-        # Beside a key from the file, say source.path.train, the others stay relative to the file.
+        # If an override gives one inner key, say source.path.train, the others stay relative to the file.
         values[keys[-1]] = PathFrom(parsed, Path.cwd()) if isinstance(parsed, str) and keys[1:] else parsed
         base = self.place(table, keys[0]).base if keys[1:] else place.base
         self.places[table, keys[0]] = replace(place, base=base)
@@ -165,35 +165,35 @@ class Draft:
             self.faults.append(f"{text!r}: there is no such key to remove{there}")
 
     def config(self, table: str, registry: Registry) -> type[Config] | None:
-        """What a table may hold; None where that is not known, for its component is not."""
+        """The config of a table; None if unknown, because its component is unknown."""
         if table not in components_of(registry):
             return tables_of(registry).get(table)
         entry = self._component(table, registry)
         return None if entry is None else entry.declaration.config
 
     def _component(self, kind: str, registry: Registry) -> Entry[Any] | None:
-        """The component that a table names; None where there is none."""
+        """The component that a table names; None if it does not exist."""
         values = self.tables.get(kind)
         use = values.get("use") if isinstance(values, dict) else None
         try:
             return registry.component(kind, str(use))
         except (UnknownNameError, PluginError):
-            return None  # the name is a fault of its own, reported when the recipe is validated
+            return None  # validation reports the faulty name
 
     def configs(self, registry: Registry) -> dict[str, type[Config]]:
-        """The same of all tables where it is known, by name."""
+        """The known configs of all tables, by name."""
         every = {
             table: self.config(table, registry) for table in (*tables_of(registry), *components_of(registry))
         }
         return {table: config for table, config in every.items() if config is not None}
 
     def _malformed(self, text: str, registry: Registry) -> str:
-        """What is said of an override that is not of the form."""
-        says = "an override is table.key=value, or table.key=none to leave the key out"
+        """Message for a malformed override."""
+        says = "an override has the form table.key=value, or table.key=none to leave the key out"
         if os.path.isfile(text):
             return f"{says}. Data is given with --data {text}."
         meant = meant_overrides(text, self.configs(registry), registry)
-        return f"an override names the table too. Did you mean {' or '.join(meant)}?" if meant else says
+        return f"the table is missing. Did you mean {' or '.join(meant)}?" if meant else says
 
 
 def read_draft(path: Path) -> Draft:
@@ -214,10 +214,10 @@ def read_draft(path: Path) -> Draft:
 
 
 def key_lines(text: str) -> dict[tuple[str, str], int]:
-    """The line of each `key =` under its `[table]`; tomllib does not tell.
+    """The line of each `key =` under its `[table]`, which tomllib does not report.
 
-    It reads line by line, so a line inside a multi-line string that looks like a key can mislead it:
-    then a message names the wrong line, and nothing else.
+    It reads line by line, so a line inside a multi-line string that looks like a key can mislead it.
+    The only consequence is that a message names the wrong line.
     """
     lines: dict[tuple[str, str], int] = {}
     table = ""
@@ -231,13 +231,13 @@ def key_lines(text: str) -> dict[tuple[str, str], int]:
 
 
 def _start_afresh(table: str, values: Mapping[str, Any], use: str, registry: Registry) -> dict[str, Any]:
-    """What another component keeps of a table: the keys that both know."""
+    """The table for another component: it keeps the keys that both know."""
     if values.get("use") == use:
         return dict(values)
     try:
         known = set(registry.component(table, use).declaration.config.model_fields)
     except (UnknownNameError, PluginError):
-        return {"use": use}  # the name is a fault of its own, reported when the recipe is validated
+        return {"use": use}  # validation reports the faulty name
     dropped = [key for key in values if key not in known and key != "use"]
     if dropped:
         logger.info("[%s] use = %r does not know %s: dropped", table, use, ", ".join(dropped))

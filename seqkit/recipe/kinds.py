@@ -1,4 +1,4 @@
-"""What the kind of a recipe adds to it: the tables and the components of each task."""
+"""The tables and components that the kind of a recipe adds to it, for each task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seqkit.registry import Registry
 
 
 def tables_of(registry: Registry) -> dict[str, type[Config]]:
-    """Every table that is not of a component, by name: those of each recipe, and those of the tasks."""
+    """Every table that does not name a component, by name: those of every recipe, and those of the tasks."""
     tables = dict(TABLES)
     for task in registry.tasks():
         tables.update(task.declaration.tables)
@@ -16,6 +16,6 @@ def tables_of(registry: Registry) -> dict[str, type[Config]]:
 
 
 def components_of(registry: Registry) -> tuple[str, ...]:
-    """Every kind of component that a recipe can name."""
+    """Every kind of component that a recipe can name in a table."""
     of_tasks = (kind for task in registry.tasks() for kind in task.declaration.components)
     return tuple(dict.fromkeys((*COMPONENTS, *of_tasks)))

@@ -1,4 +1,4 @@
-"""What was meant by a key that its table does not know: the table, or the component, that knows it."""
+"""Suggestions for an unknown key of a table: the table, or the component, that has the key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from seqkit.registry import Registry
 def meant_overrides(
     text: str, configs: Mapping[str, type[Config]], registry: Registry, *, nearest: bool = True
 ) -> list[str]:
-    """An override that names no table, or none with a value, as it may have been meant.
+    """Overrides that may have been meant by one that names no table.
 
     Args:
         text: `hidden_size=16`, or `~minutes`.
-        configs: of the tables, by name.
-        registry: of the components that the recipe does not use.
-        nearest: the key may be misspelt.
+        configs: the configs of the tables, by name.
+        registry: for the components that the recipe does not use.
+        nearest: whether the key may be misspelt.
     """
     removes = text.startswith("~")
     name, equals, value = text.removeprefix("~").partition("=")
@@ -42,7 +42,7 @@ def meant_overrides(
 
 
 def meant_key(key: str, table: str, configs: Mapping[str, type[Config]], registry: Registry) -> str:
-    """What to say of a key that a table does not know, with a space before it."""
+    """The hint for a key that a table does not have, with a leading space."""
     elsewhere = [f"{other}.{key}" for other in _tables_with(key, configs)]
     if elsewhere:
         return f" Did you mean {' or '.join(elsewhere)}?"
@@ -65,7 +65,7 @@ def _components_with(key: str, kind: str, registry: Registry) -> list[str]:
 
 
 def _without(key: str, configs: Mapping[str, type[Config]]) -> str:
-    """The override that leaves a key out, in the form that no shell stops at where it has one."""
+    """The override that leaves a key out, if possible in a form that needs no quotes in any shell."""
     table, _, name = key.partition(".")
     config = configs.get(table)
     is_bare = config is not None and value_for(config.model_fields[name], "none") is UNSET

@@ -1,4 +1,4 @@
-"""What needs what: keys that have an effect only where another key has a certain value."""
+"""Dependencies between keys: keys that have an effect only if another key has a certain value."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from seqkit.registry.tables import DataConfig, SeriesConfig
 
 @dataclass(frozen=True)
 class AllBut:
-    """Every value but one, those of plugins too.
+    """Every value but one, including those of plugins.
 
     Args:
-        value: that is left out.
-        shown: what a message lists.
+        value: the value that is excluded.
+        shown: the values that a message lists.
     """
 
     value: object
@@ -30,19 +30,19 @@ class AllBut:
 
 @dataclass(frozen=True)
 class Need:
-    """What a key needs, for it would be read and ignored otherwise."""
+    """A requirement of a key, without which the key would be read and ignored."""
 
     key: str
     of: type[Config]
     """The config that has the key."""
     any_of: Mapping[str, tuple[object, ...] | range | AllBut]
-    """Other keys, and the values of each with which this one has an effect: of several, one is enough."""
+    """Other keys, and their values with which this key has an effect; one of several keys is enough."""
 
     def unmet(self, tables: Mapping[str, Any]) -> str:
-        """What is missing, in words; an empty string where nothing is.
+        """Message for an unmet requirement; an empty string if it is met.
 
         Args:
-            tables: the typed configs by name; None for one that is faulty, which says nothing.
+            tables: the typed configs by name; None for a faulty one, for which the result is empty.
         """
         found = []
         for key, values in self.any_of.items():
@@ -50,7 +50,7 @@ class Need:
             if tables.get(table) is None:
                 return ""
             value = getattr(tables[table], name)
-            if isinstance(value, dict):  # of a head or an encoder with settings
+            if isinstance(value, dict):  # a head or an encoder with settings
                 value = value.get("use")
             if value in values:
                 return ""

@@ -1,4 +1,4 @@
-"""The right side of an override: what a text from the command line is for the key that it is given to."""
+"""The right side of an override: the value of a text from the command line, by the type of its key."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from seqkit.plugin import DataPath
 
 
 class Unset:
-    """The value of `key=none`: the key is left out, and its default holds."""
+    """The value of `key=none`: the key is left out, and its default applies."""
 
 
 UNSET: Final = Unset()
 NONE = ("none", "None")
 _PATH = get_args(DataPath)[1]
-"""What makes a field a path."""
+"""The annotation of a field that is a path."""
 
 
 def parse_value(text: str) -> Any:
-    """TOML where it is that, else a string."""
+    """The text as TOML if it is valid TOML, else as a string."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -34,10 +34,10 @@ def parse_value(text: str) -> Any:
 def value_for(field: FieldInfo, text: str) -> Any:
     """The value of `key=text`, for a key of this type.
 
-    - `none` is `UNSET`, unless the type has that word as a text and no None.
-    - `a,b` is a list where the type is a list or a tuple; where it may also be a single text, a text
-      without a comma stays one, and a path always does.
-    - All else is TOML where it is that, else a string.
+    - `none` is `UNSET`, unless the type takes that word as a text, and not None.
+    - `a,b` is a list if the type is a list or a tuple. If the type may also be a single text, a text
+      without a comma is a single text, and a path always is.
+    - Everything else is read as TOML if it is valid TOML, else as a string.
 
     Raises:
         ValueError: a path has a backslash that TOML reads as an escape.
@@ -61,7 +61,7 @@ def value_for(field: FieldInfo, text: str) -> Any:
 
 
 def without_quotes(field: FieldInfo | None, text: str) -> str:
-    """The same override in the form that every shell passes on, where it has one."""
+    """The same override in a form that needs no quotes in any shell, if there is one."""
     removes = text.startswith("~")
     key, _, value = text.removeprefix("~").partition("=")
     if field is None or not (removes or value.startswith("[")):
@@ -72,7 +72,7 @@ def without_quotes(field: FieldInfo | None, text: str) -> str:
 
 
 def _members(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """The types of a union, each with what is annotated to it."""
+    """The types of a union, each with its annotations."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         yield from _members(arguments[0], (*metadata, *arguments[1:]))
@@ -90,14 +90,14 @@ def _has_the_text_none(members: list[tuple[Any, tuple[Any, ...]]]) -> bool:
 
 
 def _items(text: str, kinds: tuple[Any, ...]) -> list[Any]:
-    """The items of `a,b`: strings where the list holds texts, else each read as TOML."""
+    """The items of `a,b`: strings if the list holds texts, else each read as TOML."""
     texts = [item.strip() for item in text.removesuffix(",").split(",")]
     of_texts = any(kind is str for argument in kinds for kind, _ in _members(argument))
     return texts if of_texts else [parse_value(item) for item in texts]
 
 
 def _has_escape(text: str, parsed: Any) -> bool:
-    """Whether a quoted text has a backslash that TOML takes for an escape, or for a faulty one."""
+    """Whether a quoted text has a backslash that TOML reads as an escape, valid or not."""
     if "\\" not in text or not text.startswith(("[", "{", '"')):
         return False
     return parsed == text or any(not part.isprintable() for part in _texts(parsed))

@@ -1,4 +1,4 @@
-"""A recipe after it was validated: every table typed, every default filled in."""
+"""A validated recipe: every table typed, every default filled in."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Component:
-    """A component that a recipe names: its config, and where it comes from."""
+    """A component that a recipe names: its config, and its declaration."""
 
     use: str
     config: Config
     entry: Entry[Any]
 
     def options(self) -> dict[str, Any]:
-        """The config as keywords."""
+        """The config as keyword arguments."""
         return {name: getattr(self.config, name) for name in type(self.config).model_fields}
 
 
@@ -39,7 +39,7 @@ class ResolvedRecipe:
     description: str
     overrides: tuple[str, ...]
     task: Entry[TaskPlugin]
-    """What the model is trained to do; it follows from the source."""
+    """The task that the model is trained for; it follows from the source."""
     source: Component
     cell: Component
     encoder: Component
@@ -47,31 +47,31 @@ class ResolvedRecipe:
     model: ModelConfig
     train: TrainConfig
     own: Mapping[str, Component | Config]
-    """The components and tables of recipes of this kind, by name."""
+    """The components and tables that only recipes of this kind have, by name."""
 
     @property
     def kind(self) -> str:
-        """The name of the task: `"text"`, `"series"`, or that of a plugin."""
+        """The name of the task: `"text"`, `"series"`, or one of a plugin."""
         return self.task.declaration.name
 
     @property
     def tokenizer(self) -> Component:
-        """Of a recipe for text."""
+        """The tokenizer; only recipes for text have one."""
         return cast(Component, self._own("tokenizer"))
 
     @property
     def data(self) -> DataConfig:
-        """Of a recipe for text."""
+        """The table `[data]`; only recipes for text have it."""
         return cast(DataConfig, self._own("data"))
 
     @property
     def sample(self) -> SampleConfig:
-        """Of a recipe for text."""
+        """The table `[sample]`; only recipes for text have it."""
         return cast(SampleConfig, self._own("sample"))
 
     @property
     def series(self) -> SeriesConfig:
-        """Of a recipe for series."""
+        """The table `[series]`; only recipes for series have it."""
         return cast(SeriesConfig, self._own("series"))
 
     def _own(self, name: str) -> Component | Config:
@@ -86,13 +86,13 @@ class ResolvedRecipe:
             "source": self.source,
             **components,
             "cell": self.cell,
-            **self.own,  # those above keep their place
+            **self.own,  # the components above keep their position
             "model": self.model,
             "train": self.train,
         }
 
     def components(self) -> dict[str, Component]:
-        """Those that are used, by kind; of encoder and head those that come from a plugin."""
+        """The components in use, by kind; the encoder and the head only if they come from a plugin."""
         used = {kind: part for kind, part in self.parts().items() if isinstance(part, Component)}
         around = {"encoder": self.encoder, "head": self.head}
         return used | {
@@ -100,7 +100,7 @@ class ResolvedRecipe:
         }
 
     def tables(self) -> dict[str, Any]:
-        """As TOML has it: plain values; a key without a value is left out."""
+        """The tables as plain values for TOML; keys without a value are left out."""
         tables: dict[str, Any] = {"description": self.description} if self.description else {}
         for name, part in self.parts().items():
             if isinstance(part, Component):
@@ -114,7 +114,7 @@ class ResolvedRecipe:
         return tomli_w.dumps(self.tables())
 
     def save(self, path: str | Path) -> None:
-        """Write it as TOML."""
+        """Write the recipe as TOML."""
         Path(path).write_text(self.to_toml(), "utf-8")
 
     def override(self, overrides: Sequence[str]) -> Recipe:
@@ -126,7 +126,7 @@ class ResolvedRecipe:
         return self.as_recipe().with_data(path)
 
     def as_recipe(self) -> Recipe:
-        """A recipe to be changed further."""
-        from seqkit.recipe.recipe import Recipe  # which imports this module
+        """A recipe that can be changed further."""
+        from seqkit.recipe.recipe import Recipe  # here, because that module imports this one
 
         return Recipe.of_resolved(self)

@@ -1,4 +1,4 @@
-"""The JSON schema of recipes with the components that are installed, for editors."""
+"""The JSON schema of recipes with the installed components, for editors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqkit.registry import Registry
 
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:
-    """A schema (2020-12): each component table is one of those that are installed, told apart by `use`."""
+    """A JSON schema (2020-12) in which `use` selects the table of one of the installed components."""
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {"description": {"type": "string"}}
     for kind in components_of(registry):
@@ -46,7 +46,7 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
 
 
 def _hoisted(config: type[Config], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a config, with its inner definitions moved to where `#/$defs/...` finds them."""
+    """The schema of a config, with its inner definitions moved to the top, where `#/$defs/...` refers to."""
     schema = config.model_json_schema()
     definitions.update(schema.pop("$defs", {}))
     return schema

@@ -1,4 +1,4 @@
-"""From the tables of a draft to typed ones, or to every fault that they have."""
+"""Validation of the tables of a draft: the result is typed tables, or all of their faults."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ AConfig = TypeVar("AConfig", bound=Config)
 
 
 class ConfigFaultsError(Exception):
-    """What is wrong with a config: its faults by key, in the user's words."""
+    """The faults of a config, by key, in the user's terms."""
 
     def __init__(self, faults: dict[str, str], unknown: Collection[str] = ()) -> None:
         self.faults = faults
         self.unknown = frozenset(unknown)
-        """Keys that there are not."""
+        """Keys that do not exist."""
         super().__init__("; ".join(f"{key}: {said}" for key, said in faults.items()))
 
 
@@ -39,11 +39,11 @@ def validate_config(
     """The typed config.
 
     Args:
-        config: its class.
-        values: by key.
-        bases: what a relative path under a key is relative to.
+        config: the class of the config.
+        values: the values by key.
+        bases: for each key, the folder that a relative path is relative to.
     Raises:
-        ConfigFaultsError: with all of its faults.
+        ConfigFaultsError: the values have faults; the error has all of them.
     """
     try:
         return config.model_validate(dict(values), context=dict(bases or {}))
@@ -56,7 +56,7 @@ def validate_config(
 
 
 def unwritable(config: Config) -> dict[str, str]:
-    """The fields whose values a recipe cannot hold, and why: a run with one could not be opened again."""
+    """The fields whose values TOML cannot represent, and why: a run with one could not be opened again."""
     faults = {}
     for name, value in config.model_dump(exclude_none=True).items():
         try:
@@ -64,7 +64,7 @@ def unwritable(config: Config) -> dict[str, str]:
         except TypeError:
             faults[name] = (
                 f"a recipe cannot hold {value!r}; it holds numbers, strings, dates, lists, tuples and tables "
-                "(in place of an Enum take a Literal of strings, in place of a set a list)"
+                "(instead of an Enum use a Literal of strings, instead of a set a list)"
             )
     return faults
 
@@ -73,7 +73,7 @@ def validate_draft(draft: Draft, registry: Registry, name: str, overrides: tuple
     """The resolved recipe.
 
     Raises:
-        RecipeError: with all of its faults.
+        RecipeError: the draft has faults; the error lists all of them.
     """
     faults = list(draft.faults)
     known = ["description", *components_of(registry), *tables_of(registry)]
@@ -124,7 +124,7 @@ def _task_of(
 
 
 def _complete(draft: Draft, task: TaskPlugin, faults: list[str]) -> None:
-    """Fill in what follows from the kind of the recipe."""
+    """Fill in the defaults that depend on the kind of the recipe."""
     model = draft.tables.setdefault("model", {})
     if isinstance(model, dict):
         model.setdefault("encoder", task.encoders[0])
@@ -134,7 +134,7 @@ def _complete(draft: Draft, task: TaskPlugin, faults: list[str]) -> None:
 
 
 def _foreign(draft: Draft, task: TaskPlugin, registry: Registry) -> list[str]:
-    """The tables that recipes of other kinds have."""
+    """Faults for tables that only recipes of other kinds have."""
     faults = []
     for other in (entry.declaration for entry in registry.tasks()):
         for table in {**other.tables, **other.components}:
@@ -150,7 +150,7 @@ def _foreign(draft: Draft, task: TaskPlugin, registry: Registry) -> list[str]:
 def _around(
     draft: Draft, registry: Registry, kind: str, model: ModelConfig, task: TaskPlugin, faults: list[str]
 ) -> Component | None:
-    """The encoder or the head that `[model]` names, by a string or in a table of its own."""
+    """The encoder or the head that `[model]` names, by a string or in an inner table."""
     given = getattr(model, kind)
     options = {} if isinstance(given, str) else {key: value for key, value in given.items() if key != "use"}
     where = _where(draft, "model", kind)
@@ -186,7 +186,7 @@ def _around(
 
 
 def _without_effect(draft: Draft, parts: Mapping[str, Any]) -> list[str]:
-    """The keys that are given by hand, and that another key makes meaningless."""
+    """Faults for keys that are given by hand but have no effect because of another key."""
     tables = {name: part.config if isinstance(part, Component) else part for name, part in parts.items()}
     faults = []
     for need in NEEDS:
@@ -195,7 +195,7 @@ def _without_effect(draft: Draft, parts: Mapping[str, Any]) -> list[str]:
         if type(config) is not need.of or key not in draft.tables.get(table, {}):
             continue
         place = draft.place(table, key)
-        # What `seqkit show` prints, and what a run keeps, has every default, those without effect too.
+        # The output of `seqkit show` and the recipe of a run have every default, even those without effect.
         is_default = getattr(config, key) == need.of.model_fields[key].get_default(call_default_factory=True)
         by_hand = place.is_override or not (draft.is_resolved or is_default)
         if by_hand and (said := need.unmet(tables)):
@@ -209,7 +209,7 @@ def _component(draft: Draft, registry: Registry, kind: str, faults: list[str]) -
     use = table.get("use") if isinstance(table, dict) else None
     if not isinstance(table, dict) or not isinstance(use, str):
         example = registry.names(kind)[0]
-        faults.append(f"[{kind}]: needs a name, for instance use = {example!r}{_where(draft, kind, 'use')}")
+        faults.append(f"[{kind}]: needs a name, for example use = {example!r}{_where(draft, kind, 'use')}")
         return None
     try:
         entry = registry.component(kind, use, draft.place(kind, "use").says)
@@ -248,13 +248,13 @@ def _where(draft: Draft, table: str, key: str = "") -> str:
 
 
 def _said(key: str, details: list[Any], given: Any, config: type[Config]) -> str:
-    """What pydantic found out about a key, in the user's words; a union has a complaint from each member."""
+    """The fault that pydantic found in a key, in the user's terms; a union has one for each member."""
     kinds = {detail["type"] for detail in details}
     if "extra_forbidden" in kinds:
         hint = did_you_mean(key, config.model_fields) or f" Known: {', '.join(config.model_fields)}."
         return f"unknown key.{hint}"
     if kinds == {"missing"} and all(len(detail["loc"]) == 1 for detail in details):
-        return "is needed"
+        return "is required"
     messages = [
         detail["msg"].removeprefix("Value error, ").replace("Input should", "should") for detail in details
     ]

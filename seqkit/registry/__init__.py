@@ -1,4 +1,4 @@
-"""What is known by name, the hooks through which it is declared, and the plugins that declare it."""
+"""The registry of components, recipes and tasks; the hooks that declare them; and the plugins."""
 
 from seqkit.registry.behaviour import BehaviourHooks
 from seqkit.registry.entry import Entry

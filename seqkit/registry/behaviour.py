@@ -1,4 +1,4 @@
-"""Calling the behaviour hooks, so that a plugin that fails does not stop training."""
+"""Calls of the behaviour hooks, in which a plugin that fails does not stop training."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ class BehaviourHooks:
     """Calls the implementations of a hook as pluggy does, with wrappers around the others.
 
     Args:
-        registry: of the plugins.
-        strict: what a plugin raises ends training as a PluginError; else it is logged once a plugin and hook.
+        registry: the registry of the plugins.
+        strict: whether an exception of a plugin ends training as a PluginError; else it is logged, once for
+            each plugin and hook.
     """
 
     def __init__(self, registry: Registry, strict: bool = False) -> None:
         self._strict = strict
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self._manager = pluggy.PluginManager("seqkit")
         self._manager.add_hookspecs(hookspecs)
-        # In the order in which they were registered: pluggy's order of calls follows from it.
+        # In the order of registration, from which pluggy's order of calls follows.
         for name, plugin in registry.manager.list_name_plugin():
             guarded = [
                 self._guarded(implementation, caller.name, registry)
@@ -45,11 +46,11 @@ class BehaviourHooks:
                 self._manager.register(_Guarded(guarded), name)
 
     def call(self, hook: str, **arguments: Any) -> None:
-        """Call a hook; the plugin that was registered last comes first, as pluggy has it."""
+        """Call a hook; the plugin that was registered last is called first, as in pluggy."""
         getattr(self._manager.hook, hook)(**arguments)
 
     def _guarded(self, implementation: pluggy.HookImpl, hook: str, registry: Registry) -> Callable[..., Any]:
-        """The same implementation, but that what it raises is handled here."""
+        """The same implementation, but its exceptions are handled here."""
         plugin, function = registry.report_of(implementation).name, implementation.function
 
         @wraps(function)
@@ -65,7 +66,7 @@ class BehaviourHooks:
                 generator: Any = function(*arguments, **keywords)
                 next(generator)
             except StopIteration:
-                self._failed(plugin, hook, RuntimeError("a wrapper must yield, and it does not"))
+                self._failed(plugin, hook, RuntimeError("a wrapper must yield once, but it does not yield"))
             except Exception as error:
                 self._failed(plugin, hook, error)
             else:
@@ -78,13 +79,13 @@ class BehaviourHooks:
         return marked
 
     def _resumed(self, generator: Any, plugin: str, hook: str) -> Generator[None, Any, Any]:
-        """The rest of a wrapper, after its yield: it gets the outcome of the others."""
+        """Run the rest of a wrapper, after its yield, with the outcome of the other implementations."""
         outcome: Any = None
         inner: BaseException | None = None
         failure: BaseException
         try:
             outcome = yield
-        except BaseException as error:  # of the others: only where they are strict, or at Ctrl-C
+        except BaseException as error:  # from the others: only if strict, or at Ctrl-C
             inner = error
         try:
             if inner is None:
@@ -97,7 +98,7 @@ class BehaviourHooks:
             failure = error
         else:
             generator.close()
-            failure = RuntimeError("a wrapper must yield once, and it does so twice")
+            failure = RuntimeError("a wrapper must yield once, but it yields twice")
         if failure is not inner:
             self._failed(plugin, hook, failure)
         if inner is not None:
@@ -108,13 +109,13 @@ class BehaviourHooks:
         said = f"the plugin {plugin} failed in {hook}: {type(error).__name__}: {error}"
         if self._strict:
             raise PluginError(said) from error
-        if (plugin, hook) not in self._told:
-            self._told.add((plugin, hook))
-            logger.error("%s (told once; training goes on)", said)
+        if (plugin, hook) not in self._logged:
+            self._logged.add((plugin, hook))
+            logger.error("%s (logged once; training continues)", said)
 
 
 class _Guarded:
-    """What is registered for a plugin."""
+    """The object that is registered for a plugin: its guarded implementations."""
 
     def __init__(self, functions: list[Callable[..., Any]]) -> None:
         for index, function in enumerate(functions):

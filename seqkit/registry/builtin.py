@@ -45,87 +45,93 @@ class RNNConfig(CellConfig):
 
 
 class CharConfig(TokenizerConfig):
-    """One token a Unicode code point."""
+    """Each Unicode code point is a token."""
 
     errors: Literal["replace", "strict"] = "replace"
-    """An unknown character is read as `<unk>`, or is an error."""
+    """`replace` reads an unknown character as `<unk>`; with `strict` it is an error."""
 
 
 class WordConfig(TokenizerConfig):
-    """One token a word, number, mark or white space; in Chinese and Japanese, one a character."""
+    """Each word, number, mark or white space is a token; in Chinese and Japanese, each character."""
 
     lowercase: bool = False
-    """Words are read, and generated, in lower case."""
+    """Whether to read, and generate, words in lower case."""
     min_count: int = Field(default=1, ge=1)
     """How often a word has to occur in the training text to be a token; single white space always is one."""
     max_vocab: int | None = Field(default=None, ge=2)
-    """The most tokens, `<unk>` counted: the rarest words are left out."""
+    """Maximum number of tokens, including `<unk>`; the rarest words are left out."""
     unknown: Literal["token", "spell"] = "token"
-    """An unknown word is read as `<unk>`, or spelled in the characters of the training text."""
+    """`token` reads an unknown word as `<unk>`; `spell` spells it in the characters of the training text."""
     split: Literal["unicode", "white-space"] = "unicode"
-    """Words, marks and white space are tokens; or words are what white space separates, `<eos>` is the line
-    end and `<unk>` one token, as in the Penn Treebank and WikiText."""
+    """`unicode` makes words, marks and white space tokens. `white-space` makes the words between white space
+    tokens, with `<eos>` for the line end and `<unk>` as one token, as in the Penn Treebank and WikiText."""
 
     @field_validator("split")
     @classmethod
     def _check_spelling(cls, split: str, info: ValidationInfo) -> str:
         if split == "white-space" and info.data.get("unknown") == "spell":
-            raise ValueError("does not go with tokenizer.unknown=spell: characters apart would be words")
+            raise ValueError(
+                "cannot be combined with tokenizer.unknown=spell: single characters would be read as words"
+            )
         return split
 
 
 class TextConfig(SourceConfig):
-    """Text files: a path, a folder, a list, a glob, or one of these a split."""
+    """Text files: a path, a folder, a list, a glob, or one of these for each split."""
 
     path: DataPath | list[DataPath] | dict[str, DataPath | list[DataPath]]
     """A file (also `.gz`, `.bz2`, `.xz` or `.zst`), a folder, a list, a glob, or
     `{train = ..., validation = ..., test = ...}`."""
     encoding: str = "utf-8"
-    """Any of Python's; UTF-8 with or without byte order mark by default."""
+    """Any encoding of Python; by default UTF-8, with or without a byte order mark."""
     newlines: Literal["lf", "keep"] = "lf"
-    """CRLF and CR become LF, or stay."""
+    """`lf` turns CRLF and CR into LF; `keep` leaves them unchanged."""
     on_error: Literal["strict", "replace"] = "strict"
-    """Invalid bytes are an error, or are read as U+FFFD and counted."""
+    """With `strict`, invalid bytes are an error; `replace` reads them as U+FFFD and counts them."""
 
 
 class StringsConfig(SourceConfig):
-    """Texts that are in memory, or in the recipe itself: each is a document."""
+    """Texts in memory, or in the recipe itself; each is a document."""
 
     texts: list[str] | dict[Literal["train", "validation", "test"], list[str]]
     """A list, or `{train = [...], validation = [...], test = [...]}`."""
 
 
 class SamplesConfig(SourceConfig):
-    """Data that is on every machine already."""
+    """Sample data that is already on the machine."""
 
     name: str = "python-docs"
     """`python-docs`, the language reference; `python-identifiers`, names in its library; or `stocks`."""
     symbol: str | list[str] | None = None
-    """Of `stocks`: AAPL, FB, GOOG, IBM or MSFT, or several of them; all by default."""
+    """For `stocks`: AAPL, FB, GOOG, IBM or MSFT, or several of them; all by default."""
 
 
 class SyntheticConfig(SourceConfig):
-    """Simulated prices, whose law is known: what can be forecast of them, and what cannot."""
+    """Simulated prices from a known process, so that it is known what can be forecast."""
 
     process: Literal["random_walk", "ar1", "garch"] = "random_walk"
-    """Log returns that are independent; that remember the last one; or whose volatility does."""
+    """Process of the log returns: `random_walk` makes them independent, with `ar1` they depend on the last
+    return, and with `garch` their volatility does."""
     rows: int = Field(default=3000, ge=2)
+    """Number of rows of each series."""
     sigma: float = Field(default=0.01, gt=0)
-    """Standard deviation of the innovations of the log return; of `garch`, of the returns in the long run."""
+    """Standard deviation of the innovations of the log return; for `garch`, of the returns over the long
+    run."""
     phi: float = Field(default=0.5, gt=-1, lt=1)
-    """Of `ar1`: the share of the last return in the next one."""
+    """For `ar1`: the share of the last return in the next one."""
     symbols: int = Field(default=1, ge=1)
-    """How many series, each drawn on its own."""
+    """Number of series, each drawn independently."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the simulated prices."""
 
 
 class PriceFileConfig(SourceConfig):
-    """Prices from a CSV file, whichever broker wrote it."""
+    """Prices from a CSV file of any broker."""
 
     path: DataPath
     """A CSV file, or one in `.gz`, `.bz2`, `.xz`, `.zst` or `.zip`; `seqkit inspect FILE` shows it."""
     panel: bool = False
-    """All symbols of the file."""
+    """Whether to read all symbols of the file."""
 
 
 PricesConfig = create_model(
@@ -134,7 +140,7 @@ PricesConfig = create_model(
 
 
 def _path_or_name(value: object, as_path: ValidatorFunctionWrapHandler) -> object:
-    """A path is relative to the recipe's file; a name on the Hub stays as it is."""
+    """A path is relative to the recipe's file; a name on the Hub is left unchanged."""
     from seqkit.sources.hub_request import looks_local
 
     path = as_path(value)
@@ -142,7 +148,7 @@ def _path_or_name(value: object, as_path: ValidatorFunctionWrapHandler) -> objec
 
 
 def _file_of(value: object, as_path: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
-    """A file for a loader is relative to the recipe's file; else it is relative to the dataset."""
+    """A file for a loader is relative to the recipe's file; any other file is relative to the dataset."""
     from seqkit.sources.hub_request import LOADERS
 
     path = as_path(value)
@@ -157,27 +163,27 @@ class HubConfig(SourceConfig):
     """Hugging Face datasets: from the Hub, from files, from a folder, or saved by `save_to_disk`."""
 
     path: DatasetPath | list[DatasetPath]
-    """A name on the Hub (`owner/name`), a file, a glob, a list of these two, a folder, or a loader (`json`)
-    with `data_files`."""
+    """A name on the Hub (`owner/name`), a file, a glob, a list of files or globs, a folder, or a loader
+    (`json`) with `data_files`."""
     name: str | None = None
-    """The configuration, where the dataset has several."""
+    """Name of the configuration, if the dataset has several."""
     split: dict[Literal["train", "validation", "test", "all"], str] | None = None
-    """Which of its splits is what, as in `{train = "train[:90%]", validation = "dev"}`; `{all = "train"}` is
-    one text for `[data] split` to cut."""
+    """Which of the dataset's splits to use for what, as in `{train = "train[:90%]", validation = "dev"}`;
+    `{all = "train"}` is one text, which `[data] split` divides."""
     column: str | None = None
-    """Of the text; without it, the one called `text`, or the only one with text."""
+    """Column of the text; by default the column `text`, or the only one with text."""
     data_files: DatasetFile | list[DatasetFile] | dict[str, DatasetFile | list[DatasetFile]] | None = None
-    """Which files of the folder or of the dataset on the Hub; or those for the loader."""
+    """Files to read from the folder or from the dataset on the Hub, or the files for the loader."""
     streaming: bool = False
-    """Read from where the data is, without a copy in the cache of `datasets`."""
+    """Whether to read the data in place, without a copy in the cache of `datasets`."""
     revision: str | None = None
     """A branch, tag or commit on the Hub."""
     empty: Literal["keep", "drop"] | None = None
-    """A row that is empty is a blank line, or left out; by default kept where rows are lines."""
+    """`keep` reads an empty row as a blank line, `drop` omits it; by default `keep` if rows are lines."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
-    """Between the cells of CSV files; a comma by default, a tab in `.tsv` files."""
+    """Character between the cells of CSV files; by default a comma, and a tab in `.tsv` files."""
     encoding: str | None = None
-    """Of CSV, JSON and text files; UTF-8 by default."""
+    """Encoding of CSV, JSON and text files; by default UTF-8."""
 
 
 class OneHotConfig(EncoderConfig):
@@ -185,26 +191,26 @@ class OneHotConfig(EncoderConfig):
 
 
 class EmbeddingConfig(EncoderConfig):
-    """A trained vector for each id; `model.embedding_size` where a recipe names it by a string."""
+    """A trained vector for each id; its size is `model.embedding_size` if a recipe names it by a string."""
 
     size: int = Field(default=64, ge=1)
-    """Features of a vector."""
+    """Number of features of a vector."""
 
 
 class RawConfig(EncoderConfig):
-    """Numbers as they are."""
+    """Numbers, unchanged."""
 
 
 class LinearConfig(HeadConfig):
-    """Logits over the vocabulary, by a linear layer."""
+    """Logits over the vocabulary, from a linear layer."""
 
 
 class NoHeadConfig(HeadConfig):
-    """The cell's output is the logits."""
+    """No layer: the outputs of the cell are the logits."""
 
 
 class PointConfig(HeadConfig):
-    """One number, by the squared error."""
+    """One number, trained with the squared error."""
 
 
 class GaussianConfig(HeadConfig):
@@ -216,7 +222,7 @@ class StudentTConfig(HeadConfig):
 
 
 class QuantileConfig(HeadConfig):
-    """Quantiles, by the CRPS."""
+    """Quantiles, trained with the CRPS."""
 
 
 @hookimpl
@@ -276,13 +282,13 @@ def seqkit_sources() -> list[SourcePlugin]:
 
 @hookimpl
 def seqkit_recipes() -> list[RecipePlugin]:
-    """The recipes that ship."""
+    """The recipes that come with seqkit."""
     return [RecipePlugin(path.stem, path) for path in sorted(RECIPES.glob("*.toml"))]
 
 
 @hookimpl
 def seqkit_encoders() -> list[EncoderPlugin]:
-    """One-hot rows, trained vectors, and numbers as they are."""
+    """One-hot rows, trained vectors, and unchanged numbers."""
     return [
         EncoderPlugin("one_hot", OneHotConfig, "seqkit.encoders:OneHot"),
         EncoderPlugin("embedding", EmbeddingConfig, "seqkit.encoders:embedding"),
@@ -292,7 +298,7 @@ def seqkit_encoders() -> list[EncoderPlugin]:
 
 @hookimpl
 def seqkit_heads() -> list[HeadPlugin]:
-    """Over a vocabulary, and of numbers."""
+    """Heads over a vocabulary, and heads for numbers."""
     return [
         HeadPlugin("linear", LinearConfig, "seqkit.heads.named:linear_head"),
         HeadPlugin("none", NoHeadConfig, "seqkit.heads.named:no_head"),

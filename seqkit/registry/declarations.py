@@ -1,4 +1,4 @@
-"""What is wrong with a declaration, told without importing its target."""
+"""Checks of a declaration, without importing its target."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def declaration_faults(declaration: Any, kind: type[Any]) -> Iterator[str]:
-    """The faults of what a declaration hook returned; none where it can be used."""
+    """The faults of an object that a declaration hook returned; none if it can be used."""
     if not isinstance(declaration, kind):
-        yield f"declares {declaration!r}, which is no {kind.__name__}"
+        yield f"declares {declaration!r}, which is not a {kind.__name__}"
         return
     name = declaration.name
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        yield f"declares the name {name!r}; a name is lower-case letters, digits, '-' and '_'"
+        yield f"declares the name {name!r}; a name consists of lower-case letters, digits, '-' and '_'"
     if isinstance(declaration, RecipePlugin):
         if not declaration.path.is_file():
             yield f"declares the recipe {name!r}, but there is no file {declaration.path}"
@@ -43,51 +43,51 @@ def _task_faults(declaration: TaskPlugin) -> Iterator[str]:
     for choices in ("encoders", "heads"):
         names: Any = getattr(declaration, choices)
         if not isinstance(names, tuple) or not all(isinstance(each, str) for each in names):
-            yield f"declares the task {name!r} with {choices} {names!r}, which is no tuple of names"
+            yield f"declares the task {name!r} with {choices} {names!r}, which is not a tuple of names"
         elif not names:
             yield f"declares the task {name!r} without {choices}"
     for kind in ("tables", "components"):
         parts: Any = getattr(declaration, kind)
         if not isinstance(parts, Mapping):
-            yield f"declares the task {name!r} with {kind} {parts!r}, which is no mapping"
+            yield f"declares the task {name!r} with {kind} {parts!r}, which is not a mapping"
             continue
         for part, value in parts.items():
             if not isinstance(part, str) or not NAME.fullmatch(part):
-                yield f"declares the task {name!r} with {part!r} in {kind}, which is no name"
+                yield f"declares the task {name!r} with {part!r} in {kind}, which is not a name"
             if part in ("source", "cell", "model", "train", "description", "recipe", "task"):
-                yield f"declares the task {name!r} with {part!r} in {kind}, which every recipe has"
+                yield f"declares the task {name!r} with {part!r} in {kind}, which every recipe already has"
             if kind == "tables":
                 yield from _config_faults(name, value)
     if not isinstance(declaration.seeds, int) or declaration.seeds < 1:
-        yield f"declares the task {name!r} with seeds {declaration.seeds!r}; it is a number, 1 or more"
+        yield f"declares the task {name!r} with seeds {declaration.seeds!r}; it must be an integer, 1 or more"
 
 
 def _config_faults(name: str, config: Any) -> Iterator[str]:
-    # A stranger gave it: nothing is taken for granted.
+    # Third-party code gave it, so it may be anything.
     if not (isinstance(config, type) and issubclass(config, Config)):
-        yield f"declares {name!r} with the config {config!r}, which is no subclass of Config"
+        yield f"declares {name!r} with the config {config!r}, which is not a subclass of Config"
         return
     if config.model_config.get("extra") != "forbid" or not config.model_config.get("frozen"):
         yield f"declares {name!r} with {config.__name__}, which must be frozen and forbid extra keys"
     if "use" in config.model_fields:
-        yield f"declares {name!r} with a field 'use', which a recipe keeps for the component's name"
+        yield f"declares {name!r} with a field 'use', which recipes reserve for the name of the component"
 
 
 def _target_faults(name: str, target: Any) -> Iterator[str]:
     if not isinstance(target, str):
         if not callable(target):
-            yield f"declares {name!r} with the target {target!r}, which is no class"
+            yield f"declares {name!r} with the target {target!r}, which is not a class"
         return
     if not TARGET.fullmatch(target):
         yield f'declares {name!r} with the target {target!r}; it must be a class, or "module:attribute"'
         return
     module = target.partition(":")[0]
     if not _exists(module):
-        yield f"declares {name!r} with the target {target!r}, and there is no module {module}"
+        yield f"declares {name!r} with the target {target!r}, but there is no module {module}"
 
 
 def _exists(module: str) -> bool:
-    """Whether there is such a module; neither it nor a package around it is imported."""
+    """Whether a module exists; neither it nor a package around it is imported."""
     if module in sys.modules:
         return True
     name, *rest = module.split(".")

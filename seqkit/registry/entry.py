@@ -1,4 +1,4 @@
-"""A declaration, and where it came from."""
+"""A declaration with its origin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Declared = TypeVar("Declared", bound="ComponentPlugin | RecipePlugin | TaskPlugi
 
 @dataclass(frozen=True)
 class Entry(Generic[Declared]):
-    """A declaration, and where it came from."""
+    """A declaration, and the plugin that it comes from."""
 
     declaration: Declared
     origin: Origin
@@ -24,7 +24,7 @@ class Entry(Generic[Declared]):
         """The class that a component declares.
 
         Raises:
-            PluginError: it cannot be imported, or does not exist; the plugin is named.
+            PluginError: it cannot be imported, or does not exist; the message names the plugin.
         """
         try:
             return load_target(self.declaration.name, self.declaration.target)

@@ -70,7 +70,7 @@ def seqkit_recipes() -> Sequence[RecipePlugin]:
 
 @hookspec
 def seqkit_run_started(run: Run) -> None:
-    """Training begins: the run directory has its recipe and provenance, the model its first weights."""
+    """Training begins: the run directory has its recipe and provenance, the model its initial weights."""
 
 
 @hookspec
@@ -96,7 +96,7 @@ def seqkit_checkpoint_saved(run: Run, path: Path) -> None:
 
 @hookspec
 def seqkit_run_finished(run: Run) -> None:
-    """Training is over, the last weights and `loss.png` are written, and `run.model` has its best weights."""
+    """Training is over: the last weights and `loss.png` are written, and `run.model` has its best weights."""
 
 
 @hookspec

@@ -1,4 +1,4 @@
-"""Which kinds of tasks there are, and which one a source is for."""
+"""The available kinds of tasks, and the one that a source is for."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from seqkit.registry.entry import Entry
 from seqkit.registry.origin import Origin
 
 Note = Callable[[Origin, str], None]
-"""Is called with what is wrong with a plugin."""
+"""Called with a plugin's origin and a fault of the plugin."""
 
 
 def usable_tasks(
     every: Sequence[Entry[TaskPlugin]], kinds: Collection[str], note: Note
 ) -> list[Entry[TaskPlugin]]:
-    """Those that can be used beside each other, the built-in ones first.
+    """The tasks that can be used together, the built-in ones first.
 
-    What a stranger declares does not change a recipe of another kind: a task that shares a name or a table
-    with one that is there is left out, and noted.
+    A third-party declaration does not change recipes of other kinds: a task that shares a name or a table
+    with an earlier one is left out, and noted.
 
     Args:
-        every: that was declared.
-        kinds: of components.
-        note: is called with each clash.
+        every: all declared tasks.
+        kinds: the kinds of components.
+        note: called with each clash.
     """
     usable: list[Entry[TaskPlugin]] = []
     for entry in sorted(every, key=lambda entry: entry.origin.distribution != "seqkit"):
@@ -38,14 +38,14 @@ def usable_tasks(
 
 
 def _clash(task: TaskPlugin, others: Sequence[TaskPlugin], kinds: Collection[str]) -> str:
-    """Why a task cannot be used beside others; an empty string where it can."""
+    """Why a task cannot be used together with others; an empty string if it can."""
     for other in others:
         if task.name == other.name:
-            return f"declares the task {task.name!r}, which there is already"
+            return f"declares the task {task.name!r}, which exists already"
         if shared := {table for table in task.tables if table in {**other.tables, **other.components}}:
-            return f"declares the task {task.name!r} with the table {min(shared)!r}, one of {other.name}"
+            return f"declares the task {task.name!r} with the table {min(shared)!r}, which {other.name} has"
     if odd := set(task.components) - set(kinds):
-        return f"declares the task {task.name!r} with a component {min(odd)!r}, and there is no such kind"
+        return f"declares the task {task.name!r} with a component {min(odd)!r}, but there is no such kind"
     return ""
 
 
@@ -55,13 +55,13 @@ def task_of(
     """The kind of task whose base class a source has.
 
     Args:
-        source: its declaration.
-        config: its own.
-        tasks: to choose from.
-        note: is called with a task whose base class cannot be used.
+        source: the declaration of the source.
+        config: the config of the source.
+        tasks: the tasks to choose from.
+        note: called with a task whose base class cannot be used.
     Raises:
-        PluginError: there is none, or the declaration does not say what the source gives.
-        PluginConflictError: there are two.
+        PluginError: there is no such task, or the declaration does not say what the source gives.
+        PluginConflictError: there are several such tasks.
     """
     made = _class_of(source, config)
     found: dict[int, list[Entry[TaskPlugin]]] = defaultdict(list)
@@ -84,27 +84,27 @@ def task_of(
 
 
 def _class_of(source: Entry[Any], config: Any) -> type:
-    """The class of a source, or a base class that its declaration names."""
+    """The class of a source, or the base class that its declaration names."""
     declared: SourcePlugin = source.declaration
     given = declared.gives
     if callable(given) and not isinstance(given, type):
         try:
             given = given(config)
-        except Exception as error:  # whatever a stranger's function raises
+        except Exception as error:  # a third-party function may raise anything
             raise PluginError(
                 f"`gives` of {declared.name!r} fails: {type(error).__name__}: {error}"
             ) from error
     made: Any = source.load() if given is None else load_target(declared.name, given)
     if not isinstance(made, type):
         raise PluginError(
-            f"{declared.name!r} is opened by a function, and its declaration does not say what that "
+            f"{declared.name!r} is opened by a function, but its declaration does not say what the function "
             'returns.\n  Add it: SourcePlugin(..., gives="seqkit.sources:TextSource").'
         )
     return made
 
 
 def _base_of(entry: Entry[TaskPlugin], note: Note) -> type | None:
-    """The base class of a task's sources; None, and a note, where it cannot be used."""
+    """The base class of a task's sources; None, with a note, if it cannot be used."""
     task = entry.declaration
     try:
         base: Any = load_target(task.name, task.source)
@@ -113,5 +113,5 @@ def _base_of(entry: Entry[TaskPlugin], note: Note) -> type | None:
         return None
     if isinstance(base, type):
         return base
-    note(entry.origin, f"declares the task {task.name!r} with the source {base!r}, which is no class")
+    note(entry.origin, f"declares the task {task.name!r} with the source {base!r}, which is not a class")
     return None

@@ -1,7 +1,7 @@
-"""Finding plugins and importing them, so that a broken one never stops seqkit.
+"""Finding and importing plugins, so that a broken one never stops seqkit.
 
-pluggy's own `load_setuptools_entrypoints` is not used: it drops a second distribution with the same
-entry-point name without a word, and stops at the first one that fails to import.
+pluggy's own `load_setuptools_entrypoints` is not used: it silently drops a second distribution with the
+same entry-point name, and stops at the first one that fails to import.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ DECLARATION_HOOKS = {
 
 
 class Loader:
-    """Loads the built-ins, the installed plugins, and those that are given, into one manager.
+    """Loads the built-ins, the installed plugins and the given ones into one manager.
 
     Args:
         given: files (`"./mycell.py"`), modules, declarations such as `CellPlugin(...)`, objects with
@@ -59,7 +59,7 @@ class Loader:
             (`"no:*"` blocks all of them).
 
     Raises:
-        PluginError: a plugin that was given cannot be loaded.
+        PluginError: a given plugin cannot be loaded.
     """
 
     def __init__(self, given: Sequence[Any] = ()) -> None:
@@ -93,7 +93,7 @@ class Loader:
             heavy_before = set(HEAVY) & set(sys.modules)
             try:
                 module = entry_point.load()
-            except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+            except (Exception, SystemExit) as error:  # a third-party module may raise anything
                 self._fail(report, _import_failure(error))
                 continue
             origin = Origin(name, version, str(getattr(module, "__file__", entry_point.module)))
@@ -131,7 +131,7 @@ class Loader:
 
     def _register_given(self, name: str, plugin: object, origin: Origin) -> None:
         if self.manager.is_registered(plugin):
-            return  # an installed plugin, named once more
+            return  # an installed plugin that was given as well
         report = self._register(name, plugin, origin)
         if report.status == "failed":
             raise PluginError(f"the plugin {name!r} cannot be loaded: {'; '.join(report.findings)}")
@@ -139,12 +139,12 @@ class Loader:
             hint = f" {report.findings[0]}" if report.findings else ""
             raise PluginError(
                 f"the plugin {name!r} implements no hook.{hint}\n"
-                "  Mark a function with @hookimpl, for instance seqkit_cells()."
+                "  Mark a function with @hookimpl, for example seqkit_cells()."
             )
 
     def _register(self, name: str, plugin: object, origin: Origin) -> PluginReport:
         report = PluginReport(name, origin)
-        # One distribution may bring several entry points, and two distributions the same name.
+        # One distribution may have several entry points, and two distributions may use the same name.
         key = f"{origin.distribution}:{name}#{len(self.reports)}"
         try:
             self.manager.register(plugin, name=key)
@@ -176,14 +176,14 @@ class Loader:
 
 
 class _Declared:
-    """A plugin that is one declaration."""
+    """A plugin that consists of one declaration."""
 
     def __init__(self, hook: str, declaration: object) -> None:
         setattr(self, hook, hookimpl(lambda: [declaration]))
 
 
 def _entry_points() -> list[importlib.metadata.EntryPoint]:
-    """In the order of their names; a distribution that is on the path twice counts once."""
+    """Entry points, sorted by distribution and name; a distribution that is on the path twice counts once."""
     found = {
         (point.dist.name if point.dist else "", point.name, point.value): point
         for point in importlib.metadata.entry_points(group=GROUP)
@@ -192,7 +192,7 @@ def _entry_points() -> list[importlib.metadata.EntryPoint]:
 
 
 def _unmet_requirement(distribution: importlib.metadata.Distribution | None) -> str:
-    """What the distribution itself requires of seqkit, where this is not it."""
+    """Message if the distribution requires another version of seqkit; else an empty string."""
     for text in (distribution.requires if distribution else None) or ():
         if not text.lower().startswith("seqkit"):
             continue
@@ -213,7 +213,7 @@ def _load_file(path: Path) -> tuple[ModuleType, Origin]:
     except OSError as error:
         raise PluginError(f"the plugin file {path} cannot be read: {error.strerror}.") from error
     digest = hashlib.sha256(data).hexdigest()
-    # The digest in the name: two files of one name, or two versions of one file, do not meet.
+    # The digest in the name keeps two files of one name, or two versions of one file, separate.
     name = f"seqkit_file_{path.stem}_{digest[:12]}"
     text = data.decode("utf-8", "replace")
     origin = Origin(path.name, digest[:12], str(path.absolute()), text, digest, given=True)
@@ -221,9 +221,9 @@ def _load_file(path: Path) -> tuple[ModuleType, Origin]:
         return sys.modules[name], origin
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginError(f"the plugin file {path} is no Python file: its name must end in .py.")
+        raise PluginError(f"the plugin file {path} is not a Python file: its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic resolves annotations there
+    sys.modules[name] = module  # pydantic resolves annotations in sys.modules
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -256,6 +256,6 @@ def _heavy_imports(module: ModuleType, before: set[str]) -> Iterator[str]:
     heavy = set(HEAVY) & (held | (set(sys.modules) - before))
     if heavy:
         yield (
-            f"it imports {', '.join(sorted(heavy))} when it is declared, which slows every command down; "
+            f"it imports {', '.join(sorted(heavy))} when it is declared, which slows down every command; "
             'name the class lazily, as "module:attribute"'
         )

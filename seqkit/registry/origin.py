@@ -1,4 +1,4 @@
-"""Where a plugin comes from, and what was found out about it."""
+"""Origin and status of a plugin."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the declarations of a plugin come from."""
+    """The origin of a plugin's declarations."""
 
     distribution: str
-    """The installed distribution; the file or the module where it is none."""
+    """Name of the installed distribution, or of the file or module if there is none."""
     version: str
     path: str
-    """Of the module."""
+    """Path of the module."""
     source_text: str | None = field(default=None, repr=False)
-    """The text of a single-file plugin: a run keeps it for reading."""
+    """Text of a single-file plugin, which a run keeps for reference."""
     sha256: str | None = None
     given: bool = False
-    """Whether it was asked for with `-p` or `plugins=[...]`, and not just installed."""
+    """Whether it was given with `-p` or `plugins=[...]`, not only installed."""
 
 
 @dataclass
 class PluginReport:
-    """One plugin: whether it was loaded, and what is wrong with it."""
+    """The status and the faults of one plugin."""
 
     name: str
-    """The entry point, file or module; `-p no:NAME` blocks it by this name or its distribution."""
+    """The entry point, file or module; `-p no:NAME` blocks it by this name or by its distribution."""
     origin: Origin
     status: Literal["loaded", "failed", "blocked"] = "loaded"
     findings: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What is known by name: cells, tokenizers, sources and recipes, and where each comes from."""
+"""The registry: cells, tokenizers, sources and recipes by name, each with its origin."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ FIRST_PARTY = {
     "seqkit-subword": ("bpe", "byte", "subword"),
     "seqkit-tensorboard": ("quickstart-tensorboard",),
 }
-"""What the plugins of this repository bring: the answer to a name that is not installed."""
+"""Names that the plugins of this repository declare, for the message about one that is not installed."""
 
 
 class Registry:
-    """What the built-ins and the plugins declare.
+    """The declarations of the built-ins and the plugins.
 
     Args:
-        plugins: besides the installed ones; see `Loader`.
+        plugins: plugins to load besides the installed ones; see `Loader`.
 
     Raises:
-        PluginError: a plugin that was given cannot be loaded.
+        PluginError: a given plugin cannot be loaded.
     """
 
     def __init__(self, plugins: Sequence[Any] = ()) -> None:
@@ -66,7 +66,7 @@ class Registry:
         self.manager = loader.manager
         self.reports: list[PluginReport] = loader.reports
         self._broken: dict[tuple[str, str], tuple[PluginReport, str]] = {}
-        """Declarations that cannot be used, by hook and name: of which plugin, and why."""
+        """Declarations that cannot be used, by hook and name: their plugin, and the reason."""
         self._entries: dict[str, dict[str, list[Entry[Any]]]] = {
             kind: self._declared(*hook_and_type) for kind, hook_and_type in KINDS.items()
         }
@@ -76,17 +76,17 @@ class Registry:
         return sorted(self._entries[kind])
 
     def component(self, kind: str, name: str, where: str = "") -> Entry[ComponentPlugin]:
-        """The component by that name, or by `distribution:name`.
+        """The component of that name, which may be `distribution:name`.
 
         Raises:
-            UnknownNameError: there is none; `where` says where the name was given.
-            PluginError: a plugin declares it, in a way that cannot be used.
+            UnknownNameError: there is no such component; `where` is the place that gave the name.
+            PluginError: the declaration of the plugin cannot be used.
             PluginConflictError: two distributions declare it.
         """
         return self._find(kind, name, where)
 
     def recipe(self, name: str) -> Entry[RecipePlugin]:
-        """The recipe by that name, or by `distribution:name`; raises as `component` does."""
+        """The recipe of that name, which may be `distribution:name`; raises as `component` does."""
         return self._find("recipe", name, "")
 
     def tasks(self) -> list[Entry[TaskPlugin]]:
@@ -103,19 +103,19 @@ class Registry:
         return task_of(source, config, self.tasks(), self.note)
 
     def note(self, origin: Origin, fault: str) -> None:
-        """Keep what is wrong with a plugin; one that was asked for is an error at once."""
+        """Keep a fault of an installed plugin; raise at once for a fault of a given one."""
         report = next(report for report in self.reports if report.origin is origin)
         if fault not in report.findings:
             _note(report, [fault])
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
-        """Everything that is declared, with its kind."""
+        """All declarations, each with its kind."""
         for kind in KINDS:
             for name in self.names(kind):
                 yield from ((kind, entry) for entry in self._entries[kind][name])
 
     def report_of(self, implementation: pluggy.HookImpl) -> PluginReport:
-        """The plugin that a hook implementation belongs to."""
+        """The report of the plugin that a hook implementation belongs to."""
         return self.reports[int(implementation.plugin_name.rpartition("#")[2])]
 
     def _find(self, kind: str, name: str, where: str) -> Entry[Any]:
@@ -128,13 +128,13 @@ class Registry:
             raise UnknownNameError(kind, name, self.names(kind), where, self._hint(kind, short))
         built_in = [entry for entry in found if entry.origin.distribution == "seqkit"]
         given = any(entry.origin.given for entry in found)
-        # An installed plugin cannot take a built-in's name away; one that was asked for must not be ignored.
+        # An installed plugin cannot replace a built-in of the same name; a given one must not be ignored.
         if len(found) > 1 and (given or not built_in):
             raise PluginConflictError(_conflict(kind, short, found, where))
         return (built_in or found)[0]
 
     def _raise_broken(self, kind: str, name: str, distribution: str, where: str) -> None:
-        """Raise the error of the plugin that declares a name in a way that cannot be used, if one does."""
+        """Raise the error of the plugin whose declaration of a name cannot be used, if there is one."""
         hook, _ = KINDS[kind]
         report, reason = self._broken.get((hook, name), (None, ""))
         if report is None or distribution not in ("", report.origin.distribution):
@@ -143,7 +143,7 @@ class Registry:
         plugin = f"the plugin {report.name!r} of {report.origin.distribution} {report.origin.version}".strip()
         raise PluginError(
             f"the {kind} {name!r}{place} cannot be used: {plugin} {reason}.\n"
-            f"  Install what is missing, or repair the plugin: {report.origin.path}"
+            f"  Install what is missing, or fix the plugin: {report.origin.path}"
         )
 
     def _hint(self, kind: str, name: str) -> str:
@@ -165,15 +165,18 @@ class Registry:
             return f"Plugins that failed to load: {broken}; see: seqkit plugins{reasons}"
         if kind == "recipe":
             return ""
-        return f"One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
+        return (
+            f"To use one of your own: -p FILE.py. To list those of this environment ({sys.prefix}): "
+            "seqkit plugins"
+        )
 
     def _declared(self, hook: str, kind: type) -> dict[str, list[Entry[Any]]]:
         found: dict[str, list[Entry[Any]]] = defaultdict(list)
-        # One implementation at a time: its plugin is known, and a broken one stops none of the others.
+        # One implementation at a time, so that its plugin is known and a broken one does not stop the others.
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             report = self.report_of(implementation)
             if implementation.wrapper or implementation.hookwrapper:
-                continue  # which the loader has reported
+                continue  # the loader has reported it
             try:
                 declarations = list(implementation.function())
             except Exception as error:
@@ -199,12 +202,12 @@ class Registry:
                 if others and entry.origin.distribution != "seqkit":
                     report.findings.append(
                         f"{name!r} of {hook} is also declared by {', '.join(others)}; "
-                        f'use = "{entry.origin.distribution}:{name}" means this one'
+                        f'use = "{entry.origin.distribution}:{name}" selects this one'
                     )
 
 
 def _conflict(kind: str, name: str, found: Sequence[Entry[Any]], where: str) -> str:
-    """Who declares a name, and what can be done: one that was given can be left out, but not blocked."""
+    """Message with the plugins that declare a name, and the remedy: a given one cannot be blocked."""
     place = f" ({where})" if where else ""
     holders = [entry.origin.distribution for entry in found]
     if len(set(holders)) < len(holders):
@@ -219,18 +222,18 @@ def _conflict(kind: str, name: str, found: Sequence[Entry[Any]], where: str) -> 
 
 
 def _note(report: PluginReport, faults: Sequence[str]) -> None:
-    """Keep what is wrong with an installed plugin; one that was asked for is an error at once."""
+    """Keep the faults of an installed plugin; raise at once for those of a given one."""
     if faults and report.origin.given:
         raise PluginError(f"the plugin {report.name!r} cannot be used: it {'; it '.join(faults)}.")
     report.findings += faults
 
 
 def registry_with(plugins: Sequence[Any]) -> Registry:
-    """The built-ins, the installed plugins, and these."""
+    """The registry of the built-ins, the installed plugins, and these plugins."""
     return Registry(plugins) if plugins else default_registry()
 
 
 @cache
 def default_registry() -> Registry:
-    """The built-ins and the installed plugins."""
+    """The registry of the built-ins and the installed plugins."""
     return Registry()

@@ -12,7 +12,7 @@ from seqkit.plugin import Config
 
 def _require_three(split: object) -> object:
     if isinstance(split, list | tuple) and len(split) != 3:
-        raise ValueError("should be three fractions, of train, validation and test")
+        raise ValueError("should be three fractions, for train, validation and test")
     return split
 
 
@@ -24,17 +24,18 @@ def _check_split(split: tuple[float, float, float]) -> tuple[float, float, float
 
 
 class DataConfig(Config):
-    """`[data]`: how the source is split."""
+    """`[data]`: how the text of the source is split."""
 
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
-    """Fractions of train, validation and test, in characters, or in documents where these are kept apart;
-    not used for splits that the source brings."""
+    """Fractions of train, validation and test, in characters, or in documents if these are kept apart; not
+    used if the source has its own splits."""
     documents: Literal["joined", "apart", "lines"] = "joined"
-    """Joined to one text, or kept apart with an end token: those of the source, or each line."""
+    """`joined` makes one text of all documents; `apart` ends each document of the source with an end token;
+    `lines` does so with each line."""
     separator: str | None = None
-    """With documents `apart`: a line that is exactly this ends one too, such as `%`; `""` is a blank line."""
+    """With documents `apart`: a line, such as `%`, that ends a document too; `""` is a blank line."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Of the hash that assigns documents to splits."""
+    """Seed of the hash that assigns documents to splits."""
 
     _require_three = field_validator("split", mode="before")(_require_three)
     _check_split = field_validator("split")(_check_split)
@@ -50,12 +51,12 @@ class DataConfig(Config):
 
 
 def as_date(text: str) -> datetime:
-    """A date of the exchange's own clock: an offset is not counted."""
+    """A date in the exchange's local time: a UTC offset is ignored."""
     return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
 def _iso(value: object) -> object:
-    """TOML has dates of its own; a string has to be one."""
+    """A date as an ISO string, from a TOML date or from a string."""
     if isinstance(value, date):
         value = value.isoformat()
     if not isinstance(value, str):
@@ -71,33 +72,34 @@ Date = Annotated[str, BeforeValidator(_iso)]
 
 
 class SeriesConfig(Config):
-    """`[series]`: what is read and predicted of prices; a recipe that has this table is one for series."""
+    """`[series]`: what is read and predicted from prices; a recipe with this table is for series."""
 
     target: Literal["return", "price"] = "return"
-    """The log return of the next row; or its price, which a test lifts out of all that was trained on."""
+    """`return` predicts the log return of the next row; `price` its price, which in a test leaves the range
+    of the training prices."""
     lags: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=list)
-    """Returns of N rows before, besides that of the row itself."""
+    """For each N, also read the return N rows earlier; the row's own return is always read."""
     sums: list[Annotated[int, Field(ge=2, le=10_000)]] = Field(default_factory=list)
-    """Sums of the last N returns."""
+    """For each N, also read the sum of the last N returns."""
     volatilities: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=list)
-    """Root mean squares of the last N returns; 1 is the size of the last one."""
+    """For each N, also read the root mean square of the last N returns; 1 gives the size of the last one."""
     volume: bool = False
-    """The change of the log volume."""
+    """Whether to read the change of the log volume."""
     range: bool = False
-    """The log of high over low."""
+    """Whether to read the log of high over low."""
     calendar: bool = False
-    """Weekday and month."""
+    """Whether to read weekday and month."""
     horizon: int = Field(default=1, ge=1, le=1000)
-    """Rows ahead that the report judges."""
+    """Number of rows ahead up to which the report judges forecasts."""
     split: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    """Fractions of the dates that are train, validation and test, in order of time."""
+    """Fractions of the dates for train, validation and test, in order of time."""
     validation_from: Date | None = None
-    """The date where validation begins, in place of its fraction: `2009-01-01`."""
+    """First date of validation, in place of its fraction: `2009-01-01`."""
     test_from: Date | None = None
-    """The date where the test begins, in place of its fraction."""
+    """First date of the test, in place of its fraction."""
 
     paths: int = Field(default=500, ge=10)
-    """Sampled from every row that is judged, for more than one row ahead."""
+    """Number of paths sampled from every judged row, if the horizon is more than one row."""
 
     @field_validator("split")
     @classmethod
@@ -111,7 +113,7 @@ class SeriesConfig(Config):
     def _check_order(cls, test_from: str | None, info: ValidationInfo) -> str | None:
         validation_from = info.data.get("validation_from")
         if test_from and validation_from and as_date(test_from) < as_date(validation_from):
-            raise ValueError(f"should not lie before series.validation_from, {validation_from}")
+            raise ValueError(f"should not be before series.validation_from, {validation_from}")
         return test_from
 
     _require_three = field_validator("split", mode="before")(_require_three)
@@ -130,7 +132,7 @@ class SeriesConfig(Config):
 
 
 class SampleConfig(Config):
-    """`[sample]`: how text is generated where nothing else is said."""
+    """`[sample]`: the default options for generating text."""
 
     prompt: str = ""
     max_tokens: int = Field(default=400, ge=0)
@@ -138,6 +140,6 @@ class SampleConfig(Config):
     top_k: int | None = Field(default=None, ge=1)
     top_p: float | None = Field(default=None, gt=0, le=1)
     repetition_penalty: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Divides the logits of tokens that were drawn before (CTRL, arXiv 1909.05858); 1.0 is off."""
+    """Number that divides the logits of tokens already generated (CTRL, arXiv 1909.05858); 1.0 is off."""
     stop: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     seed: int = Field(default=0, ge=0, lt=2**63)

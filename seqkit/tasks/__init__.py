@@ -1,4 +1,4 @@
-"""Tasks: what a model is trained to do, one module a kind; nothing else asks for the kind of a run."""
+"""Tasks: what a model is trained to do, one module per kind; no other code depends on the kind of a run."""
 
 from seqkit.tasks.base import Sizes, Task, TaskData, task_of
 

@@ -1,7 +1,7 @@
 """The contract of a task: how a source becomes data that a model can be trained on.
 
-A `TaskPlugin` declares one, with the base class of its sources, the tables of its recipes, the class of
-its runs, and what the command line prints of them.
+A `TaskPlugin` declares a task, with the base class of its sources, the tables of its recipes, the class of
+its runs, and the class that prints them on the command line.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Batches: TypeAlias = Windows | Lanes | list[Batch]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model has to know of its data.
+    """The sizes of its data that a model needs.
 
     Args:
-        vocab_size: of the ids that it reads and predicts; None for numbers.
-        features: that each row of numbers has.
+        vocab_size: size of the vocabulary of the ids that it reads and predicts; None for numbers.
+        features: number of features of each row of numbers.
     """
 
     vocab_size: int | None = None
@@ -43,16 +43,16 @@ class TaskData(ABC):
     """The data of a recipe: read, split, and ready for batches."""
 
     split_override: ClassVar[str] = ""
-    """An override that gives a recipe without a validation split one, for a message."""
+    """An override that gives a recipe a validation split, for a message."""
 
     @property
     def kept(self) -> Any:
-        """What a run needs besides its model, such as a tokenizer; `Task.restore` makes it again."""
+        """The object that a run needs besides its model, such as a tokenizer; `Task.restore` restores it."""
         return None
 
     @abstractmethod
     def training_batches(self, train: TrainConfig) -> Batches:
-        """The training split, in the order that the state policy asks for.
+        """The training split, in the order that the state policy requires.
 
         Raises:
             SourceError: it is too short.
@@ -60,13 +60,13 @@ class TaskData(ABC):
 
     @abstractmethod
     def evaluation_batches(self, train: TrainConfig, split: str) -> Batches | None:
-        """A whole split, each position once; None where there is no such split."""
+        """A whole split, each position once; None if there is no such split."""
 
     def validation_batches(self, train: TrainConfig) -> Batches | None:
-        """The validation split; None where there is none.
+        """The validation split; None if there is no such split.
 
         Raises:
-            BudgetError: there is none, and `train.patience` is to watch it.
+            BudgetError: there is no such split, but `train.patience` depends on it.
         """
         batches = self.evaluation_batches(train, "validation")
         if batches is None and train.patience is not None:
@@ -76,34 +76,34 @@ class TaskData(ABC):
                 else "Leave"
             )
             raise BudgetError(
-                f"train.patience={train.patience} watches the validation loss, and there is no such split.\n"
+                f"train.patience={train.patience} watches the validation loss, but there is no such split.\n"
                 f"  {remedy} the patience out: train.patience=none."
             )
         return batches
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What the provenance of a run says of its data, as JSON values; `source` is its fingerprint."""
+        """The data's entry in the provenance of a run, as JSON values; `source` is its fingerprint."""
 
     def saved(self) -> Any:
-        """What `Task.restore` makes the kept thing of, as plain JSON values; None where nothing is kept."""
+        """Plain JSON values from which `Task.restore` restores `kept`; None if nothing is kept."""
         return None
 
 
 class Task(ABC):
     """What a model is trained to do.
 
-    A task has no state: what a recipe says is handed to it.
+    A task has no state: its methods take the recipe as an argument.
     """
 
     file: ClassVar[str] = "task.json"
-    """The name of the file in a run directory that holds `TaskData.saved`."""
+    """Name of the file in a run directory that holds `TaskData.saved`."""
     compares_by_loss: ClassVar[bool] = True
-    """Whether the seeds of a recipe are compared by their validation losses; else its report judges them."""
+    """Whether the seeds of a recipe are compared by their validation losses; else by its report."""
 
     @abstractmethod
     def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> TaskData:
-        """Read the recipe's source, and make of it what a model is trained on.
+        """Read the recipe's source, and prepare the data that a model is trained on.
 
         Raises:
             SourceError: it cannot be read, or is too short.
@@ -111,26 +111,26 @@ class Task(ABC):
 
     @abstractmethod
     def sizes(self, kept: Any) -> Sizes:
-        """What the model has to know."""
+        """The sizes of its data that the model needs."""
 
     def restore(self, recipe: ResolvedRecipe, saved: Any) -> Any:
-        """What a run needs besides its model, from what `TaskData.saved` gave.
+        """The object that a run needs besides its model, from the values of `TaskData.saved`.
 
         Raises:
-            RunError: it is not that.
+            RunError: the values are not those of such an object.
         """
         return saved
 
     def loss_unit(self, head: str) -> str:
-        """Of the picture of the loss, by the head of the model."""
+        """Unit of the loss in its picture, for a head of the model."""
         return "nats per position"
 
 
 def task_of(recipe: ResolvedRecipe) -> Task:
-    """The task that a recipe trains a model to do.
+    """The task that a recipe trains a model for.
 
     Raises:
-        PluginError: its plugin declares something else, or its file cannot be one of a run.
+        PluginError: the plugin declares something that is not a task, or a file name that a run cannot use.
     """
     with asking(recipe, "its constructor"):
         task = recipe.task.load()()
@@ -138,25 +138,25 @@ def task_of(recipe: ResolvedRecipe) -> Task:
         raise PluginError(f"the target of the task {recipe.kind!r} is not a Task: {type(task).__name__}.")
     if not PLAIN_FILE.fullmatch(task.file) or task.file in ("provenance.json", "report.json", "control.json"):
         raise PluginError(
-            f"the task {recipe.kind!r} keeps {task.file!r}; it should be a name like task.json that no other "
-            "file of a run has."
+            f"the task {recipe.kind!r} keeps {task.file!r}; its file should have a name such as task.json "
+            "that no other file of a run has."
         )
     return task
 
 
 @contextmanager
 def asking(recipe: ResolvedRecipe, what: str) -> Iterator[None]:
-    """What a stranger's task raises inside is a PluginError that names it.
+    """Inside, an exception of a third-party task becomes a PluginError that names the task.
 
     Args:
-        recipe: of the kind.
-        what: is asked of the task.
+        recipe: a recipe of its kind.
+        what: the part of the task that is requested, for the message.
     """
     try:
         yield
     except (SeqkitError, MemoryError, OSError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever it raises
+    except Exception as error:  # third-party code may raise anything
         if recipe.task.origin.distribution == "seqkit":
             raise
         raise PluginError(

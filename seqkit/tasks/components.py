@@ -1,4 +1,4 @@
-"""From the components that a recipe names to objects."""
+"""Construction of the components that a recipe names."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def open_source(component: Component, kind: type[ASource]) -> ASource:
     """The source that a recipe names.
 
     Args:
-        component: of the recipe.
+        component: the component of the recipe.
         kind: the base class that its declaration promises.
     Raises:
-        ContractError: it has another one.
+        ContractError: the source does not have that base class.
     """
     source = made(component)
     if not isinstance(source, kind):
         raise ContractError(
-            f"the source {component.use!r} is declared as a {kind.__name__}, and opens a "
+            f"the source {component.use!r} is declared as a {kind.__name__}, but opens a "
             f"{type(source).__name__}.\n  Correct `gives` in its SourcePlugin."
         )
     return source
 
 
 def made(component: Component, *arguments: Any) -> Any:
-    """The object that a component makes of its config.
+    """The object that a component constructs from its config.
 
     Raises:
         ContractError: its constructor does not take a field of its config, or fails.
@@ -54,16 +54,16 @@ def made(component: Component, *arguments: Any) -> Any:
 
 
 def constructed(name: str, construct: Callable[[], Any]) -> Any:
-    """What a stranger's constructor makes.
+    """The result of a third-party constructor.
 
     Raises:
-        ContractError: it fails; the line is named.
+        ContractError: the constructor fails; the message names the line.
     """
     try:
         return construct()
     except (SeqkitError, MemoryError, OSError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever it raises
+    except Exception as error:  # third-party code may raise anything
         hint = ""
         if "before Module.__init__() call" in str(error):
             hint = "\n  Call super().__init__() first in its __init__."
@@ -75,16 +75,16 @@ def constructed(name: str, construct: Callable[[], Any]) -> Any:
 
 
 def outline_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
-    """The model that the recipe describes, to count its parameters; without numbers where that can be."""
+    """The model that the recipe describes, to count its parameters; on the meta device if possible."""
     return outlined(lambda: make_model(recipe, sizes))
 
 
 def outlined(construct: Callable[[], Built]) -> Built:
-    """What is constructed, without numbers where that can be; no random stream moves."""
+    """The constructed object, on the meta device if possible; the random state is not changed."""
     try:
         with torch.device("meta"):
             return construct()
-    except ContractError:  # a constructor may read numbers, for instance to scale a matrix by its spectrum
+    except ContractError:  # a constructor may read values, for example to scale a matrix by its spectrum
         with torch.random.fork_rng([]):
             return construct()
 
@@ -93,12 +93,12 @@ def make_model(recipe: ResolvedRecipe, sizes: Sizes) -> SequenceModel:
     """The model that the recipe describes, with fresh weights.
 
     Args:
-        recipe: tables `[cell]` and `[model]`.
-        sizes: of its data.
+        recipe: the recipe, with the tables `[cell]` and `[model]`.
+        sizes: the sizes of its data.
     """
     model = recipe.model
     read = sizes.features if sizes.vocab_size is None else sizes.vocab_size
-    # Its size comes first; its weights are drawn after those of the cells.
+    # The size of the encoder is needed first, but its weights are drawn after those of the cells.
     encoded = outlined(lambda: made(recipe.encoder, read)).output_size
     cells: list[Cell] = []
     for _ in range(model.layers):

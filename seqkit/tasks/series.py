@@ -1,4 +1,4 @@
-"""Series: rows with dates, of which a position predicts the distribution of the next rows."""
+"""Series: rows with dates; each position predicts the distribution of the next rows."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ LOSS_UNITS = {
     "student_t": "nats per row",
     "quantile": "CRPS, in standard deviations",
 }
-"""By head."""
+"""Units of the loss, by head."""
 
 
 class SeriesTask(Task):
-    """The next rows of a series."""
+    """The task of predicting the next rows of a series."""
 
     file = "series.json"
     compares_by_loss = False
@@ -48,7 +48,7 @@ class SeriesTask(Task):
         return prepare_series_data(recipe)
 
     def sizes(self, kept: Scaler) -> Sizes:
-        """Its features."""
+        """The number of features of a row."""
         return Sizes(features=len(kept.features))
 
     def restore(self, recipe: ResolvedRecipe, saved: Any) -> Scaler:
@@ -56,7 +56,7 @@ class SeriesTask(Task):
         return Scaler.from_json(saved)
 
     def loss_unit(self, head: str) -> str:
-        """That of the head."""
+        """Unit of the loss of a head."""
         return LOSS_UNITS.get(head, "loss per row")
 
 
@@ -74,7 +74,7 @@ class SeriesData(TaskData):
         return self.prepared.scaler
 
     def training_batches(self, train: TrainConfig) -> Windows | Lanes:
-        """The training rows of all symbols, in the order that the state policy asks for."""
+        """The training rows of all symbols, in the order that the state policy requires."""
         stream = self.prepared.training_stream()
         if train.state == "reset":
             return Windows(
@@ -83,14 +83,14 @@ class SeriesData(TaskData):
         return Lanes(stream, lanes=train.batch_size, seq_len=train.seq_len)
 
     def evaluation_batches(self, train: TrainConfig, split: str) -> list[Batch] | None:
-        """The rows of a split, read with all that came before them; None where there are none."""
+        """The rows of a split, read after all earlier rows; None if it has no rows."""
         for name in SPLITS:
             if name == split and any(self.prepared.counts(name).values()):
                 return [self.prepared.reading(name)]
         return None
 
     def describe(self) -> dict[str, Any]:
-        """What the provenance of a run says of its data."""
+        """The data's entry in the provenance of a run."""
         return {
             "source": self.source_fingerprint,
             "scaler": fingerprint(["scaler", self.prepared.scaler.to_json()]),
@@ -103,7 +103,7 @@ class SeriesData(TaskData):
         return self.prepared.scaler.to_json()
 
     def periods(self) -> dict[str, dict[str, Any]]:
-        """The first and the last date that each split predicts, and how many rows."""
+        """The first and the last date that each split predicts, and its number of rows."""
         found: dict[str, dict[str, Any]] = {}
         for split in SPLITS:
             every = (
@@ -119,7 +119,7 @@ class SeriesData(TaskData):
         return found
 
     def scaler_fit(self) -> dict[str, Any]:
-        """The rows that the scaler was fitted on."""
+        """The dates and the number of the rows that the scaler was fitted on."""
         scales = self.prepared.scaler.symbols.values()
         return {
             "from": min(scale.fit_from for scale in scales),
@@ -132,22 +132,22 @@ def open_series(recipe: ResolvedRecipe) -> SeriesSource:
     """The source of a series recipe.
 
     Raises:
-        SourceError: it brings splits of its own.
+        SourceError: the source has its own splits.
     """
     source = open_source(recipe.source, SeriesSource)  # type: ignore[type-abstract]
     if source.splits != ("all",):
         raise SourceError(
-            f"the source {recipe.source.use!r} brings its own splits, {', '.join(source.splits)}; "
-            "series are split by date.\n  Let it give one split, 'all', and say where to cut: "
+            f"the source {recipe.source.use!r} has its own splits, {', '.join(source.splits)}; "
+            "series are split by date.\n  Let it give one split, 'all', and set where to split: "
             "series.validation_from and series.test_from."
         )
     return source
 
 
 def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> SeriesSource:
-    """Another price file, read as the recipe reads its own: of its symbols, those that the run knows.
+    """Another price file, read as the recipe reads its own; only the symbols that the run knows are read.
 
-    A file that names no symbol is read as that of a run which has one.
+    If a file names no symbol and the run has only one, the file is read as that symbol.
     """
     from seqkit.sources.prices import open_prices
 
@@ -159,7 +159,7 @@ def price_file(recipe: ResolvedRecipe, path: str | Path, scaler: Scaler) -> Seri
         logger.info("%s names no symbol; it is read as %s", path, name)
         return _Chosen(source, {source.table.symbols[0]: name})
     if not known:
-        return source  # the scaler will say that it does not know them
+        return source  # the scaler raises the error for unknown symbols
     return _Chosen(source, {symbol: symbol for symbol in known})
 
 
@@ -167,8 +167,8 @@ class _Chosen(SeriesSource):
     """Some series of a source.
 
     Args:
-        source: read once.
-        names: of those that are wanted, and what they are called.
+        source: the source, which is read once.
+        names: the new name of each wanted series, by its name in the source.
     """
 
     def __init__(self, source: SeriesSource, names: Mapping[str, str]) -> None:
@@ -176,11 +176,11 @@ class _Chosen(SeriesSource):
 
     @property
     def fingerprint(self) -> str:
-        """Of the source and the choice."""
+        """Fingerprint of the source and the choice."""
         return fingerprint(["chosen", self._source.fingerprint, dict(self._names)])
 
     def series(self, split: str = "all") -> Iterator[Series]:
-        """Those that are wanted, in the order of the source."""
+        """The wanted series, in the order of the source."""
         for one in self._source.series(split):
             if one.name in self._names:
                 yield one._replace(name=self._names[one.name])
@@ -213,7 +213,7 @@ def prepare_series_data(
 
 
 def prepare(recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | None = None) -> PreparedSeries:
-    """The same from series that are in memory."""
+    """Rows, splits and scaler from series in memory."""
     return prepare_series(
         series,
         make_features(recipe.series),

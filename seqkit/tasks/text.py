@@ -1,4 +1,4 @@
-"""Text: documents, of which a position predicts the next token."""
+"""Text: documents; each position predicts the next token."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from seqkit.tokenizers.documents import open_with_end, with_end
 logger = logging.getLogger(__name__)
 
 EVALUATION_LANES: Final = 16
-"""Carried evaluation reads so many lanes whatever the batch size, so that figures compare."""
+"""Number of lanes of an evaluation with carried state, for any batch size, so that figures are comparable."""
 EVALUATION_POSITIONS: Final = 1 << 14
-"""Positions that an evaluation reads at once, where a batch of training has less than a quarter of them."""
+"""Positions that an evaluation reads at once, if a training batch has less than a quarter of them."""
 LARGE_VOCABULARY: Final = 512
-"""Above it, fewer positions are read at once: each has an output for every token."""
+"""Above this size fewer positions are read at once, because each has an output for every token."""
 
 
 class TextTask(Task):
-    """The next token of a text."""
+    """The task of predicting the next token of a text."""
 
     file = "tokenizer.json"
 
     def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> TextData:
-        """The recipe's source, split and tokenised; what its vocabulary lacks is logged."""
+        """The recipe's source, split and tokenised; logs the number of unknown characters."""
         data = prepare_text(recipe, on_progress=on_progress)
         for split, counts in data.corpus.counts.items():
-            if counts.unknown_characters:  # they weigh on the bits per character
+            if counts.unknown_characters:  # they add to the bits per character
                 logger.warning(
                     "characters of the %s split that the vocabulary lacks: %s; each costs %.1f bits more",
                     split,
@@ -51,14 +51,14 @@ class TextTask(Task):
         return data
 
     def sizes(self, kept: Tokenizer) -> Sizes:
-        """Its vocabulary."""
+        """The size of the vocabulary."""
         return Sizes(vocab_size=kept.vocab_size)
 
     def restore(self, recipe: ResolvedRecipe, saved: Any) -> Tokenizer:
-        """The tokenizer of a run, from what it saved.
+        """The tokenizer of a run, from its saved values.
 
         Raises:
-            RunError: what is saved is not that of such a tokenizer.
+            RunError: the values are not those of such a tokenizer.
         """
         tokenizer_class: Any = recipe.tokenizer.entry.load()
         try:
@@ -68,15 +68,15 @@ class TextTask(Task):
             return open_with_end(tokenizer_class.from_json, saved)
         except SeqkitError:
             raise
-        except Exception as error:  # whatever a stranger's tokenizer raises
+        except Exception as error:  # a third-party tokenizer may raise anything
             raise RunError(
-                f"{self.file} is not that of a {recipe.tokenizer.use!r} tokenizer, which the run's recipe "
-                f"names ({type(error).__name__}: {error}).\n"
-                "  Put the file back that the run was trained with, or train it again: seqkit run DIR."
+                f"{self.file} is not the file of a {recipe.tokenizer.use!r} tokenizer, which the run's "
+                f"recipe names ({type(error).__name__}: {error}).\n"
+                "  Restore the file that the run was trained with, or train it again: seqkit run DIR."
             ) from error
 
     def loss_unit(self, head: str) -> str:
-        """Nats, whatever the head."""
+        """Unit of the loss: nats per token, for any head."""
         return "nats per token"
 
 
@@ -95,7 +95,7 @@ class TextData(TaskData):
         return self.tokenizer
 
     def training_batches(self, train: TrainConfig) -> Windows | Lanes:
-        """The training split, in the order that the state policy asks for.
+        """The training split, in the order that the state policy requires.
 
         Raises:
             SourceError: it is shorter than one window.
@@ -117,10 +117,10 @@ class TextData(TaskData):
         return Lanes(self._stream("train"), lanes=train.batch_size, seq_len=train.seq_len)
 
     def evaluation_batches(self, train: TrainConfig, split: str) -> Windows | Lanes | None:
-        """A whole split, read as the state policy says, every position counted once; None where it has none.
+        """A whole split, read by the state policy, every position counted once; None if it has no tokens.
 
-        The shape of a batch is its own, for a small batch of training would take very long. The numbers are
-        those of any shape: windows from a zero state keep their length, and lanes their number.
+        The batches have their own shape, because a small training batch would take very long. The results do
+        not depend on the shape: windows from a zero state keep their length, and lanes their number.
         """
         counts = self.corpus.counts.get(split)
         if counts is None or not counts.tokens:
@@ -138,7 +138,7 @@ class TextData(TaskData):
         return Lanes(stream, lanes=lanes, seq_len=seq_len)
 
     def describe(self) -> dict[str, Any]:
-        """What the provenance of a run says of its data."""
+        """The data's entry in the provenance of a run."""
         source = self.splits.source
         return {
             "source": source.fingerprint,
@@ -163,11 +163,11 @@ class TextData(TaskData):
 
 
 def require_text(recipe: ResolvedRecipe, otherwise: str) -> None:
-    """Raise RecipeError where a recipe is not for text.
+    """Raise RecipeError if a recipe is not for text.
 
     Args:
-        recipe: of any kind.
-        otherwise: what the message says then.
+        recipe: a recipe of any kind.
+        otherwise: the message of the error.
     """
     if not isinstance(task_of(recipe), TextTask):
         raise RecipeError(f"recipe {recipe.name}", [otherwise])
@@ -181,26 +181,26 @@ def open_text(recipe: ResolvedRecipe) -> TextSource:
 def open_other(
     recipe: ResolvedRecipe, data: Given, column: str | None = None, overrides: Sequence[str] = ()
 ) -> TextSource:
-    """Another text, read as the recipe reads its own where it is of the same kind; all of it is one split.
+    """Another text, read as the recipe reads its own if it is of the same kind; all of it is one split.
 
     Args:
-        recipe: of the run.
-        data: a file, a folder, a glob, or several; the source is chosen by what they are.
-        column: the one that the run was trained on; read where the data has it.
+        recipe: the recipe of the run.
+        data: a file, a folder, a glob, or several; the source is chosen by their kind.
+        column: the column that the run was trained on; it is read if the data has it.
         overrides: `source.key=value`, which say how the data is read.
     Raises:
-        SourceError: it cannot be read.
-        RecipeError: an override is not about the source, or wrong.
+        SourceError: the data cannot be read.
+        RecipeError: an override is faulty, or is not about the source.
     """
     if foreign := [change for change in overrides if not change.lstrip("~").startswith("source.")]:
         raise RecipeError(
             "the overrides",
-            [f"{foreign[0]!r}: only source.key=value says how a file is read; a run is trained"],
+            [f"{foreign[0]!r}: only source.key=value is allowed for a run, to say how a file is read"],
         )
     own = {"use": recipe.source.use, **recipe.source.config.model_dump(exclude_none=True)}
     chosen = Recipe(name=recipe.name, source=own, cell={"use": "rnn"}).with_data(data).override(overrides)
     resolved = chosen.resolve()
-    # The path as it was given, for messages: a recipe makes it absolute, for it is kept.
+    # Messages show the path as given; the path in a recipe is absolute, because the recipe is kept.
     where = {key: value for key, value in choose_source(data).items() if key != "use"}
     config = resolved.source.config.model_copy(update=where)
     source = open_text(replace(resolved, source=replace(resolved.source, config=config)))
@@ -233,10 +233,10 @@ def prepare_text(
 ) -> TextData:
     """Split and tokenise the recipe's source; without a tokenizer, one is trained on its training split.
 
-    What a person should know of the text is logged every time: rows without text, splits without a document.
+    Notes on the text are logged every time: rows without text, splits without a document.
 
     Raises:
-        SourceError: it cannot be read, or no document is for training.
+        SourceError: the source cannot be read, or no document is for training.
     """
     splits = split_text(recipe, open_text(recipe), recipe.data.split)
     with spooled(splits):
@@ -248,7 +248,7 @@ def prepare_text(
 
 
 def tokenised(splits: Splits, tokenizer: Tokenizer, on_progress: OnProgress | None = None) -> TextData:
-    """The text with its corpus; what a person should know of it is logged."""
+    """The text with its corpus; notes on the text are logged."""
     corpus = build_corpus(splits, tokenizer, on_progress=on_progress)
     for note in corpus.notes:
         logger.warning("%s", note)

@@ -30,7 +30,7 @@ def names_dir(workdir: Path, shared: Any) -> str:
 
 
 def refused(*arguments: str, stdin: str | None = None) -> str:
-    """What the user is told; nothing is printed but that."""
+    """The error message; nothing is printed on standard output."""
     result = CliRunner().invoke(cli, arguments, input=stdin)
     assert result.exit_code != 0
     assert result.stdout == ""
@@ -38,7 +38,7 @@ def refused(*arguments: str, stdin: str | None = None) -> str:
 
 
 class TestScore:
-    def test_a_character_that_is_cut_at_the_end_of_standard_input_is_left_out_and_told(
+    def test_a_character_that_is_cut_at_the_end_of_standard_input_is_left_out_with_a_warning(
         self, tiny_run: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         data = "the cat sat Ж".encode()[:-1]  # as `head -c` cuts
@@ -48,15 +48,15 @@ class TestScore:
         assert json.loads(result.stdout)["tokens"] == 12
         assert "standard input ends within a character: its last 1 bytes are left out" in caplog.text
 
-    def test_colours_leave_the_text_as_it_is(self, tiny_run: str) -> None:
+    def test_colours_leave_the_text_unchanged(self, tiny_run: str) -> None:
         text = "the cat sat\ton the mat,\n\n  said Zürich\x1b[31m e\u0301.\n"
         output = invoke("score", tiny_run, "-", "--color", stdin=text)
         legend, _, shown = output.partition("\n\n")
         assert COLOR.sub("", legend).startswith("bits of a token: 0.0 to 1.")
         assert "\x1b[7munknown\x1b[0m" in legend
-        assert "\x1b[7mZü\x1b[0m" in shown  # marked, and told as it is
+        assert "\x1b[7mZü\x1b[0m" in shown  # marked, and otherwise unchanged
         assert "\x1b[7me\u0301\x1b[0m" in shown  # with its accent
-        assert "\x1b[31m" not in shown  # what is in a text does nothing to the terminal
+        assert "\x1b[31m" not in shown  # a control character of the text does not reach the terminal
         plain = COLOR.sub("", shown).partition("\n\nbits per character")[0]
         assert re.sub("[↵→]", "", plain).replace("␛", "\x1b") == text
 
@@ -75,7 +75,7 @@ class TestScore:
         monkeypatch.setenv("NO_COLOR", "1")
         assert "\x1b" not in invoke("score", tiny_run, "my.txt")
 
-    def test_only_the_beginning_of_a_long_text_is_shown_unasked(
+    def test_only_the_beginning_of_a_long_text_is_shown_by_default(
         self, tiny_run: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         text = Path("my.txt").read_text()
@@ -163,7 +163,7 @@ def refused_bytes(*arguments: str, stdin: bytes) -> str:
 
 
 class TestEvaluate:
-    def test_the_interval_is_told(self, tiny_run: str) -> None:
+    def test_the_interval_is_printed(self, tiny_run: str) -> None:
         metrics = json.loads(invoke("evaluate", tiny_run, "my.txt", "--json"))
         low, high = metrics["loss_interval_95"]
         assert low < metrics["loss"] < high
@@ -215,7 +215,7 @@ class TestEvaluate:
 
 
 class TestGenerate:
-    def test_what_the_tokenizer_does_not_know_of_a_prompt_is_told(
+    def test_characters_of_a_prompt_that_the_tokenizer_does_not_know_are_a_warning(
         self, tiny_run: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         invoke("generate", tiny_run, "the cat", "--max-tokens", "3")
@@ -297,7 +297,7 @@ class TestGenerate:
         assert json.loads(invoke(*greedy, "--repetition-penalty", "9"))["text"] == expected
         assert json.loads(invoke(*greedy))["text"] != expected
 
-    def test_novelty_is_told_in_words_and_as_data(self, tiny_run: str, text_file: Path) -> None:
+    def test_novelty_is_printed_in_words_and_as_json(self, tiny_run: str, text_file: Path) -> None:
         copied = text_file.read_text()[100:160]
         result = seqkit.load(tiny_run).novelty(f"☃{copied}☃")
         assert result.spans[0].text == copied
@@ -310,9 +310,11 @@ class TestGenerate:
         assert "the text of seed 1" in output
         alone = invoke("generate", tiny_run, "the cat", "--temperature", "0", "--novelty")
         if spans := first["novelty"]["spans"]:
-            assert f"{len(spans[0]['text']):>5,} characters, there at {spans[0]['offset']:,}: " in alone
+            assert (
+                f"{len(spans[0]['text']):>5,} characters, there at offset {spans[0]['offset']:,}: " in alone
+            )
         else:
-            assert "No 20 characters in a row of the text stand in the training text." in alone
+            assert "No 20 consecutive characters of the text occur in the training text." in alone
 
     def test_novelty_needs_the_training_text(self, tiny_run: str, text_file: Path) -> None:
         text_file.unlink()
@@ -351,7 +353,7 @@ class TestStates:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (("--where", "["), "--where '[' is no regular expression"),
+            (("--where", "["), "--where '[' is not a regular expression"),
             (("--out", "nowhere/a.png"), "nowhere/a.png cannot be written: No such file or directory."),
             (("--out", "a.html"), "states are saved as .npz or .csv, pictures as .png; a.html has another"),
             (("--out", "a.png", "--unit", "16"), "there is no unit 16: layer 0 has the units 0 to 15"),
@@ -359,10 +361,10 @@ class TestStates:
             (("--where", "☃"), "--where '☃' matches nothing in the text."),
         ],
     )
-    def test_mistakes_are_told(self, tiny_run: str, options: tuple[str, ...], message: str) -> None:
+    def test_mistakes_are_errors(self, tiny_run: str, options: tuple[str, ...], message: str) -> None:
         assert message in refused("states", tiny_run, "-", *options, stdin="the cat\n")
 
-    def test_too_long_a_text_is_told_before_the_model_reads_it(
+    def test_a_text_that_is_too_long_is_an_error_before_the_model_reads_it(
         self, tiny_run: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("seqkit.model.SequenceModel.hidden", None)

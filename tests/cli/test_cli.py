@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import seqkit
-from seqkit.cli import TellOnce, cli
+from seqkit.cli import LogOnce, cli
 from seqkit.cli.text import TextReport
 from tests.inprocess import command
 
@@ -30,19 +30,19 @@ def invoke(*arguments: str, stdin: str | None = None) -> str:
 
 
 class TestRun:
-    def test_it_shows_the_loss_a_sample_and_what_comes_next(self, text_file: Path) -> None:
+    def test_it_shows_the_loss_a_sample_and_the_next_steps(self, text_file: Path) -> None:
         done = command("run", "quickstart", "--data", str(text_file), *QUICK)
         assert done.returncode == 0, done.stderr
         assert "step     10" in done.stderr
         assert "validation" in done.stderr
-        assert "\x1b" not in done.stderr + done.stdout  # no bar where there is no terminal
+        assert "\x1b" not in done.stderr + done.stdout  # no bar without a terminal
         assert "ended by 20 steps, at step 20" in done.stdout
         assert "--- a sample ---\nThe " in done.stdout
         first = done.stdout.partition("Next:\n")[2].splitlines()[0]
-        assert "generate runs/quickstart" in first  # a text of one's own was given already
+        assert "generate runs/quickstart" in first  # the user has already given a text
         assert (Path("runs/quickstart") / "loss.png").exists()
 
-    def test_what_comes_next_needs_no_quotes(self, text_file: Path) -> None:
+    def test_the_next_steps_need_no_quotes(self, text_file: Path) -> None:
         given = ["data.split=[0.8,0.1,0.1]", "~train.minutes", "~sample.prompt"]
         recipe = seqkit.Recipe.load("quickstart").with_data(text_file).override([*QUICK, *given])
         run = seqkit.train(recipe)
@@ -214,7 +214,7 @@ class TestMistakes:
         assert "Traceback" not in done.stderr
 
     @pytest.mark.ci
-    def test_a_reader_that_goes_away_is_no_traceback(self, tiny_run: str) -> None:
+    def test_a_closed_pipe_gives_no_traceback(self, tiny_run: str) -> None:
         line = f"{sys.executable} -m seqkit generate {tiny_run} --max-tokens 100000 | head -c 20"
         done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
         assert len(done.stdout) == 20
@@ -225,13 +225,13 @@ def test_the_version() -> None:
     assert invoke("--version").strip() == f"seqkit, version {seqkit.__version__}"
 
 
-def test_what_is_marked_once_and_every_warning_is_told_once() -> None:
-    told = TellOnce()
+def test_what_is_marked_once_and_every_warning_is_logged_once() -> None:
+    log_once = LogOnce()
 
     def passes(level: int, message: str, **extra: object) -> bool:
         record = logging.LogRecord("seqkit", level, "here", 1, message, None, None)
         vars(record).update(extra)
-        return told.filter(record)
+        return log_once.filter(record)
 
     for level, extra in ((logging.WARNING, {}), (logging.INFO, {"once": True})):
         message = f"the largest move, {level}"

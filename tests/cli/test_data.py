@@ -1,4 +1,4 @@
-"""Data of a person's own: what is read, what is said of it, and what is refused."""
+"""The user's own data: what is read, what is reported about it, and what is an error."""
 
 import bz2
 import json
@@ -33,14 +33,14 @@ def run(*arguments: str) -> Result:
 
 
 def train(recipe: str, data: str, out: str, *overrides: str) -> TextRun:
-    """What `run` does, without a sample and its comparison with the training text."""
+    """Train as `seqkit run` does, without a sample and its comparison with the training text."""
     trained = seqkit.train(seqkit.Recipe.load(recipe).with_data(data).override(overrides), out)
     assert isinstance(trained, TextRun)
     return trained
 
 
 def message(*arguments: str) -> str:
-    """What a mistake of the user's ends with: two or three lines after which source reads the data."""
+    """The message of a user error: at most three lines, below the line with the source of the data."""
     from seqkit.errors import SeqkitError
 
     result = call(*arguments)
@@ -142,10 +142,10 @@ class TestTables:
             assert call(verb, "a", "rows.jsonl").exit_code == 0
             assert caplog.text.count("missing rows: 2 of 203, left out") == 1
 
-    def test_only_the_source_can_be_overridden_where_a_run_is_read(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_only_the_source_can_be_overridden_for_a_run(self, tiny_recipe: seqkit.Recipe) -> None:
         seqkit.train(tiny_recipe, "out")
         said = message("evaluate", "out", "my.txt", "train.steps=3")
-        assert "'train.steps=3': only source.key=value says how a file is read" in said
+        assert "'train.steps=3': only source.key=value is allowed for a run" in said
         result = call("score", "out", "-", "source.encoding=cp1252")
         assert result.exit_code == 2
         assert "standard input is UTF-8" in result.output
@@ -177,7 +177,7 @@ class TestTexts:
         splits = seqkit.load("out").provenance["data"]["splits"]
         assert sum(split["characters"] for split in splits.values()) == 20_000
 
-    def test_what_is_not_utf_8_is_offered_by_its_name(self) -> None:
+    def test_for_a_text_that_is_not_utf_8_an_encoding_is_offered(self) -> None:
         Path("a.txt").write_bytes("“Smart” — café\n".encode("cp1252") * 60)
         Path("b.txt").write_bytes("Plain words, without a mark.\n".encode("utf-16-le") * 60)
         for name, encoding in (("a.txt", "cp1252"), ("b.txt", "utf-16-le")):
@@ -224,7 +224,7 @@ class TestDocuments:
         train("names", "lines.txt", "out", *TINY, "train.steps=60", "train.evaluate_every=30")
         return "out"
 
-    def test_the_line_end_is_no_token_and_500_texts_are_500_lines(self, lines: str) -> None:
+    def test_the_line_end_is_not_a_token_and_500_texts_are_500_lines(self, lines: str) -> None:
         trained = seqkit.load(lines)
         assert trained.tokenizer.vocab_size == 1 + len({*"".join(SYLLABLES)}) + 1  # <unk>, letters, the end
         printed = call("generate", lines, "--num", "500", "--temperature", "1.5", "--max-tokens", "40").stdout
@@ -264,7 +264,7 @@ def test_a_corpus_with_unk_and_eos_has_a_perplexity_per_word() -> None:
     assert "perplexity per word" in call("score", "out", "treebank.txt").stdout
 
 
-def test_prices_are_no_text(workdir: Path) -> None:
+def test_prices_are_not_text(workdir: Path) -> None:
     Path("prices.csv").write_text("Date,Close\n2020-01-01,1.5\n2020-01-02,1.6\n")
     with pytest.raises(SourceError) as caught:
         seqkit.train(seqkit.Recipe.load("quickstart").with_data("prices.csv"))

@@ -1,4 +1,4 @@
-"""A disk or a memory that is full ends a command with a sentence."""
+"""A full disk or exhausted memory ends a command with a short message."""
 
 import errno
 import resource
@@ -15,7 +15,7 @@ from seqkit.cli import _exhausted
 @pytest.mark.parametrize("allowed", [2_000, 20_000])
 @pytest.mark.ci
 def test_a_full_disk_leaves_no_run_behind(text_file: Path, allowed: int) -> None:
-    """At the first file of the run, or at its weights."""
+    """The disk is full at the first file of the run, or at its weights."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed))
@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_no_run_behind(text_file: Path, allowed: int) -> None
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert "cannot be written" in done.stderr
-    assert "room" in done.stderr  # to make, or where there is some
+    assert "room" in done.stderr  # the remedy: make room, or choose a place that has room
     assert not Path("a").exists()
 
 
@@ -63,6 +63,6 @@ def test_a_full_disk_leaves_no_run_behind(text_file: Path, allowed: int) -> None
         (OSError(errno.ENOENT, "No such file or directory", "/x"), None),
     ],
 )
-def test_what_is_said(error: Exception, said: str | None) -> None:
+def test_messages(error: Exception, said: str | None) -> None:
     found = _exhausted(error)
     assert found is None if said is None else found is not None and said in found

@@ -1,4 +1,4 @@
-r"""Text that seqkit did not write: a terminal gets "\x1b", a pipe the character itself."""
+r"""Text that seqkit did not write: a terminal gets the escape "\x1b", a pipe the character itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_terminal_gets_no_control_characters(terminal: None) -> None:
     assert ForeignFormatter("%(message)s").format(record) == f"read {SHOWN}"
 
 
-def test_a_pipe_gets_the_text_as_it_is() -> None:
+def test_a_pipe_gets_the_text_unchanged() -> None:
     assert shown(ATTACK) == ATTACK
 
 
@@ -46,7 +46,7 @@ def test_nothing_else_is_changed(text: str) -> None:
         assert escaped == text
 
 
-def test_characters_that_an_encoding_lacks_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_characters_that_an_encoding_lacks_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     warn_of_lost("café", "iso-8859-15")
     warn_of_lost("☃", "utf-8")
     assert not caplog.messages
@@ -59,7 +59,7 @@ def test_characters_that_an_encoding_lacks_are_told(caplog: pytest.LogCaptureFix
 
 
 def on_a_terminal(*arguments: str) -> tuple[bytes, bytes]:
-    """What the real program writes to a terminal, and what the same gives in a pipe."""
+    """The output of the real program to a terminal, and that of the same command to a pipe."""
     words = [sys.executable, "-m", "seqkit", *arguments]
     piped = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
     master, slave = pty.openpty()
@@ -71,7 +71,7 @@ def on_a_terminal(*arguments: str) -> tuple[bytes, bytes]:
     while True:
         try:
             part = os.read(master, 1 << 16)
-        except OSError:  # how Linux ends the stream of a terminal
+        except OSError:  # Linux ends the stream of a terminal with it
             break
         if not part:
             break

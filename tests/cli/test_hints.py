@@ -1,4 +1,4 @@
-"""What people type first is answered with the command that they mean."""
+"""A mistyped command is answered with the command that was probably meant."""
 
 from __future__ import annotations
 
@@ -43,18 +43,24 @@ def said(*arguments: str) -> str:
         (("run", "quickstart", "--hidden-size", "16"), "is given without dashes: cell.hidden_size=16"),
         (("run", "quickstart", "--layers"), "is given without dashes: model.layers=VALUE"),
         (("show", "quickstart", "--seed", "1"), "train.seed=1 or data.seed=1 or sample.seed=1"),
-        (("run", "my.txt"), "my.txt is a file of data: seqkit run quickstart --data my.txt"),
-        (("run", "./my.txt"), "./my.txt is a file of data: seqkit run quickstart --data ./my.txt"),
-        (("run", "my.csv"), "my.csv is a file of data: seqkit run stocks --data my.csv"),
-        (("run", "my.csv.gz"), "my.csv.gz is a file of data: seqkit run stocks --data my.csv.gz"),
+        (("run", "my.txt"), "my.txt is a data file: seqkit run quickstart --data my.txt"),
+        (("run", "./my.txt"), "./my.txt is a data file: seqkit run quickstart --data ./my.txt"),
+        (("run", "my.csv"), "my.csv is a data file: seqkit run stocks --data my.csv"),
+        (("run", "my.csv.gz"), "my.csv.gz is a data file: seqkit run stocks --data my.csv.gz"),
         (("run", "mine"), "Did you mean: seqkit run mine.toml"),
         (("show", "mine"), "Did you mean: seqkit show mine.toml"),
-        (("run", "nosuch"), "A recipe of your own is a path that ends in .toml; a text goes with --data."),
+        (
+            ("run", "nosuch"),
+            "A recipe of your own is a path that ends in .toml; a text is given with --data.",
+        ),
         (("generate", "The "), "There are no runs in runs/ yet: seqkit run quickstart makes one."),
         (("run", "quickstart", "hidden_size=16"), "Did you mean cell.hidden_size=16?"),
         (("run", "quickstart", "cell.layers=2"), "Did you mean model.layers?"),
         (("run", "quickstart", "cell.use=RNN"), "Did you mean 'rnn'?"),
-        (("run", "quickstart", "cell.use=nosuch"), f"-p FILE.py. What this environment has ({sys.prefix})"),
+        (
+            ("run", "quickstart", "cell.use=nosuch"),
+            f"-p FILE.py. To list those of this environment ({sys.prefix})",
+        ),
         (("run", "hf-text", "column=text"), "Did you mean source.column=text?"),
         (
             ("run", "quickstart", "--data", r"data\my.txt"),
@@ -70,13 +76,13 @@ def test_the_command_that_was_meant(workdir: Path, arguments: tuple[str, ...], h
     assert len(message.splitlines()) <= 4
 
 
-def test_an_option_that_nobody_knows_has_what_click_says(workdir: Path) -> None:
+def test_an_unknown_option_has_the_message_of_click(workdir: Path) -> None:
     assert said("run", "quickstart", "--sed", "2").startswith("No such option '--sed'.")
     assert "--seeds" in said("run", "quickstart", "--sed", "2")
     assert said("generate", "x", "--lenght", "3") == "No such option '--lenght'."
 
 
-def test_a_command_that_nobody_knows_lists_them(workdir: Path) -> None:
+def test_an_unknown_command_lists_the_known_ones(workdir: Path) -> None:
     assert said("xyzzy").startswith("No such command 'xyzzy'.\n  The commands: bench, check, evaluate, ")
 
 
@@ -89,7 +95,7 @@ class TestRuns:
             path.write_text("")
             os.utime(path, (1000 * age, 1000 * age))
 
-    def test_a_prompt_in_the_place_of_the_run(self) -> None:
+    def test_a_prompt_in_place_of_the_run(self) -> None:
         assert said("generate", "The ") == (
             "there is no run directory The .\n  The run comes first: seqkit generate runs/quickstart-2 'The '"
         )
@@ -112,11 +118,11 @@ class TestRuns:
 
     def test_a_run_in_this_folder_as_recipe(self) -> None:
         Path("runs/old").rename("old")
-        hint = "old is a run, and its recipe is trained by: seqkit run ./old"
+        hint = "old is a run. To train its recipe: seqkit run ./old"
         assert said("run", "old").splitlines()[-1].strip() == hint
 
 
-def test_a_text_in_the_place_of_the_file(tiny_recipe: seqkit.Recipe) -> None:
+def test_a_text_in_place_of_the_file(tiny_recipe: seqkit.Recipe) -> None:
     seqkit.train(tiny_recipe.override(["train.steps=1"]), "out")
     hint = "For a text: echo 'it'\"'\"'s some text' | seqkit"
     assert said("score", "out", "it's some text").endswith(f"{hint} score out -")

@@ -173,7 +173,7 @@ def test_a_file_without_a_row_is_shown() -> None:
     assert "rows     0 of 1" in command("bad.csv").stdout
 
 
-def test_a_file_that_is_no_table() -> None:
+def test_a_file_that_is_not_a_table() -> None:
     Path("bad.csv").write_text('{"Note": "slow down"}')
     done = command("bad.csv", "--json")
     assert (done.returncode, done.stdout) == (2, "")

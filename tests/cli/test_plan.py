@@ -44,7 +44,7 @@ def test_it_prints_what_training_would_take_and_makes_no_run(text_file: Path, wo
     assert [path.name for path in workdir.iterdir()] == ["my.txt"]
 
 
-def test_what_it_proposes_can_be_pasted(text_file: Path) -> None:
+def test_its_proposals_can_be_pasted(text_file: Path) -> None:
     large = ["~train.minutes", "train.epochs=300", "train.batch_size=64"]
     output = invoke("quickstart", "--data", str(text_file), *large)
     changes = next(line for line in output.splitlines() if line.startswith("To change: ")).split()[2:]
@@ -69,7 +69,7 @@ def test_the_time_of_several_seeds(text_file: Path) -> None:
     assert "\n3 seeds " in invoke("quickstart", "--data", str(text_file), "--seeds", "3", *QUICK)
 
 
-def test_memory_that_the_system_does_not_tell_is_unknown(
+def test_memory_that_the_system_does_not_report_is_unknown(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resources, "peak_is_known", lambda: False)
@@ -77,7 +77,7 @@ def test_memory_that_the_system_does_not_tell_is_unknown(
     assert rows(invoke("quickstart", "--data", str(text_file), *QUICK))["memory"].strip() == "unknown"
 
 
-def test_a_mistake_is_told_as_by_run(text_file: Path) -> None:
+def test_a_mistake_is_the_same_error_as_in_run(text_file: Path) -> None:
     Path("short.txt").write_text("abc\n")
     done = command("run", "quickstart", "--data", "short.txt", "--plan")
     assert done.returncode == 2

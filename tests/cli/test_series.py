@@ -50,7 +50,7 @@ def test_run_prints_the_report_and_writes_it(workdir: Path) -> None:
         assert word in output
     assert 'always "up": 52.' in output  # of the reference: 52.1 % of AAPL's last 654 moves
     assert "Verdict, +1 session: the forecast of AAPL" in output
-    assert "! The verdict is provisional: 2 seeds, and 5 are wanted (--seeds 5)." in output
+    assert "! The verdict is provisional: 2 seeds, and 5 are needed (--seeds 5)." in output
     assert "+1 session" in output.partition("AAPL, after 2013-03-01, at 56.14:")[2]
     assert "The runs are in runs/stocks, with report.json and the pictures calibration.png" in output
     names = {path.name for path in Path("runs/stocks").iterdir()}
@@ -168,12 +168,13 @@ def test_forecast_from_newer_rows(workdir: Path) -> None:
 def test_a_point_has_no_interval_and_says_so(workdir: Path) -> None:
     output = invoke("run", "stocks", *SMALL, "model.head=point", "--seeds", "2")
     assert (
-        "A point head has no interval: it does not say how sure it is (model.head=student_t does)." in output
+        "A point head forecasts no interval, so its uncertainty is unknown "
+        "(model.head=student_t forecasts one)." in output
     )
     assert "CRPS" not in output
 
 
-def test_prices_are_told_in_as_many_digits_as_they_have() -> None:
+def test_prices_are_printed_with_the_digits_that_they_have() -> None:
     from seqkit.cli.skill import _decimals
 
     assert [_decimals(price) for price in (404.34, 10.0, 9.99, 1.0834, 0.00012)] == [2, 2, 4, 4, 8]
@@ -219,12 +220,12 @@ class TestMistakes:
     def test_forecast_of_a_run_on_text(self, tiny_recipe: seqkit.Recipe) -> None:
         path = seqkit.train(tiny_recipe, "text").path
         assert refused(WrongKindError, "forecast", str(path)) == (
-            "text is a run on text: there are no dates in it.\n"
-            "  It writes and scores text: seqkit generate text, seqkit score text FILE."
+            "text is a run on text, which has no dates.\n"
+            "  It generates and scores text: seqkit generate text, seqkit score text FILE."
         )
 
     def test_a_plan_for_series(self) -> None:
-        assert "a recipe for series is timed by running it" in refused(RecipeError, "run", "stocks", "--plan")
+        assert "to time a recipe for series, run it" in refused(RecipeError, "run", "stocks", "--plan")
 
     def test_samples_that_are_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from importlib.metadata import PackageNotFoundError

@@ -1,4 +1,4 @@
-"""A plan times for three seconds; a test has no use for so many steps."""
+"""A plan times steps for three seconds; the tests shorten that to a few steps."""
 
 from __future__ import annotations
 

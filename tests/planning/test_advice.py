@@ -1,4 +1,4 @@
-"""Every warning is read: its figure, its remedy, and the override that it comes to."""
+"""The text of every warning: its figure, its remedy, and the override that applies it."""
 
 import random
 from pathlib import Path
@@ -35,7 +35,7 @@ def large_text() -> str:
 
 @pytest.fixture
 def words_text() -> str:
-    """Words that are drawn as words are: of some 2,500, most stand there once or twice."""
+    """Words with the frequencies of natural words: about 2,500, most of which occur once or twice."""
     draw = random.Random(0)
     words = ["".join(draw.choices("abcdefghijklmnop", k=6)) for _ in range(4000)]
     weights = [1 / (rank + 1) for rank in range(4000)]
@@ -68,13 +68,13 @@ class TestData:
         )
         assert "fewer than 100,000: more text" in only(found, "tiny data")
 
-    def test_a_cell_that_learns_it_by_heart(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_a_cell_that_memorises_it(self, tiny_recipe: seqkit.Recipe) -> None:
         found = plan(tiny_recipe.override(["cell.hidden_size=640", "~train.steps", "train.epochs=20"]))
         size, dropout = [warning for warning in found.warnings if warning.startswith("overfitting: ")]
         share = found.cell_parameters / found.splits["train"].tokens
         assert size.startswith(f"overfitting: {share:.0f} parameters of the cell for each token")
         assert size.endswith("cell.hidden_size=384 has at most 10.")
-        assert "which is read 20 times: model.dropout=0.25." in dropout  # what 384 units need
+        assert "which is read 20 times: model.dropout=0.25." in dropout  # for 384 units
         assert {"cell.hidden_size=384", "model.dropout=0.25"} <= set(found.overrides)
 
     def test_dropout_is_for_text_that_is_read_often(self, tiny_recipe: seqkit.Recipe) -> None:
@@ -85,16 +85,16 @@ class TestData:
         assert plan(given).sizes["model.dropout"] == 0.4
         assert "overfitting" not in kinds(plan(given))
 
-    def test_few_steps_an_epoch(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_few_steps_per_epoch(self, tiny_recipe: seqkit.Recipe) -> None:
         large = tiny_recipe.override(["train.batch_size=64", "train.seq_len=400"])
         found = plan(large)
         tokens, steps, lanes = found.splits["train"].tokens, found.steps_per_epoch, found.batch_size
-        warning = next(warning for warning in found.warnings if " steps an epoch" in warning)
+        warning = next(warning for warning in found.warnings if " steps per epoch" in warning)
         assert warning == (
-            f"short split: {tokens:,} tokens for training are {steps} steps an epoch, each of {lanes} x 400: "
-            "train.batch_size=4 train.seq_len=100."
+            f"short split: {tokens:,} tokens for training give {steps} steps per epoch, each of {lanes} x "
+            "400: train.batch_size=4 train.seq_len=100."
         )
-        assert (steps, lanes < 64) == (2, True)  # the text has no room for so many lanes
+        assert (steps, lanes < 64) == (2, True)  # the text is too short for 64 lanes
         sizes = ["train.batch_size=4", "train.seq_len=100"]
         assert set(sizes) <= set(found.overrides)
         assert plan(large.override(sizes)).steps_per_epoch >= 20
@@ -103,10 +103,10 @@ class TestData:
 class TestHeldOutSplits:
     def test_shorter_than_the_lanes(self, tiny_recipe: seqkit.Recipe) -> None:
         found = plan(tiny_recipe.override(["train.seq_len=100"]))
-        warnings = [warning for warning in found.warnings if "says little" in warning]
+        warnings = [warning for warning in found.warnings if "is imprecise" in warning]
         assert warnings == [
             f"short split: {found.splits[split].tokens} tokens for {split}, fewer than 16 x 100 (lanes x "
-            "train.seq_len), so its loss says little: data.split=0.8,0.1,0.1."
+            "train.seq_len), so its loss is imprecise: data.split=0.8,0.1,0.1."
             for split in ("validation", "test")
         ]
         assert found.overrides.count("data.split=0.8,0.1,0.1") == 1
@@ -115,7 +115,7 @@ class TestHeldOutSplits:
         wide = tiny_recipe.override(["train.seq_len=3000", "train.batch_size=2", "data.split=0.8,0.1,0.1"])
         found = plan(wide)
         assert "fewer than 1 x 3000 (one window x train.seq_len)" in found.warnings[-1]
-        assert found.warnings[-1].endswith("so its loss says little: more text.")
+        assert found.warnings[-1].endswith("so its loss is imprecise: more text.")
 
     def test_no_validation(self, tiny_recipe: seqkit.Recipe, text_file: Path) -> None:
         found = plan(tiny_recipe.override(["data.split=[1,0,0]"]))
@@ -135,7 +135,7 @@ class TestVocabulary:
         assert found.warnings[-1] != ""
         rare = next(warning for warning in found.warnings if "fewer than 5 times" in warning)
         assert rare.startswith(
-            f"large vocabulary: {vocabulary.rare:,} of {vocabulary.size:,} tokens stand in"
+            f"large vocabulary: {vocabulary.rare:,} of {vocabulary.size:,} tokens occur in"
         )
         assert rare.endswith("tokenizer.min_count=5 tokenizer.unknown=spell.")
         changed = plan(recipe.override(["tokenizer.min_count=5", "tokenizer.unknown=spell"]))
@@ -218,8 +218,8 @@ class TestBudget:
         found = plan(tiny_recipe.with_data(large_text).override(changes))
         read = found.splits["train"].tokens / found.cell_parameters
         assert only(found, "short budget") == (
-            f"short budget: {read:.2g} tokens are read for each parameter of the cell, and 100 suit it: "
-            "cell.hidden_size=96, or more time."
+            f"short budget: {read:.2g} tokens are read for each parameter of the cell, and 100 would be "
+            "best: cell.hidden_size=96, or more time."
         )
         assert "cell.hidden_size=96" in found.overrides
 
@@ -235,13 +235,13 @@ class TestBudget:
 
 
 class TestMemory:
-    def test_near_what_the_machine_has(
+    def test_near_the_memory_of_the_machine(
         self, tiny_recipe: seqkit.Recipe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(resources, "available", lambda: 1.0)
         found = plan(tiny_recipe.override(["cell.hidden_size=256"]))
         assert only(found, "memory").endswith(
-            "MB of the 1 MB that can be had: train.batch_size=4 takes about half."
+            "MB of the 1 MB available: train.batch_size=4 takes about half."
         )
         assert "train.batch_size=4" in found.overrides
         one = plan(tiny_recipe.override(["cell.hidden_size=256", "train.batch_size=1"]))

@@ -34,14 +34,14 @@ class TestPlan:
         (file, *_) = run.path.glob("checkpoints/*/model.safetensors")
         assert found.memory.checkpoint * 1e6 == pytest.approx(file.stat().st_size, abs=1000)
 
-    def test_what_is_measured_is_there(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_its_figures_are_consistent(self, tiny_recipe: seqkit.Recipe) -> None:
         found = plan(tiny_recipe)
         assert found.speed.timed_steps >= 5
         tokens = found.speed.step_ms / 1000 * found.speed.tokens_per_s
         assert tokens == pytest.approx(found.tokens_per_step, rel=0.1)  # 8 x 20, fewer at the end of an epoch
         assert found.speed.evaluation_s is not None
         assert found.memory.weights == pytest.approx(found.parameters * 4 / 1e6)
-        assert found.memory.optimizer == pytest.approx(2 * found.memory.weights, rel=0.01)  # of Adam
+        assert found.memory.optimizer == pytest.approx(2 * found.memory.weights, rel=0.01)  # Adam's moments
         assert found.memory.growth is not None
         assert found.memory.process is not None
         assert found.memory.process > found.memory.growth > 0
@@ -91,20 +91,20 @@ class TestPlan:
         found = plan(tiny_recipe.override(["cell.use=wide"]), plugins=[WIDE])
         assert found.sizes["cell.width"] == 4
 
-    def test_as_a_dict_it_is_plain(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_as_a_dict_it_has_plain_values(self, tiny_recipe: seqkit.Recipe) -> None:
         described = plan(tiny_recipe).as_dict()
         assert json.loads(json.dumps(described)) == described
         assert set(described["splits"]) == {"train", "validation", "test"}
 
-    def test_the_progress_of_tokenising_is_told(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_the_progress_of_tokenising_is_reported(self, tiny_recipe: seqkit.Recipe) -> None:
         class Listener:
-            told: list[int] = []
+            reported: list[int] = []
 
             def text_tokenised(self, characters: int, total: int | None) -> None:
-                self.told.append(characters)
+                self.reported.append(characters)
 
         plan(tiny_recipe, callbacks=[Listener()])
-        assert Listener.told
+        assert Listener.reported
 
 
 class TestMistakes:
@@ -114,21 +114,21 @@ class TestMistakes:
         Path("short.txt").write_text("abcd\n")
         with pytest.raises(
             SourceError, match="has 5 tokens, less than one window of train.seq_len = 20"
-        ) as told:
+        ) as caught:
             plan(tiny_recipe.with_data("short.txt").override(["data.split=[1,0,0]"]))
-        assert "a smaller window: train.seq_len=2." in str(told.value)
+        assert "a smaller window: train.seq_len=2." in str(caught.value)
         assert plan(
             tiny_recipe.with_data("short.txt").override(["data.split=[1,0,0]", "train.seq_len=2"])
         ).steps_per_epoch
 
-    def test_a_divergence_is_told_before_the_run(self, tiny_recipe: seqkit.Recipe) -> None:
+    def test_a_divergence_is_an_error_before_the_run(self, tiny_recipe: seqkit.Recipe) -> None:
         wild = ["train.learning_rate=1e38", "train.clip_norm=inf", "train.optimizer=sgd"]
         with pytest.raises(NonFiniteError, match="Try a lower learning rate"):
             plan(tiny_recipe.override(wild))
 
 
 class TestMemory:
-    def test_where_the_system_does_not_tell(
+    def test_if_the_system_does_not_report_it(
         self, tiny_recipe: seqkit.Recipe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(resources, "peak_is_known", lambda: False)
@@ -136,15 +136,15 @@ class TestMemory:
         memory = plan(tiny_recipe).memory
         assert (memory.growth, memory.process, memory.available) == (None, None, None)
 
-    def test_of_a_gpu_it_is_what_torch_took(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_on_a_gpu_it_is_what_torch_allocated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         held = [10e6]
-        told: dict[str, Any] = {
+        functions: dict[str, Any] = {
             "mem_get_info": lambda device: (80e9, 85e9),
             "reset_peak_memory_stats": lambda device: None,
             "memory_allocated": lambda device: held[0],
             "max_memory_allocated": lambda device: held[0],
         }
-        for name, function in told.items():
+        for name, function in functions.items():
             monkeypatch.setattr(torch.cuda, name, function)
         growth = measuring._peak_growth(lambda: held.__setitem__(0, 50e6), torch.device("cuda"))
         assert growth == (40, 80_000)

@@ -22,7 +22,7 @@ def with_data(found: Plan, *, tokens: int, epochs: float) -> Plan:
 
 @pytest.fixture
 def measured(tiny_recipe: seqkit.Recipe) -> tuple[Plan, ResolvedRecipe]:
-    """64 units: some 6,000 parameters of the cell."""
+    """A plan with 64 units: about 6,000 parameters of the cell."""
     recipe = tiny_recipe.override(["cell.hidden_size=64"]).resolve()
     return plan(recipe), recipe
 
@@ -36,12 +36,12 @@ def measured(tiny_recipe: seqkit.Recipe) -> tuple[Plan, ResolvedRecipe]:
         (1_000_000, 40, 192, 0.0),  # 6,600: 8.1 times
         (10_000, 20, 64, 0.0),  # 33, but read often enough
         (2_000, 40, 64, 0.25),  # 3 parameters for each token
-        (500, 4, 64, 0.0),  # 12, but read too few times to be learned by heart
+        (500, 4, 64, 0.0),  # 12, but read too few times to be memorised
         (600, 40, 64, 0.5),  # 10 parameters for each token
         (220, 40, 32, 0.25),  # 28, and 9 with half the units
     ],
 )
-def test_for_an_amount_of_data_and_of_time(
+def test_sizes_for_an_amount_of_data_and_time(
     measured: tuple[Plan, ResolvedRecipe], tokens: int, epochs: float, size: int, dropout: float
 ) -> None:
     found, recipe = measured

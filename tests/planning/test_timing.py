@@ -30,7 +30,7 @@ class TestExpect:
         assert found.evaluations == -(-steps // 40)
         assert found.total_s == pytest.approx(2 + 0.1 * steps + 3 * found.evaluations)
 
-    def test_minutes_hold_the_evaluations_and_what_comes_first(self) -> None:
+    def test_minutes_include_the_evaluations_and_the_preparation(self) -> None:
         found = timing.expect(TrainConfig(minutes=1.0, evaluate_every=10), 40, SPEED)
         assert found.ended_by == "1 minute"
         assert found.steps == 145  # (60 - 2) s / (0.1 + 0.3) s
@@ -42,7 +42,7 @@ class TestExpect:
         found = timing.expect(TrainConfig(minutes=1.0), 40, slow)
         assert (found.steps, found.evaluations, found.evaluation_s) == (1, 0, 0)
 
-    def test_patience_is_said(self) -> None:
+    def test_patience_is_reported(self) -> None:
         assert timing.expect(TrainConfig(patience=3), 40, SPEED).patience
         assert not timing.expect(TrainConfig(), 40, SPEED).patience
 
@@ -56,9 +56,7 @@ def make_trainer(stopwatch: timing.Stopwatch) -> seqkit.Trainer:
 
 
 class TestStopwatch:
-    def test_it_ends_after_the_steps_and_the_seconds_that_are_wanted(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_it_ends_after_the_required_steps_and_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(timing, "TIMED_S", 3.0)
         seconds = iter([0.0, 5.0, 6.0, *(6.0 + 0.25 * step for step in range(1, 100))])
         stopwatch = timing.Stopwatch(clock=lambda: next(seconds))

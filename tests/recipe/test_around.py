@@ -1,4 +1,4 @@
-"""Heads and encoders of a plugin, in a recipe: by name, and in a table with their settings."""
+"""Heads and encoders of a plugin in a recipe: by name, and in a table with their settings."""
 
 import json
 from pathlib import Path

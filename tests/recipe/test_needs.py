@@ -1,4 +1,4 @@
-"""A key that another key makes meaningless is a fault where it is given by hand."""
+"""A key without an effect, because of another key, is a fault if it is given by hand."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_key_without_effect_is_a_fault_with_its_place(
 
 
 @pytest.mark.parametrize(("text", "override", "needs", "has"), CASES)
-def test_with_what_it_needs_it_is_none(text: str, override: str, needs: str, has: str) -> None:
+def test_with_what_it_needs_it_is_not_a_fault(text: str, override: str, needs: str, has: str) -> None:
     wanted = needs.partition(" or ")[0]
     Recipe.load(write(text)).override([wanted, override]).resolve()
 
@@ -78,12 +78,12 @@ def test_of_several_one_is_enough() -> None:
     )
 
 
-def test_a_fault_of_the_other_key_is_told_alone() -> None:
+def test_a_fault_of_the_other_key_is_reported_alone() -> None:
     (fault,) = faults(Recipe.load(write(SMALL)).override(["train.optimizer=adam", "train.momentum=0.9"]))
     assert fault.startswith("train.optimizer: should be")
 
 
-def test_a_default_that_seqkit_wrote_is_no_fault() -> None:
+def test_a_default_that_seqkit_wrote_is_not_a_fault() -> None:
     resolved = Recipe.load(write(SMALL)).resolve()
     assert resolved.tables()["train"]["momentum"] == 0
     resolved.save("all.toml")
@@ -111,7 +111,7 @@ def test_a_run_that_was_trained_with_one_still_opens(tiny_recipe: seqkit.Recipe)
         Recipe.load("mine/recipe.toml").resolve()
 
 
-def test_the_table_names_keys_that_there_are() -> None:
+def test_the_table_names_existing_keys() -> None:
     for need in NEEDS:
         for key in (need.key, *need.any_of):
             table, _, name = key.partition(".")

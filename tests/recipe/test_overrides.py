@@ -1,4 +1,4 @@
-"""Overrides that every shell passes on as they are typed."""
+"""Overrides that need no quotes in any shell."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_none_leaves_a_key_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["text", "choice", "path", "paths"])
-def test_none_is_a_text_where_the_type_takes_it(name: str) -> None:
+def test_none_is_a_text_if_the_type_takes_it(name: str) -> None:
     assert value(name, "none") == "none"
 
 
@@ -78,7 +78,7 @@ def test_a_list_needs_no_brackets(name: str, text: str, expected: Any) -> None:
     assert value(name, text) == expected
 
 
-def test_a_backslash_in_a_quoted_path_is_told() -> None:
+def test_a_backslash_in_a_quoted_path_is_an_error() -> None:
     for text in (r'"C:\data\my.txt"', r'["C:\new\a.txt"]', r'{train = "C:\temp.txt"}'):
         with pytest.raises(
             ValueError, match="a backslash begins an escape in a TOML string; write / between"
@@ -99,8 +99,8 @@ def resolved(overrides: Sequence[str]) -> Any:
 def test_in_a_recipe() -> None:
     assert resolved(["train.steps=none", "train.epochs=2"]).train.steps is None
     assert resolved(["train.steps=none"]).train.epochs == 10  # the default, as with ~train.steps
-    assert resolved(["train.minutes=none"]).train.steps == 5  # what is not there may be left out
-    assert "series" not in resolved(["series.test_from=none"]).own  # and makes no table
+    assert resolved(["train.minutes=none"]).train.steps == 5  # a key that is not set may be left out
+    assert "series" not in resolved(["series.test_from=none"]).own  # and that makes no table
     assert resolved(["data.split=0.8,0.1,0.1"]).data.split == (0.8, 0.1, 0.1)
     assert resolved(["sample.stop=END"]).sample.stop == ["END"]
     assert resolved(["sample.prompt=none"]).sample.prompt == "none"
@@ -120,7 +120,7 @@ def test_without_quotes_it_is_the_same_override(items: list[float]) -> None:
     assert value_for(field, bare.partition("=")[2]) == items
 
 
-def test_what_needs_quotes_keeps_its_form() -> None:
+def test_an_override_that_needs_quotes_is_unchanged() -> None:
     fields = Kinds.model_fields
     assert without_quotes(fields["number"], "~x.number") == "x.number=none"
     assert without_quotes(fields["text"], "~x.text") == "~x.text"

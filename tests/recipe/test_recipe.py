@@ -62,7 +62,7 @@ class TestLoading:
     def test_without_a_budget_it_is_ten_epochs(self) -> None:
         assert Recipe.load(write(SMALL)).override(["~train.steps"]).resolve().train.epochs == 10
 
-    def test_what_cannot_be_read(self) -> None:
+    def test_recipes_that_cannot_be_read(self) -> None:
         with pytest.raises(UnknownNameError, match="no recipe is called 'quick'"):
             Recipe.load("quick")
         with pytest.raises(RecipeError, match="no.toml:\n  cannot be read: No such file"):
@@ -96,7 +96,7 @@ class TestPaths:
             "test": [str(workdir / "b.txt"), "/c.txt"],
         }
 
-    def test_one_split_beside_those_of_the_file(self, workdir: Path) -> None:
+    def test_one_split_next_to_those_of_the_file(self, workdir: Path) -> None:
         text = SMALL.replace('"data/*.txt"', '{train = "a.txt", validation = "b.txt"}')
         recipe = Recipe.load(write(text)).override(["source.path.train=mine.txt"])
         assert recipe.resolve().source.options()["path"] == {
@@ -104,7 +104,7 @@ class TestPaths:
             "validation": str(workdir / "recipes" / "b.txt"),
         }
 
-    def test_the_folder_of_a_glob_is_no_pattern(self, workdir: Path) -> None:
+    def test_the_folder_of_a_glob_is_not_a_pattern(self, workdir: Path) -> None:
         recipe = Recipe.load(write(SMALL, "p [old]/small.toml"))
         Path("p [old]/data").mkdir()
         Path("p [old]/data/a.txt").write_text("x")
@@ -128,7 +128,7 @@ class TestPaths:
         source = recipe.with_data("rows.jsonl").resolve().source
         assert source.use == "hf"
         assert source.options()["path"] == str(workdir / "rows.jsonl")
-        assert source.options()["encoding"] is None, "that of the texts is not that of the table"
+        assert source.options()["encoding"] is None, "the encoding of the texts is not that of the table"
         several = recipe.with_data(["b.txt", Path("a.txt")]).resolve().source
         assert several.options()["path"] == [str(workdir / "b.txt"), str(workdir / "a.txt")]
 
@@ -144,7 +144,7 @@ class TestPaths:
             "streaming": False,
         }
 
-    def test_with_data_that_does_not_go_together_is_a_fault(self) -> None:
+    def test_with_data_of_several_kinds_is_a_fault(self) -> None:
         Path("a.txt").write_text("a")
         Path("b.jsonl").write_text("{}")
         assert faults(Recipe.load("quickstart").with_data(["a.txt", "b.jsonl"])) == [
@@ -188,7 +188,7 @@ class TestOverrides:
     def test_a_value_with_an_equals_sign_is_whole(self) -> None:
         assert Recipe.load(write(SMALL)).override(["sample.prompt=a=b"]).resolve().sample.prompt == "a=b"
 
-    def test_later_ones_win_and_none_changes_the_recipe_it_is_made_from(self) -> None:
+    def test_later_ones_win_and_none_changes_the_original_recipe(self) -> None:
         recipe = Recipe.load(write(SMALL))
         changed = recipe.override(["train.steps=7", "train.steps=9"])
         assert changed.resolve().train.steps == 9
@@ -199,7 +199,7 @@ class TestOverrides:
         recipe = Recipe.load(write(SMALL.replace("hidden_size = 12", "hidden_size = 0")))
         assert recipe.override(["cell.hidden_size=3"]).resolve().cell.options() == {"hidden_size": 3}
 
-    def test_use_starts_the_table_afresh(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_use_resets_the_table(self, caplog: pytest.LogCaptureFixture) -> None:
         recipe = Recipe.load(write(SMALL)).override(["source.use=samples"])
         with caplog.at_level(logging.INFO):
             assert recipe.resolve().source.options() == {"name": "python-docs", "symbol": None}
@@ -211,9 +211,9 @@ class TestOverrides:
         }
 
     @pytest.mark.parametrize("text", ["xyzzy=3", "train.steps", "~train.steps=3", "=", "~", ""])
-    def test_a_malformed_one_is_told(self, text: str) -> None:
+    def test_a_malformed_one_is_a_fault(self, text: str) -> None:
         assert faults(Recipe.load(write(SMALL)).override([text])) == [
-            f"{text!r}: an override is table.key=value, or table.key=none to leave the key out"
+            f"{text!r}: an override has the form table.key=value, or table.key=none to leave the key out"
         ]
 
     def test_a_forgotten_table_is_guessed(self) -> None:
@@ -232,19 +232,19 @@ class TestOverrides:
         (fault,) = faults(Recipe.load(write(SMALL)).override(["column=text"]))
         assert fault.endswith("Did you mean source.column=text (a key of source.use=hf)?")
 
-    def test_one_string_is_one_override_and_a_dict_is_none(self) -> None:
+    def test_one_string_is_one_override_and_a_dict_is_an_error(self) -> None:
         assert Recipe.load(write(SMALL)).override("train.steps=9").resolve().train.steps == 9
         with pytest.raises(RecipeError, match="a list of 'table.key=value'"):
             Recipe.load(write(SMALL)).override({"train.steps": 9})  # type: ignore[arg-type]
 
-    def test_removing_what_is_not_there_is_told(self) -> None:
+    def test_removing_a_missing_key_is_a_fault(self) -> None:
         assert faults(Recipe.load(write(SMALL)).override(["~train.minutes"])) == [
             "'~train.minutes': there is no such key to remove; [train] has steps"
         ]
 
 
 class TestFaults:
-    def test_all_are_told_at_once_each_with_its_place(self) -> None:
+    def test_all_are_reported_at_once_each_with_its_place(self) -> None:
         text = SMALL.replace("hidden_size", "hiden_size").replace("steps = 5", 'steps = "5"\nstate = "keep"')
         recipe = Recipe.load(write(text + "[modle]\nlayers = 2\n")).override(
             ["train.seqlen=9", "model.dropout=1"]
@@ -275,7 +275,8 @@ class TestFaults:
         (fault,) = faults(recipe)
         assert fault == (
             "cell.use: no cell is called 'rnm' (small.toml:9). Did you mean 'rnn'?\n  Known: rnn.\n"
-            f"  One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
+            f"  To use one of your own: -p FILE.py. To list those of this environment ({sys.prefix}): "
+            "seqkit plugins"
         )
 
     def test_a_name_in_capitals(self) -> None:
@@ -291,12 +292,12 @@ class TestFaults:
     def test_a_missing_component_key_or_table(self) -> None:
         recipe = Recipe.load(write('[source]\nuse = "text"\n[cell]\nhidden_size = 3\n'))
         assert faults(recipe) == [
-            "source.path: is needed (small.toml)",
-            "[cell]: needs a name, for instance use = 'rnn' (small.toml)",
+            "source.path: is required (small.toml)",
+            "[cell]: needs a name, for example use = 'rnn' (small.toml)",
         ]
         assert faults(Recipe.load(write("cell = 3\n")))[0].startswith("[source]: needs a name")
 
-    def test_a_union_has_one_line(self) -> None:
+    def test_a_fault_of_a_union_has_one_line(self) -> None:
         (fault,) = faults(Recipe.load(write(SMALL)).override(["source.path=3"]))
         assert fault.startswith("source.path: should be a valid string or should be a valid list or")
         assert fault.endswith(", got 3 (override 'source.path=3')")
@@ -308,7 +309,7 @@ class TestFaults:
         (fault, *_) = faults(Recipe.load(write(SMALL)).override([f"data.split={split}"]))
         assert fault.startswith("data.split: ")
 
-    def test_what_would_fail_after_training_is_told_before(self) -> None:
+    def test_what_would_fail_after_training_is_a_fault_before(self) -> None:
         for override in ('sample.stop=[""]', "train.seed=99999999999999999999", "sample.temperature=nan"):
             assert len(faults(Recipe.load(write(SMALL)).override([override]))) == 1
 

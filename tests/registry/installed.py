@@ -20,10 +20,10 @@ def install(
     Args:
         site: the folder.
         distribution: its name.
-        modules: their text, by name.
-        entry_points: of the group `seqkit`; by default the first module, under its own name.
-        version: of the distribution.
-        requires: what it requires.
+        modules: the text of its modules, by name.
+        entry_points: its entry points in the group `seqkit`; by default the first module, under its own name.
+        version: its version.
+        requires: its requirements.
     """
     for name, text in modules.items():
         path = site / f"{name.replace('.', '/')}.py"

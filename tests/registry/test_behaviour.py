@@ -1,4 +1,4 @@
-"""Behaviour hooks are called as pluggy calls them, and a plugin that fails stops none of the others."""
+"""Behaviour hooks are called as pluggy calls them, and a plugin that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -123,11 +123,11 @@ class YieldsTwice:
         (Fails, "ValueError: no luck at 3"),
         (FailsBefore, "ValueError: no luck"),
         (FailsAfter, "ValueError: no luck"),
-        (NeverYields, "RuntimeError: a wrapper must yield, and it does not"),
-        (YieldsTwice, "RuntimeError: a wrapper must yield once, and it does so twice"),
+        (NeverYields, "RuntimeError: a wrapper must yield once, but it does not yield"),
+        (YieldsTwice, "RuntimeError: a wrapper must yield once, but it yields twice"),
     ],
 )
-def test_one_that_fails_stops_none_of_the_others(
+def test_one_that_fails_does_not_stop_the_others(
     failing: type, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[str] = []
@@ -141,12 +141,12 @@ def test_one_that_fails_stops_none_of_the_others(
         "inner after ['replaced']",
     ]
     said = f"the plugin {failing.__name__} failed in seqkit_step_finished: {reason}"
-    assert [record.message for record in caplog.records] == [f"{said} (told once; training goes on)"]
+    assert [record.message for record in caplog.records] == [f"{said} (logged once; training continues)"]
     with pytest.raises(PluginError, match=f"^{said}$"):
         call(Plain(calls), failing(), strict=True)
 
 
-def test_a_strict_failure_goes_through_the_wrappers_as_itself() -> None:
+def test_a_strict_failure_passes_through_the_wrappers_unchanged() -> None:
     seen: list[BaseException] = []
 
     class Sees:
@@ -172,7 +172,7 @@ def test_a_strict_failure_goes_through_the_wrappers_as_itself() -> None:
     call(Fails(), Swallows(), strict=True)  # as in pluggy
 
 
-def test_ctrl_c_goes_through_a_wrapper() -> None:
+def test_ctrl_c_passes_through_a_wrapper() -> None:
     class Interrupted:
         @hookimpl
         def seqkit_step_finished(self) -> None:

@@ -54,7 +54,7 @@ class TestInstalled:
         assert entry.declaration.load()(3, hidden_size=4).hidden_size == 4
         assert registry.component("cell", "seqkit-x:leaky") is entry
 
-    def test_a_broken_one_stops_nothing_and_is_reported(self, site: Path, module: str) -> None:
+    def test_a_broken_one_does_not_stop_seqkit_and_is_reported(self, site: Path, module: str) -> None:
         install(site, "seqkit-broken", {module: "raise RuntimeError('no luck')\n"})
         registry = Registry()
         assert registry.component("cell", "rnn")
@@ -64,7 +64,7 @@ class TestInstalled:
         with pytest.raises(UnknownNameError, match=rf"failed to load: {module}; see: seqkit plugins"):
             registry.component("cell", "nothing")
 
-    def test_one_that_exits_stops_nothing(self, site: Path, module: str) -> None:
+    def test_one_that_exits_does_not_stop_seqkit(self, site: Path, module: str) -> None:
         install(site, "seqkit-exits", {module: "raise SystemExit(3)\n"})
         assert "SystemExit: 3" in findings(Registry(), module)
 
@@ -93,7 +93,7 @@ class TestInstalled:
         assert Registry(["no:seqkit-b"]).component("cell", "same").origin.distribution == "seqkit-a"
         assert "'same' of seqkit_cells is also declared by seqkit-b" in findings(registry, f"{module}_0")
 
-    def test_an_installed_one_cannot_take_a_built_in_name_away(self, site: Path, module: str) -> None:
+    def test_an_installed_one_cannot_replace_a_built_in(self, site: Path, module: str) -> None:
         install(site, "seqkit-x", {module: cell_module("rnn", "os:path")})
         registry = Registry()
         assert registry.component("cell", "rnn").origin.distribution == "seqkit"
@@ -128,12 +128,12 @@ class TestInstalled:
         install(site, "seqkit-x", {module: cell_module("leaky", "os:path")}, requires=requires)
         assert "leaky" in Registry().names("cell")
 
-    def test_what_is_imported_too_early_is_told(self, site: Path, module: str) -> None:
+    def test_an_import_at_declaration_is_reported(self, site: Path, module: str) -> None:
         install(site, "seqkit-x", {module: "import torch.nn as nn\n" + cell_module("leaky", "os:path")})
         registry = Registry()
         assert "leaky" in registry.names("cell")
         assert (
-            "it imports torch when it is declared, which slows every command down; name the class lazily"
+            "it imports torch when it is declared, which slows down every command; name the class lazily"
             in findings(registry, module)
         )
 
@@ -160,16 +160,19 @@ class TestFindings:
             ),
             (
                 "from seqkit.plugin import hookimpl\n@hookimpl\ndef seqkit_cells(): return ['rnn']\n",
-                "declares 'rnn', which is no CellPlugin",
+                "declares 'rnn', which is not a CellPlugin",
             ),
             (
                 "from seqkit.plugin import hookimpl\n@hookimpl(wrapper=True)\ndef seqkit_cells(): yield\n",
                 "seqkit_cells is a wrapper, so it is not called: a declaration hook returns a list",
             ),
-            (cell_module("My Cell", "os:path"), "declares the name 'My Cell'; a name is lower-case letters"),
+            (
+                cell_module("My Cell", "os:path"),
+                "declares the name 'My Cell'; a name consists of lower-case letters",
+            ),
             (
                 cell_module("x", "no_such_module:Thing"),
-                "'no_such_module:Thing', and there is no module no_such_module",
+                "'no_such_module:Thing', but there is no module no_such_module",
             ),
             (
                 cell_module("x", "os.path"),
@@ -185,15 +188,15 @@ class TestFindings:
             ),
             (
                 cell_module("x", "os:path").replace('Config, "os', 'dict, "os'),
-                "with the config <class 'dict'>, which is no subclass of Config",
+                "with the config <class 'dict'>, which is not a subclass of Config",
             ),
             (
                 cell_module("x", "os:path").replace("decay: float = 0.9", "use: int = 3"),
-                "declares 'x' with a field 'use', which a recipe keeps for the component's name",
+                "declares 'x' with a field 'use', which recipes reserve for the name of the component",
             ),
         ],
     )
-    def test_each_fault_is_told_and_stops_nothing(
+    def test_each_fault_is_reported_and_does_not_stop_seqkit(
         self, site: Path, module: str, text: str, finding: str
     ) -> None:
         install(site, "seqkit-x", {module: text})
@@ -208,14 +211,14 @@ class TestFindings:
         ):
             Registry([RecipePlugin("mine", Path("nowhere.toml"))])
 
-    def test_a_plugin_that_was_asked_for_is_an_error_at_once(self, workdir: Path) -> None:
+    def test_a_fault_of_a_given_plugin_is_an_error_at_once(self, workdir: Path) -> None:
         (workdir / "mine.py").write_text(cell_module("x", "no_such_module:Thing"))
         with pytest.raises(
             PluginError, match=r"'mine.py' cannot be used: it declares 'x' .* no module no_such"
         ):
             Registry(["mine.py"])
 
-    def test_what_is_strange_about_one_that_was_asked_for_is_told(
+    def test_findings_on_a_given_plugin_are_logged(
         self, workdir: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         text = cell_module("x", "os:path") + "\n\n@hookimpl\ndef seqkit_evaluatd(step): pass\n"
@@ -223,7 +226,7 @@ class TestFindings:
         assert "x" in Registry(["mine.py"]).names("cell")
         assert "mine.py: there is no hook seqkit_evaluatd. Did you mean 'seqkit_evaluated'?" in caplog.text
 
-    def test_a_target_whose_attribute_does_not_exist_is_told_when_it_is_built(
+    def test_a_target_whose_attribute_does_not_exist_is_an_error_when_it_is_built(
         self, site: Path, module: str
     ) -> None:
         install(
@@ -233,7 +236,7 @@ class TestFindings:
         with pytest.raises(PluginError, match=rf"{module}_cell has no Leakey. Did you mean 'Leaky'"):
             declaration.load()
 
-    def test_a_target_whose_module_fails_is_told_when_it_is_built(self, site: Path, module: str) -> None:
+    def test_a_target_whose_module_fails_is_an_error_when_it_is_built(self, site: Path, module: str) -> None:
         install(
             site, "seqkit-x", {module: cell_module("leaky", f"{module}_cell:X"), f"{module}_cell": "1 / 0\n"}
         )
@@ -242,18 +245,18 @@ class TestFindings:
 
 
 class TestBroken:
-    """A name that a plugin declares in vain is the plugin's error, with its reason."""
+    """A name whose declaration is faulty raises the error of its plugin, with the reason."""
 
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
             (
                 cell_module("leaky", "no_such_module:Thing"),
-                "declares 'leaky' with the target 'no_such_module:Thing', and there is no module no_such",
+                "declares 'leaky' with the target 'no_such_module:Thing', but there is no module no_such",
             ),
             (
                 cell_module("leaky", "os:path").replace("decay: float = 0.9", "use: int = 3"),
-                "declares 'leaky' with a field 'use', which a recipe keeps for the component's name",
+                "declares 'leaky' with a field 'use', which recipes reserve for the name of the component",
             ),
         ],
     )
@@ -267,7 +270,7 @@ class TestBroken:
             with pytest.raises(PluginError) as caught:
                 registry.component("cell", name, "a.toml:3")
             assert str(caught.value).startswith(said)
-            assert str(caught.value).endswith(f"repair the plugin: {site / module}.py")
+            assert str(caught.value).endswith(f"fix the plugin: {site / module}.py")
         with pytest.raises(PluginError, match="the cell 'leaky' cannot be used: the plugin"):
             check._kind_of("leaky", registry)  # of `seqkit check leaky`
         with pytest.raises(UnknownNameError):
@@ -295,10 +298,13 @@ class TestBroken:
         with pytest.raises(UnknownNameError, match=rf"; see: seqkit plugins\n  {module}: SystemExit: 3"):
             Registry().component("cell", "nosuch")
 
-    def test_a_name_that_nobody_declares_says_where_to_look(self) -> None:
+    def test_an_unknown_name_has_a_hint(self) -> None:
         with pytest.raises(UnknownNameError) as caught:
             Registry(["no:*"]).component("cell", "nosuch")
-        hint = f"One of your own: -p FILE.py. What this environment has ({sys.prefix}): seqkit plugins"
+        hint = (
+            f"To use one of your own: -p FILE.py. To list those of this environment ({sys.prefix}): "
+            "seqkit plugins"
+        )
         assert str(caught.value).splitlines()[2].strip() == hint
 
     def test_a_first_party_name_in_capitals(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +325,7 @@ class TestGiven:
         assert Registry(["mycell.py"]).component("cell", f"mycell.py:{module}")
         assert module not in Registry().names("cell")
 
-    def test_a_file_that_changed_is_read_anew(self, workdir: Path) -> None:
+    def test_a_file_that_changed_is_read_again(self, workdir: Path) -> None:
         for name in ("one", "two"):
             (workdir / "mycell.py").write_text(cell_module(name, "os:path"))
             assert name in Registry(["./mycell.py"]).names("cell")
@@ -328,7 +334,7 @@ class TestGiven:
         (site / f"{module}.py").write_text(cell_module("leaky", "os:path"))
         assert Registry([module]).component("cell", "leaky").origin.distribution == module
 
-    def test_an_installed_module_named_once_more(self, site: Path, module: str) -> None:
+    def test_an_installed_module_that_is_given_as_well(self, site: Path, module: str) -> None:
         install(site, "seqkit-x", {module: cell_module("leaky", "os:path")})
         assert Registry([module]).component("cell", "leaky").origin.distribution == "seqkit-x"
 
@@ -369,7 +375,7 @@ class TestGiven:
         assert registry.component("source", "mine").declaration.load() is set
         assert registry.recipe("mine").declaration.path == Path("mine.toml")
 
-    def test_one_that_takes_a_built_in_name_must_be_chosen(self) -> None:
+    def test_a_given_one_with_a_built_in_name_must_be_chosen(self) -> None:
         registry = Registry([CellPlugin("rnn", CellConfig, dict)])
         with pytest.raises(PluginConflictError, match="the cell 'rnn' is declared by python and by seqkit"):
             registry.component("cell", "rnn")
@@ -389,7 +395,7 @@ class TestGiven:
             ("./nowhere.py", "the plugin file nowhere.py cannot be read: No such file"),
             ("no_such_module", "the plugin module 'no_such_module' cannot be loaded: ModuleNotFoundError"),
             ("json", "the plugin 'json' implements no hook."),
-            ("./text.txt", "is no Python file: its name must end in .py"),
+            ("./text.txt", "is not a Python file: its name must end in .py"),
         ],
     )
     def test_what_cannot_be_loaded_is_an_error(self, workdir: Path, given: str, message: str) -> None:
@@ -397,7 +403,7 @@ class TestGiven:
         with pytest.raises(PluginError, match=message):
             Registry([given])
 
-    def test_a_file_that_fails_says_where(self, workdir: Path) -> None:
+    def test_the_error_of_a_file_that_fails_names_the_line(self, workdir: Path) -> None:
         (workdir / "bad.py").write_text("import os\n1 / 0\n")
         with pytest.raises(PluginError, match=r"bad.py cannot be loaded: ZeroDivisionError: .*bad.py:2\)"):
             Registry(["bad.py"])
@@ -408,7 +414,7 @@ class TestGiven:
             Registry(["undecorated.py"])
 
 
-def test_a_first_party_name_says_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_first_party_name_names_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = "'lstm' comes with the plugin seqkit-gated, which is blocked"
     with pytest.raises(UnknownNameError, match=blocked):
         Registry(["no:seqkit-gated"]).component("cell", "lstm")

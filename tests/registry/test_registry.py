@@ -25,7 +25,7 @@ def test_every_target_exists(kind: str) -> None:
         assert declaration.config.__doc__
 
 
-def test_every_recipe_resolves_and_says_what_it_does() -> None:
+def test_every_recipe_resolves_and_has_a_description() -> None:
     assert {"quickstart", "char-rnn"} <= set(default_registry().names("recipe"))
     for name in default_registry().names("recipe"):
         path = default_registry().recipe(name).declaration.path
@@ -33,7 +33,7 @@ def test_every_recipe_resolves_and_says_what_it_does() -> None:
         seqkit.Recipe.load(name).resolve()
 
 
-def test_an_unknown_name_is_told() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(UnknownNameError, match=r"no cell is called 'rrn' \(a.toml:2\). Did you mean 'rnn'"):
         default_registry().component("cell", "rrn", "a.toml:2")
     with pytest.raises(UnknownNameError, match="no recipe is called 'quikstart'. Did you mean 'quickstart'"):

@@ -309,7 +309,7 @@ class TestKinds:
         assert (made.series.validation_from, made.series.test_from) == ("2009-01-01", "2011-01-01T09:30:00")
         for text, said in (
             ("series.test_from=soon", "series.test_from: should be a date such as 2012-12-31, got 'soon'"),
-            ("series.test_from=2008-12-31", "series.test_from: should not lie before series.validation_from"),
+            ("series.test_from=2008-12-31", "series.test_from: should not be before series.validation_from"),
         ):
             with pytest.raises(RecipeError) as caught:
                 recipe().override([dates[0], text]).resolve()

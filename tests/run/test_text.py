@@ -179,7 +179,7 @@ class TestMistakes:
         with pytest.raises(BudgetError) as caught:
             seqkit.train(recipe.override(["data.split=1,0,0", "train.patience=3"]), "out")
         assert str(caught.value) == (
-            "train.patience=3 watches the validation loss, and there is no such split.\n  Give it one, for "
+            "train.patience=3 watches the validation loss, but there is no such split.\n  Give it one, for "
             "instance data.split=0.8,0.1,0.1, or leave the patience out: train.patience=none."
         )
         assert not Path("out").exists()
@@ -249,7 +249,7 @@ class TestLoading:
     def test_a_tokenizer_of_another_kind_is_refused(self, run: seqkit.Run, other: str) -> None:
         (run.path / "tokenizer.json").write_text(other)
         with pytest.raises(
-            RunError, match="tokenizer.json is not that of a 'char' tokenizer, which the run's"
+            RunError, match="tokenizer.json is not the file of a 'char' tokenizer, which the run's"
         ):
             seqkit.load("out")
 

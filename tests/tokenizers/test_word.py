@@ -251,7 +251,10 @@ def test_no_text_gives_no_tokenizer() -> None:
         ({"lowercase": "yes"}, "lowercase: .*boolean.* 'yes'"),
         ({"unknown": "drop"}, "unknown: .*'token' or 'spell'.* 'drop'"),
         ({"split": "lines"}, "split: .*'unicode' or 'white-space'.* 'lines'"),
-        ({"split": "white-space", "unknown": "spell"}, "split: does not go with tokenizer.unknown=spell"),
+        (
+            {"split": "white-space", "unknown": "spell"},
+            "split: cannot be combined with tokenizer.unknown=spell",
+        ),
         ({"errors": "strict"}, "errors"),
     ],
 )

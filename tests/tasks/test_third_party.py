@@ -1,4 +1,4 @@
-"""A kind of task that seqkit does not know, as a stranger would write it: one task, one source."""
+"""A kind of task that seqkit does not know, written as a third-party plugin: one task, one source."""
 
 import json
 from pathlib import Path
@@ -169,9 +169,9 @@ def test_faults(override: str, expected: str) -> None:
     assert expected in str(caught.value)
 
 
-def test_data_of_the_users_is_named_in_the_recipe() -> None:
+def test_the_users_data_is_named_in_the_recipe() -> None:
     registry = registry_with(["./echo.py"])
-    with pytest.raises(RecipeError, match=r"--data: a recipe for echo names its data in \[source\]"):
+    with pytest.raises(RecipeError, match=r"--data: a recipe for echo takes its data from \[source\] only"):
         seqkit.Recipe.load("echo.toml").with_data("my.txt").resolve(registry)
 
 
@@ -196,7 +196,7 @@ def test_a_function_has_to_say_what_it_opens() -> None:
 
     registry = registry_with([SourcePlugin("opened", NoConfig, opened)])
     recipe = seqkit.Recipe(source={"use": "opened"}, cell={"use": "rnn"})
-    with pytest.raises(RecipeError, match="its declaration does not say what that returns"):
+    with pytest.raises(RecipeError, match="its declaration does not say what the function returns"):
         recipe.resolve(registry)
     given = SourcePlugin("opened", NoConfig, opened, gives="seqkit.sources:TextSource")
     assert recipe.resolve(registry_with([given])).kind == "text"
@@ -209,7 +209,7 @@ def test_a_task_without_heads_is_a_fault() -> None:
 
 
 class TestBroken:
-    """What a stranger declares wrong leaves the other recipes as they are."""
+    """A faulty third-party declaration does not change the other recipes."""
 
     def given(self, **changes: object) -> TaskPlugin:
         options = {"encoders": ("one_hot",), "heads": ("linear",), **changes}
@@ -218,11 +218,11 @@ class TestBroken:
     @pytest.mark.parametrize(
         ("changes", "expected"),
         [
-            ({"tables": None}, "with tables None, which is no mapping"),
-            ({"tables": {"train": SourceConfig}}, "'train' in tables, which every recipe has"),
-            ({"tables": {"a.b": SourceConfig}}, "'a.b' in tables, which is no name"),
-            ({"components": {"cell": "rnn"}}, "'cell' in components, which every recipe has"),
-            ({"encoders": "one_hot"}, "with encoders 'one_hot', which is no tuple"),
+            ({"tables": None}, "with tables None, which is not a mapping"),
+            ({"tables": {"train": SourceConfig}}, "'train' in tables, which every recipe already has"),
+            ({"tables": {"a.b": SourceConfig}}, "'a.b' in tables, which is not a name"),
+            ({"components": {"cell": "rnn"}}, "'cell' in components, which every recipe already has"),
+            ({"encoders": "one_hot"}, "with encoders 'one_hot', which is not a tuple"),
             ({"seeds": "3"}, "with seeds '3'"),
             ({"run": "nowhere.at:all"}, "there is no module nowhere.at"),
         ],
@@ -235,10 +235,10 @@ class TestBroken:
     @pytest.mark.parametrize(
         ("changes", "expected"),
         [
-            ({"name": "text"}, "declares the task 'text', which there is already"),
-            ({"tables": {"data": SourceConfig}}, "with the table 'data', one of text"),
-            ({"components": {"reader": "a"}}, "a component 'reader', and there is no such kind"),
-            ({"source": "json:dumps"}, "which is no class"),
+            ({"name": "text"}, "declares the task 'text', which exists already"),
+            ({"tables": {"data": SourceConfig}}, "with the table 'data', which text has"),
+            ({"components": {"reader": "a"}}, "a component 'reader', but there is no such kind"),
+            ({"source": "json:dumps"}, "which is not a class"),
             ({"source": "seqkit.sources:Nope"}, "seqkit.sources has no Nope"),
         ],
     )
@@ -289,7 +289,7 @@ def test_a_task_that_fails_is_named(old: str, new: str, expected: str, workdir: 
     assert not (workdir / "run").exists()
 
 
-def test_a_run_that_its_kind_no_longer_fits() -> None:
+def test_a_run_whose_kind_has_changed() -> None:
     seqkit.train(seqkit.Recipe.load("echo.toml").override(["train.epochs=1"]), "run", plugins=["./echo.py"])
     written = Path("run/provenance.json")
     written.write_text(written.read_text().replace('"kind": "echo"', '"kind": "other"'))
