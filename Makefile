@@ -28,6 +28,8 @@ demo: install ## Train on real text for about 75 s and print generated text (ARG
 	$(strip $(BIN)/seqkit run quickstart $(ARGS))
 
 lint: install
+	@! grep -rnEf docs/plain-words.txt README.md CHANGELOG.md $(FOLDERS) --include='*.py' --include='*.md' --include='*.toml' || \
+		{ echo "Say these in plain words: the list of expressions is docs/plain-words.txt."; exit 1; }
 	$(BIN)/ruff check $(FOLDERS)
 	$(BIN)/ruff format --check $(FOLDERS)
 	$(BIN)/lint-imports

@@ -13,7 +13,7 @@ from seqkit.cores import Reading, free_beside, granted
 from seqkit.recipe import TrainConfig
 from seqkit.run.setup import process_for
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not report it")
 
 # user nice system idle iowait irq softirq steal guest guest_nice, in hundredths of a second
 STAT = """cpu  900 0 900 900 0 0 0 0 0 0

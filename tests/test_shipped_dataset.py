@@ -56,7 +56,7 @@ def test_it_takes_prose_and_no_code(script: ModuleType) -> None:
     )
     Path("seqkit").mkdir()
     Path("seqkit/a.py").write_text(
-        f'"""{long[:-1]}, of a module."""\nCODE = "a string that is no docstring of it"\n'
+        f'"""{long[:-1]}, of a module."""\nCODE = "a string that is not a docstring"\n'
     )
     assert script.paragraphs(Path.cwd()) == [
         long,

@@ -18,7 +18,7 @@ from seqkit.planning.figures import Memory, Plan, Vocabulary
 from seqkit.planning.timing import Stopwatch, expect, run_a_few_steps, time_evaluation, time_first_steps
 from seqkit.recipe import Recipe, ResolvedRecipe
 from seqkit.registry import registry_with
-from seqkit.run.callbacks import tell
+from seqkit.run.callbacks import progress_of
 from seqkit.run.setup import make_training, process_for, resolved
 from seqkit.tasks.components import make_model
 from seqkit.tasks.text import TextData, TextTask, require_text
@@ -55,7 +55,7 @@ def plan(
         f"only recipes for text can be planned; to time a recipe for {recipe.kind}, run it with --seeds 1",
     )
     with process_for(recipe.train) as device:
-        data = TextTask().prepare(recipe, on_progress=tell(callbacks))
+        data = TextTask().prepare(recipe, on_progress=progress_of(callbacks))
         return advise(_measure(recipe, data, device), recipe, data)
 
 

@@ -117,7 +117,7 @@ class CallPlugins:
         self._hooks.call("seqkit_evaluated", run=self._run, step=step, split=split, metrics=metrics)
 
 
-def tell(callbacks: Sequence[Any]) -> OnProgress:
+def progress_of(callbacks: Sequence[Any]) -> OnProgress:
     """Pass the progress of tokenising to the callbacks that have a method `text_tokenised`."""
     listeners = [method for each in callbacks if (method := getattr(each, "text_tokenised", None))]
 

@@ -16,7 +16,7 @@ from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.run import provenance, rundir
 from seqkit.run.base import Run
-from seqkit.run.callbacks import CallPlugins, KeepWeights, MetricsLog, tell
+from seqkit.run.callbacks import CallPlugins, KeepWeights, MetricsLog, progress_of
 from seqkit.run.setup import choose_device, make_training, process_for, resolved
 from seqkit.tasks import Task, TaskData, task_of
 from seqkit.tasks.base import asking
@@ -60,7 +60,7 @@ def train(
     task = task_of(recipe)
     with process_for(recipe.train) as device:
         with asking(recipe, "its data"):
-            data = task.prepare(recipe, on_progress=tell(callbacks))
+            data = task.prepare(recipe, on_progress=progress_of(callbacks))
             batches = data.training_batches(recipe.train)
             validation = data.validation_batches(recipe.train)
             sizes, saved = task.sizes(data.kept), data.saved()
