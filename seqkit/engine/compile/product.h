@@ -8,7 +8,7 @@
 //   rows │  ▒▒  │    │      │ tile │      │   a tile of the result stays in registers for all of k
 //        └──────┘    └──────┴──────┴──────┘
 //
-// Each number is one sum in the order of k, whatever the number of threads.
+// Each number is one sum in the order of k, for any number of threads.
 
 #include <ATen/cpu/vec/vec.h>
 #include <algorithm>
@@ -20,13 +20,13 @@
 namespace product {
 
 #ifdef CPU_CAPABILITY_AVX512
-constexpr int most_rows = 12;  // times two vectors, of 32 registers
+constexpr int most_rows = 12;  // 12 times two vectors, of 32 registers
 #else
 constexpr int most_rows = 6;
 #endif
 
 template <typename T> constexpr int width = at::vec::Vectorized<T>::size();
-template <typename T> constexpr int cols = 2 * width<T>;  // at most 64: who packs needs to know
+template <typename T> constexpr int cols = 2 * width<T>;  // at most 64: the code that packs must know this
 
 template <typename T> int64_t panels(int64_t n) { return (n + cols<T> - 1) / cols<T>; }
 
@@ -45,7 +45,7 @@ void pack(const T* right, int64_t row_stride, int64_t col_stride, int64_t k, int
   }
 }
 
-// What `multiply` and `add_tall` have of their own: where the left number of row r is at the i-th of k, and the sums.
+// How `multiply` and `add_tall` differ: the address of the left number of row r at the i-th of k, and the sums.
 enum Kind { plain, tall };
 
 template <Kind kind, typename T, int rows>
@@ -78,7 +78,7 @@ void tile(const T* left, int64_t left_stride, const T* panel, int64_t k, T* out,
   }
 }
 
-// The tile of as many rows as are asked for, which the compiler needs to know.
+// The tile with the wanted number of rows, which must be known at compile time.
 template <Kind kind, typename T, int rows = most_rows>
 void tile_of(int64_t wanted, const T* left, int64_t left_stride, const T* panel, int64_t k, T* out,
              int64_t out_stride, int64_t n) {
@@ -86,18 +86,18 @@ void tile_of(int64_t wanted, const T* left, int64_t left_stride, const T* panel,
   else if constexpr (rows > 1) tile_of<kind, T, rows - 1>(wanted, left, left_stride, panel, k, out, out_stride, n);
 }
 
-// How many panels of a thread's share have been taken, by itself or by others; in a cache line of its own.
+// The number of panels of a thread's share that have been taken, by itself or by others; in a separate cache line.
 struct alignas(64) Share { std::atomic<int64_t> taken{0}; };
 
-// out (m, n) = left (m, k) @ right (k, n); numbers of a row lie side by side.
+// out (m, n) = left (m, k) @ right (k, n); rows are contiguous.
 //
-// Threads share the rows while there are eight for each, then the columns: what lies between two products goes over
-// rows as well, and finds what its own core has written. Who is done helps the others: on a shared machine one core
-// may be half as fast as another, for a while.
+// Threads divide the rows while there are eight for each, then the columns: the kernels between two products go over
+// rows as well, and find in the cache what their own core has written. A thread that is done helps the others: on a
+// shared machine one core may be half as fast as another, for a while.
 template <typename T>
 void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64_t out_stride, int64_t m, int64_t k,
               int64_t n) {
-  const bool helping = m * k * n > (1 << 21);  // what is left of a smaller product is not worth a look
+  const bool helping = m * k * n > (1 << 21);  // for a smaller product, helping takes longer
   static thread_local std::vector<Share> kept;
   if (int64_t(kept.size()) < omp_get_max_threads()) kept = std::vector<Share>(omp_get_max_threads());
   Share* const shares = kept.data();
@@ -131,7 +131,7 @@ void multiply(const T* left, int64_t left_stride, const T* packed, T* out, int64
 //      left        right
 //     ┌─┬─┬─┐     ┌──┬──┐
 //     │ │▒│ │     │  │▒▒│     both are packed, some rows of k at a time,
-//     ├─┼─┼─┤     ├──┼──┤     so that what a tile reads lies side by side
+//     ├─┼─┼─┤     ├──┼──┤     so that a tile reads contiguous memory
 //     │ │ │ │  k  │  │  │
 //     └─┴─┴─┘     └──┴──┘
 template <typename T>
@@ -139,9 +139,9 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
               int64_t k, int64_t m, int64_t n) {
   constexpr int64_t most_deep = 256;
   const int64_t blocks = (m + most_rows - 1) / most_rows;
-  // Of a panel, where there are few for each thread.
+  // A panel is divided into parts if there are few panels for each thread.
   const int64_t parts = std::clamp<int64_t>(4 * omp_get_max_threads() / panels<T>(n), 1, blocks);
-  static thread_local std::vector<T> kept;  // new memory costs as much as packing
+  static thread_local std::vector<T> kept;  // allocating takes as long as packing
   kept.resize(std::max<size_t>(kept.size(), most_deep * blocks * most_rows));
   T* const packed_left = kept.data();
 #pragma omp parallel
@@ -153,7 +153,7 @@ void add_tall(const T* left, int64_t left_stride, const T* right, int64_t right_
       T* to = packed_left + block * most_deep * most_rows;
       for (int64_t i = 0; i < deep; i++, to += most_rows) {
         const T* from = left + (first + i) * left_stride + row;
-        if (rows == most_rows) std::copy_n(from, most_rows, to);  // a length that the compiler knows
+        if (rows == most_rows) std::copy_n(from, most_rows, to);  // a length known at compile time
         else std::copy_n(from, rows, to);
       }
     }
