@@ -61,8 +61,7 @@ def _time_rows(plan: Plan, seeds: int | None) -> list[tuple[str, str]]:
     rows = [
         (
             "speed",
-            f"{speed.tokens_per_s:,.0f} tokens/s, {speed.step_ms:.1f} ms per step, "
-            f"{speed.timed_steps} steps timed",
+            f"{speed.tokens_per_s:,.0f} tokens/s, {speed.step_ms:.1f} ms per step, {speed.timed_steps} timed",
         ),
         ("epoch", f"{plan.steps_per_epoch:,} steps"),
         ("budget", f"{expected.ended_by}: {expected.steps:,} steps, {expected.epochs:,.2f} epochs{earlier}"),
