@@ -130,6 +130,7 @@ class TestProcess:
         assert "this program computes with 1 of 2 threads" in caplog.text
 
     @pytest.mark.parametrize("verb", [["generate"], ["score", "my.txt"], ["evaluate"], ["states", "my.txt"]])
+    @pytest.mark.ci
     def test_every_verb(self, verb: list[str], tiny_recipe: seqkit.Recipe, text_file: Path) -> None:
         run = seqkit.train(tiny_recipe, "run")
         torch.set_num_threads(2)

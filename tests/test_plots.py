@@ -60,10 +60,13 @@ class TestSeries:
     @pytest.mark.parametrize(
         "title",
         [
-            "AAPL: forecast after 2021-05-14",
-            ", ".join(f"SYM{number}" for number in range(30)) + ": +1 session, test split",
+            pytest.param("AAPL: forecast after 2021-05-14", marks=pytest.mark.ci),
+            pytest.param(
+                ", ".join(f"SYM{number}" for number in range(30)) + ": +1 session, test split",
+                marks=pytest.mark.ci,
+            ),
             ", ".join(f"SYM{number}" for number in range(500)) + ": +1 session, test split",
-            "W" * 60 + ": forecast after 2021-05-14",
+            pytest.param("W" * 60 + ": forecast after 2021-05-14", marks=pytest.mark.ci),
             "the-file-of-prices-that-someone-downloaded-" * 6 + ": forecast after 2021-05-14T15:00:00",
         ],
     )

@@ -372,6 +372,7 @@ class TestBehaviourHooks:
         ):
             seqkit.train(tiny_recipe, "strict", plugins=[Fails()], strict_plugins=True)
 
+    @pytest.mark.ci
     def test_watching_changes_nothing(self, tiny_recipe: seqkit.Recipe) -> None:
         plain = seqkit.train(tiny_recipe, "plain")
         watched = seqkit.train(tiny_recipe, "watched", plugins=[self.Watch()])
@@ -393,6 +394,7 @@ def test_every_hook_is_documented_and_exercised(hook: str) -> None:
 
 
 class TestTwoOfOneName:
+    @pytest.mark.ci
     def test_of_two_files_only_one_can_be_given(self, workdir: Path) -> None:
         for folder in ("one", "two"):
             (workdir / folder).mkdir()

@@ -76,6 +76,7 @@ def test_starting_up_imports_nothing_heavy(code: str) -> None:
     assert heavy_modules_after(code) == ""
 
 
+@pytest.mark.ci
 def test_the_check_for_heavy_modules_can_fail() -> None:
     assert heavy_modules_after("import seqkit; seqkit.Cell") == "torch"
 

@@ -9,6 +9,7 @@ from seqkit.errors import RecipeError, RunError
 from seqkit.run.seeds import mean_and_interval, train_seeds
 
 
+@pytest.mark.ci
 def test_every_seed_is_a_complete_run(tiny_recipe: seqkit.Recipe) -> None:
     summary = train_seeds(tiny_recipe, 3, "out")
     assert json.loads(Path("out/summary.json").read_text()) == summary

@@ -36,6 +36,7 @@ def test_it_is_small_and_each_row_is_in_the_split_of_its_hash(script: ModuleType
         assert {script.split_of(text) for text in texts(split)} == {split}
 
 
+@pytest.mark.ci
 def test_the_script_writes_the_same_twice(script: ModuleType) -> None:
     for name in ("one", "two"):
         script.write(Path(name))

@@ -22,12 +22,15 @@ REDUCED = [
     "model.embedding_size=8",
 ]
 
+pytestmark = pytest.mark.ci
+
 
 @pytest.fixture
 def words(text_file: Path) -> seqkit.Recipe:
     return seqkit.Recipe.load("words").with_data(text_file).override(REDUCED)
 
 
+@pytest.mark.ci
 def test_both_read_the_same_ids_of_the_same_split(words: seqkit.Recipe, text_file: Path) -> None:
     result = measure(words.override(["data.split=[0.8,0.1,0.1]"]), out="out")
     run = seqkit.load("out/seed-0")

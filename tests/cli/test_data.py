@@ -86,6 +86,7 @@ class TestTables:
         assert score["tokens"] == metrics["tokens"]
         assert score["bits_per_char"] == pytest.approx(metrics["bits_per_char"], rel=1e-3)
 
+    @pytest.mark.ci
     def test_a_joined_text_of_rows_is_scored_as_it_is_evaluated(self) -> None:
         result = run("quickstart", "--data", write_rows("rows.jsonl", 0), "--out", "out", *FEW)
         assert result.stderr.startswith("rows.jsonl: source hf, column 'text', 300 rows\n")
@@ -200,6 +201,7 @@ class TestTexts:
 
 
 class TestDocuments:
+    @pytest.mark.ci
     def test_a_separator_gives_every_split_documents(self, caplog: pytest.LogCaptureFixture) -> None:
         texts = [f"{a}\n{b}" for a, b in zip(sentences(300, 0), sentences(300, 1), strict=True)]
         Path("a.txt").write_text("\n%\n".join(texts) + "\n")
@@ -224,6 +226,7 @@ class TestDocuments:
         train("names", "lines.txt", "out", *TINY, "train.steps=60", "train.evaluate_every=30")
         return "out"
 
+    @pytest.mark.ci
     def test_the_line_end_is_not_a_token_and_500_texts_are_500_lines(self, lines: str) -> None:
         trained = seqkit.load(lines)
         assert trained.tokenizer.vocab_size == 1 + len({*"".join(SYLLABLES)}) + 1  # <unk>, letters, the end
@@ -249,6 +252,7 @@ class TestDocuments:
         assert "blank lines: 200, left out" in caplog.text
 
 
+@pytest.mark.ci
 def test_a_corpus_with_unk_and_eos_has_a_perplexity_per_word() -> None:
     Path("treebank.txt").write_text(" the <unk> said it will buy N shares of the company <eos>\n" * 200)
     words = ["tokenizer.use=word", "tokenizer.split=white-space", "--out", "out"]
@@ -272,6 +276,7 @@ def test_prices_are_not_text(workdir: Path) -> None:
     assert "seqkit run stocks --data FILE" in str(caught.value)
 
 
+@pytest.mark.ci
 def test_utf8_that_is_read_as_another_encoding_is_a_warning(tiny_recipe: seqkit.Recipe) -> None:
     Path("old.txt").write_bytes(("caf\xe9 au lait\n" * 300).encode("cp1252"))
     run = seqkit.train(tiny_recipe.with_data("old.txt").override(["source.encoding=cp1252"]), "old")

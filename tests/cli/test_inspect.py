@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from click.testing import CliRunner
 from seqkit.cli import cli
 from seqkit.cli.inspect import command as command_
 from seqkit.registry import Registry
+from tests import inprocess
 
 FOLDER = Path(__file__).parents[1] / "sources" / "prices"
 
@@ -26,9 +26,8 @@ def as_json(name: str, *options: str) -> dict[str, Any]:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The real program, in its own process."""
-    words = [sys.executable, "-m", "seqkit", "inspect", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    """The command as it is typed."""
+    return inprocess.command("inspect", *arguments)
 
 
 def test_json_is_one_object() -> None:

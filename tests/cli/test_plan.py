@@ -44,6 +44,7 @@ def test_it_prints_what_training_would_take_and_makes_no_run(text_file: Path, wo
     assert [path.name for path in workdir.iterdir()] == ["my.txt"]
 
 
+@pytest.mark.ci
 def test_its_proposals_can_be_pasted(text_file: Path) -> None:
     large = ["~train.minutes", "train.epochs=300", "train.batch_size=64"]
     output = invoke("quickstart", "--data", str(text_file), *large)

@@ -112,6 +112,7 @@ def test_sentences_are_wrapped_to_a_terminal(
     assert all(" to " in row for row in rows)  # the figures of a row are on one line
 
 
+@pytest.mark.ci
 def test_json_is_one_document(workdir: Path) -> None:
     found = json.loads(invoke("run", "stocks", *SMALL, "--seeds", "1", "--json"))
     (skill,) = found["report"]["horizons"]
@@ -165,6 +166,7 @@ def test_forecast_from_newer_rows(workdir: Path) -> None:
     assert found["last_date"] == "2021-07-13"
 
 
+@pytest.mark.ci
 def test_a_point_has_no_interval_and_says_so(workdir: Path) -> None:
     output = invoke("run", "stocks", *SMALL, "model.head=point", "--seeds", "2")
     assert (

@@ -149,6 +149,7 @@ def test_large_products_are_right(engine: str) -> None:
     require_loop(cell, ids, engine=engine, tolerance=1e-4)
 
 
+@pytest.mark.ci
 def test_the_backward_loop_goes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqkit.engine.run.backward.CHUNK_BYTES", 400)
     for seed in range(8):

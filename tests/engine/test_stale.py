@@ -140,7 +140,10 @@ def cell() -> Sloped:
 
 
 @pytest.mark.parametrize("engine", [pytest.param("loop", marks=CI), "fused", pytest.param("auto", marks=CI)])
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change",
+    [change if place % 3 == 0 else pytest.param(change, marks=CI) for place, change in enumerate(CHANGES)],
+)
 def test_the_next_call_gives_the_new_numbers(
     change: str, engine: str, cell: Sloped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +161,7 @@ def test_the_next_call_gives_the_new_numbers(
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.ci
 def test_the_next_stepper_gives_the_new_numbers(
     change: str, cell: Sloped, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_ids_are_one_hot_rows() -> None:
 
 @settings(max_examples=25)
 @given(st.data())
+@pytest.mark.ci
 def test_a_reset_returns_that_row_to_the_initial_state(data: st.DataObject) -> None:
     batch, time = 3, 9
     cell, x = RNN(2, 4), torch.randn(batch, time, 2)

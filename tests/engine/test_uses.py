@@ -125,6 +125,7 @@ class TestScan:
             unroll(RNN(3, 4), torch.zeros(2, 5, 3), engine="scan")
 
 
+@pytest.mark.ci
 def test_stacks_of_stacks_and_of_one_cell_twice() -> None:
     cell = RNN(4, 4)
     for stack in (Stacked([RNN(7, 4), Stacked([RNN(4, 4), RNN(4, 4)])]), Stacked([RNN(7, 4), cell, cell])):

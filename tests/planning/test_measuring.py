@@ -74,12 +74,14 @@ class TestPlan:
         assert found.parameters > found.cell_parameters > 2 * 4 * 8 * 8
         assert "cell.hidden_size" in found.sizes
 
+    @pytest.mark.ci
     def test_the_names_of_the_recipe_names(self, text_file: Path) -> None:
         found = plan(seqkit.Recipe.load("names").with_data(str(text_file)).override(["train.batch_size=4"]))
         assert (found.recipe, found.expected.ended_by) == ("names", "1 minute")
         assert found.expected.total_s == pytest.approx(60, abs=2)
 
     @pytest.mark.parametrize("engine", ["loop", "fused"])
+    @pytest.mark.ci
     def test_the_engine_is_that_of_the_recipe(self, tiny_recipe: seqkit.Recipe, engine: str) -> None:
         assert plan(tiny_recipe.override([f"model.engine={engine}"])).engine == engine
 
@@ -91,6 +93,7 @@ class TestPlan:
         found = plan(tiny_recipe.override(["cell.use=wide"]), plugins=[WIDE])
         assert found.sizes["cell.width"] == 4
 
+    @pytest.mark.ci
     def test_as_a_dict_it_has_plain_values(self, tiny_recipe: seqkit.Recipe) -> None:
         described = plan(tiny_recipe).as_dict()
         assert json.loads(json.dumps(described)) == described

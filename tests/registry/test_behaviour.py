@@ -127,6 +127,7 @@ class YieldsTwice:
         (YieldsTwice, "RuntimeError: a wrapper must yield once, but it yields twice"),
     ],
 )
+@pytest.mark.ci
 def test_one_that_fails_does_not_stop_the_others(
     failing: type, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +147,7 @@ def test_one_that_fails_does_not_stop_the_others(
         call(Plain(calls), failing(), strict=True)
 
 
+@pytest.mark.ci
 def test_a_strict_failure_passes_through_the_wrappers_unchanged() -> None:
     seen: list[BaseException] = []
 

@@ -94,6 +94,7 @@ class TestTraining:
         (outlook,) = trained.forecast()
         assert (outlook.sessions[1].quantiles is None) == (head == "point")
 
+    @pytest.mark.ci
     def test_two_layers_and_a_price_target(self, workdir: Path) -> None:
         trained = seqkit.train(recipe(model={"layers": 2}, series={"target": "price", "horizon": 2}), "out")
         assert trained.evaluate().target == "price"
@@ -105,6 +106,7 @@ class TestTraining:
 
 
 class TestOfAFile:
+    @pytest.mark.ci
     def test_every_symbol_in_one_model(self, workdir: Path) -> None:
         made = recipe(series={"volume": True, "range": True, "calendar": True})
         made = made.with_data(price_file("my.csv", symbols=("AA", "BB"))).override(["source.panel=true"])
@@ -168,6 +170,7 @@ class TestOfAFile:
 
 
 class TestReport:
+    @pytest.mark.ci
     def test_seeds_together(self, workdir: Path) -> None:
         train_seeds(recipe(), 2, "out")
         runs = load_seeds("out")
@@ -183,6 +186,7 @@ class TestReport:
         for name in ("returns", "errors", "calibration", "forecast-S1"):
             assert Path(f"out/{name}.png").read_bytes().startswith(b"\x89PNG")
 
+    @pytest.mark.ci
     def test_looks_at_the_test_split_are_counted_for_any_run(self, run: SeriesRun) -> None:
         assert [run.evaluate().test_uses for _ in range(2)] == [1, 2]
         assert run.evaluate("validation").test_uses is None
@@ -239,6 +243,7 @@ class TestReport:
         for verdict, count in control.verdicts.items():
             assert count == sum(skill.errors[skill.baseline].verdict == verdict for skill in judged)
 
+    @pytest.mark.ci
     def test_control_runs_mark_the_report(self, run: SeriesRun) -> None:
         reported: list[str] = []
         resolved = recipe(train={**TINY, "epochs": 1}).resolve()

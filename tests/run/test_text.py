@@ -193,6 +193,7 @@ class TestMistakes:
         with pytest.raises(NonFiniteError, match=r"at step \d+; training stopped before"):
             seqkit.train(tiny_recipe.override(overrides), "out")
 
+    @pytest.mark.ci
     def test_a_training_that_ends_higher_than_it_began_is_reported(
         self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -417,6 +418,7 @@ class TestDocuments:
             )
         )
 
+    @pytest.mark.ci
     def test_new_documents_end_with_their_end_token(self, names: seqkit.Recipe) -> None:
         run = seqkit.train(names, "out")
         assert run.tokenizer.decode([run.tokenizer.end_id]) == "\n"  # the line end

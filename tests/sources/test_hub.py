@@ -141,6 +141,7 @@ class TestReading:
         write("a.txt", "a\n\nb\n")
         assert read("a.txt", empty="drop", streaming=streaming) == {"all": ["a\n", "b\n"]}
 
+    @pytest.mark.ci
     def test_a_stream_is_read_no_further_than_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from datasets.packaged_modules.json.json import Json
 

@@ -53,6 +53,7 @@ def test_it_keeps_the_contract_of_a_source() -> None:
     assert report.passed, report
 
 
+@pytest.mark.ci
 def test_a_recipe_holds_the_texts_and_a_run_opens_without_them() -> None:
     recipe = seqkit.Recipe(
         source={"use": "strings", "texts": TEXTS},

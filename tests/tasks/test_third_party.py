@@ -133,6 +133,7 @@ def test_it_trains_saves_opens_and_evaluates() -> None:
         opened.evaluate("holiday")
 
 
+@pytest.mark.ci
 def test_the_command_line() -> None:
     plugin = ["-p", "./echo.py"]
     result = CliRunner().invoke(cli, ["run", "echo.toml", *plugin, "train.epochs=2", "--out", "run"])

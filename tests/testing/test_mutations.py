@@ -459,6 +459,7 @@ class TestAccounting:
         with pytest.raises(CheckFailedError, match="expected_failures has names that are not checks: trians"):
             run_checks(CellCase(Right, expected_failures={"trians": "x"}))
 
+    @pytest.mark.ci
     def test_every_check_is_counted(self) -> None:
         report = run_checks(CellCase(Right))
         count = len(report.results)

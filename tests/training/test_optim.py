@@ -56,7 +56,7 @@ def test_a_decayed_matrix_of_another_kind_is_named(
     recipe = seqkit.Recipe(**{**tiny_recipe.resolve().tables(), "cell": {"use": "decaying"}})
     with caplog.at_level(logging.INFO):
         seqkit.train(recipe.override(["train.steps=1", "train.weight_decay=0.1"]), "a", plugins=[plugin])
-    assert "train.weight_decay also decays cell.rates, which no layer" in caplog.text
+    assert "train.weight_decay also decays parameters outside torch.nn layers: cell.rates; set" in caplog.text
 
 
 def test_an_unknown_optimizer_or_schedule() -> None:

@@ -126,6 +126,7 @@ class TestFitting:
         moved = torch.cat([(a - b).flatten() for a, b in zip(weights_of(trainer), before, strict=True)])
         assert float(moved.norm()) == pytest.approx(0.3 * 0.01, rel=1e-3)
 
+    @pytest.mark.ci
     def test_bfloat16_trains_near_float32(self) -> None:
         losses = [
             make_trainer(precision=p).fit(windows(), epochs=4).epochs[-1]["loss"]
