@@ -56,6 +56,7 @@ class TestSingleFile:
         assert len([line for line in SINGLE_FILE.splitlines() if line.strip()]) <= 20
         (workdir / "mycell.py").write_text(SINGLE_FILE)
 
+    @pytest.mark.ci
     def test_it_trains_and_is_reopened_with_p(self, text_file: Path) -> None:
         data = ("--data", str(text_file), "--out", "out")
         done = command("run", "quickstart", "-p", "./mycell.py", "cell.use=mycell", *data, *QUICK)
@@ -354,6 +355,7 @@ class TestBehaviourHooks:
             ("finished",),
         ]
 
+    @pytest.mark.ci
     def test_a_failure_is_logged_once_and_stops_nothing(
         self, tiny_recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
     ) -> None:

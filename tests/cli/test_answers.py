@@ -143,6 +143,7 @@ class TestScore:
     def test_options_that_do_not_go_together(self, options: tuple[str, ...], message: str) -> None:
         assert message in refused("score", "out", "my.txt", *options)
 
+    @pytest.mark.ci
     def test_lines_that_are_documents_end(self, names_dir: str) -> None:
         name = json.loads(invoke("score", names_dir, "-", "--json", stdin="anana\n"))
         assert name["tokens"] == 6
@@ -246,6 +247,7 @@ class TestGenerate:
         with pytest.raises(SamplingError, match="seed must be from 0"):
             invoke("generate", tiny_run, "--num", "2", "--seed", str(2**63 - 1))
 
+    @pytest.mark.ci
     def test_documents_on_lines_are_printed_one_a_line(self, names_dir: str) -> None:
         texts = [text["text"] for text in json.loads(invoke("generate", names_dir, "--num", "5", "--json"))]
         assert invoke("generate", names_dir, "--num", "5").splitlines() == texts

@@ -49,6 +49,7 @@ class NoConfig(SourceConfig):
 
 
 @pytest.mark.parametrize("documents", ["joined", "lines"])
+@pytest.mark.ci
 def test_a_run_reads_its_text_once(documents: str, tiny_recipe: seqkit.Recipe) -> None:
     source = Counting("".join(f"the quick fox is in the hut {row % 97}\n" for row in range(600)))
     plugin = SourcePlugin("counting", NoConfig, lambda: source, gives=TextSource)

@@ -57,6 +57,7 @@ def bytes_of(nodes: list[fx.Node]) -> int:
     return sum(value_of(node).numel() * value_of(node).element_size() for node in nodes)
 
 
+@pytest.mark.ci
 def test_little_of_a_matrix_memory_is_emitted() -> None:
     cell, batch = MLSTM(5, 128), 32
     memory = batch * 4 * 32 * 32 * 4

@@ -64,6 +64,7 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 class TestLimit:
+    @pytest.mark.ci
     def test_an_annealed_attribute_ends_in_the_loop_and_is_named(
         self, traces: list[object], caplog: pytest.LogCaptureFixture
     ) -> None:

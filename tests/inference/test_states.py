@@ -38,6 +38,7 @@ def test_the_values_are_those_of_single_steps(model: SequenceModel) -> None:
             np.testing.assert_allclose(found.unit(3)[step - 1], output[0, 3].item(), atol=1e-5)
 
 
+@pytest.mark.ci
 def test_the_state_is_carried_over_passes(model: SequenceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read_states(model, TOKENIZER, TEXT)
     monkeypatch.setattr(states, "CHUNK", 7)

@@ -84,7 +84,13 @@ class TestTraining:
             seqkit.train(recipe(source=source, train=train), "out").evaluate().horizons[0].verdict == "beats"
         )
 
-    @pytest.mark.parametrize("head", ["point", "gaussian", "student_t", "quantile"])
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "point",
+            *(pytest.param(head, marks=pytest.mark.ci) for head in ("gaussian", "student_t", "quantile")),
+        ],
+    )
     def test_every_head(self, head: str, workdir: Path) -> None:
         trained = seqkit.train(recipe(model={"head": head}, series={"horizon": 2}), "out")
         report = trained.evaluate()

@@ -314,7 +314,9 @@ class TestUsing:
         assert same.evaluate() == run.evaluate()
 
     @pytest.mark.parametrize("state", ["carry", "reset"])
-    @pytest.mark.parametrize("length", [40, 900, 19_000])
+    @pytest.mark.parametrize(
+        "length", [900, *(pytest.param(length, marks=pytest.mark.ci) for length in (40, 19_000))]
+    )
     def test_evaluation_does_not_use_the_shape_of_training(
         self,
         tiny_recipe: seqkit.Recipe,

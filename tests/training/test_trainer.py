@@ -236,6 +236,7 @@ class TestEvaluation:
             assert trainer.model.training
         assert all(map(torch.equal, *finals))
 
+    @pytest.mark.ci
     def test_it_reads_the_whole_split_when_it_is_due(self) -> None:
         history = make_trainer().fit(windows(), steps=13, validation=windows(), evaluate_every=5)
         assert [row["step"] for row in history.evaluations] == [5, 10, 13]
