@@ -82,6 +82,7 @@ BUSY = "while True: pass"
 
 
 @linux
+@pytest.mark.ci
 def test_a_process_that_works_takes_a_core() -> None:
     """Pinned to one core, to which another process is pinned too."""
     code = (

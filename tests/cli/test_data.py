@@ -94,6 +94,7 @@ class TestTables:
         assert json.loads(call("evaluate", "out", "rows.jsonl", "--json").stdout)["tokens"] == tokens
         assert json.loads(call("score", "out", "rows.jsonl", "--json").stdout)["tokens"] == tokens
 
+    @pytest.mark.ci
     def test_several_columns_are_listed_with_the_key_to_type(self) -> None:
         rows = [{"question": text, "answer": text[::-1]} for text in sentences(300, 0)]
         Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -178,6 +179,7 @@ class TestTexts:
         splits = seqkit.load("out").provenance["data"]["splits"]
         assert sum(split["characters"] for split in splits.values()) == 20_000
 
+    @pytest.mark.ci
     def test_for_a_text_that_is_not_utf_8_an_encoding_is_offered(self) -> None:
         Path("a.txt").write_bytes("“Smart” — café\n".encode("cp1252") * 60)
         Path("b.txt").write_bytes("Plain words, without a mark.\n".encode("utf-16-le") * 60)

@@ -92,6 +92,7 @@ def test_the_headline_names_the_best_baseline(name: str, best: str, workdir: Pat
     assert all(f"{found['ratio']:.4f}" in output for found in skill["errors"].values())
 
 
+@pytest.mark.ci
 def test_sentences_are_wrapped_to_a_terminal(
     stocks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def test_random_steps(seed: int) -> None:
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.ci
 def test_a_matrix_memory_is_right(resets: bool) -> None:
     cell = MLSTM(5, 16).double()
     ids = torch.randint(5, (3, 7))

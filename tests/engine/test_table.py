@@ -93,6 +93,7 @@ def test_an_invalid_table(x: Tensor, table: Tensor, message: str) -> None:
 
 
 @pytest.mark.parametrize("cell", [RNN(5, 8), Stacked([GRU(5, 8), RNN(8, 4)])])
+@pytest.mark.ci
 def test_a_model_looks_up_in_the_engine(cell: Cell) -> None:
     """With a hook on the encoder, or dropout after it, the encoder itself is called."""
     model = SequenceModel(cell, encoder="embedding", vocab_size=9)

@@ -117,6 +117,7 @@ def test_options_out_of_range_are_errors_immediately(
         stream(model, TOKENIZER, "a", **options)
 
 
+@pytest.mark.ci
 def test_a_prompt_is_read_in_pieces_and_only_its_last_output_is_made(
     model: SequenceModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

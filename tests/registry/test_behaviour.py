@@ -79,6 +79,7 @@ def test_a_wrapper_runs_around_the_others() -> None:
     assert calls == ["wrapper before 3", "plain 3", "wrapper after ['plain']"]
 
 
+@pytest.mark.ci
 def test_the_order_is_that_of_pluggy() -> None:
     kinds = [Plain, Last, Wraps, First, WrapsTheOldWay, Last, Wraps, First, Plain]
     ours: list[str] = []

@@ -74,6 +74,7 @@ class TestVerdict:
         copies = compare(np.tile(1 + difference, 30), np.ones(12_000), np.tile(DAYS, 30), 1)
         assert copies.difference_interval_95 == pytest.approx(once.difference_interval_95)
 
+    @pytest.mark.ci
     def test_of_pure_chance_few_beat(self) -> None:
         verdicts = []
         for seed in range(200):

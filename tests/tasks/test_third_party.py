@@ -116,6 +116,7 @@ def files(workdir: Path) -> None:
     Path("echo.toml").write_text(RECIPE)
 
 
+@pytest.mark.ci
 def test_it_trains_saves_opens_and_evaluates() -> None:
     trained = seqkit.train("echo.toml", "run", plugins=["./echo.py"])
     assert trained.recipe.kind == "echo"

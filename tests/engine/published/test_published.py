@@ -78,6 +78,7 @@ def test_every_parameter_has_an_effect_once_it_has_moved(name: str) -> None:
 
 @pytest.mark.parametrize("engine", ["fused", pytest.param("auto", marks=CI)])
 @pytest.mark.parametrize("name", ["weight-dropped-lstm", "complex-lru", "slstm-block"])
+@pytest.mark.ci
 def test_a_deep_copy_is_a_cell_of_its_own(name: str, engine: str) -> None:
     cell = copy.deepcopy(cell_of(name))
     with moved(cell, 0.2):
@@ -96,6 +97,7 @@ def test_stacked_copies_have_weights_of_their_own(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["fused", pytest.param("auto", marks=CI)])
+@pytest.mark.ci
 def test_different_cells_stacked_are_one_step(engine: str) -> None:
     with double_precision():
         cell = Stacked([xlstm.SLSTM(5, 4), linear.Mamba(4, 6), attention.SlidingWindow(6, 8)])
