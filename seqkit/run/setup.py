@@ -59,6 +59,7 @@ def make_training(train: TrainConfig, model: SequenceModel) -> dict[str, Any]:
         "loss_over_time": train.loss_over_time,
         "precision": train.precision,
         "audit": train.audit,
+        "seed": train.seed,
         "read_every": 1 if device_of(model).type == "cpu" else train.log_every,
     }
 

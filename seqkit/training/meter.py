@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 RECENT_STEPS: Final = 50
 """Number of steps over which the loss on the screen is the mean."""
@@ -78,6 +78,20 @@ class Meter:
         finally:
             self.look()
             self._is_paused = False
+
+    def totals(self) -> dict[str, Any]:
+        """All that is counted, as JSON values, for `restore`."""
+        self.look()
+        names = ("steps", "tokens", "loss_sum", "spent_s", "training_s")
+        return {**{name: getattr(self, name) for name in names}, "recent": list(self._recent)}
+
+    def restore(self, totals: Mapping[str, Any]) -> None:
+        """Continue from `totals`; the time in between is not counted."""
+        self._looked_at = self._clock()
+        for name in ("steps", "tokens", "loss_sum", "spent_s", "training_s"):
+            setattr(self, name, totals[name])
+        self._recent.clear()
+        self._recent.extend((float(loss), int(tokens)) for loss, tokens in totals["recent"])
 
     def read(self) -> Reading:
         """The totals up to now."""

@@ -16,6 +16,7 @@ from seqkit.cells.base import detach_state
 from seqkit.data.batches import Batch
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 from seqkit.model import SequenceModel
+from seqkit.training import snapshot
 from seqkit.training.audit import audit, is_audited
 from seqkit.training.budget import Budget
 from seqkit.training.denormals import flushing_denormals
@@ -25,6 +26,7 @@ from seqkit.training.losses import batch_loss, mean_of
 from seqkit.training.meter import Meter
 from seqkit.training.optim import Schedule
 from seqkit.training.signals import whole
+from seqkit.training.snapshot import Snapshot
 from seqkit.training.state import TrainingState
 from seqkit.training.step import Step, differentiate
 from seqkit.training.validation import Validation
@@ -52,9 +54,14 @@ class Trainer:
             With more than one, `step_finished` is called for several steps at once. A step whose loss or
             gradient is not finite is not applied, nor is any after it. More than one needs a fused
             optimizer, and has no effect with any other.
+        seed: seed of the random numbers of each step, such as those of dropout: they follow from it and
+            the number of the step, so that a training that is continued draws the same ones. None leaves
+            torch's generator alone.
         callbacks: objects with any of the methods `run_started(trainer)`,
-            `step_finished(trainer, step, metrics)`, `evaluated(trainer, step, split, metrics)`
-            and `run_finished(trainer)`.
+            `step_finished(trainer, step, metrics)`, `evaluated(trainer, step, split, metrics)`,
+            `step_ended(trainer, step)`, after the evaluation of the step if there is one, and
+            `run_finished(trainer)`. One with `state()` and `restore(state)`, JSON values, is part of a
+            snapshot.
 
     Attributes:
         status: the whole current state of the training.
@@ -77,6 +84,7 @@ class Trainer:
         audit: bool = True,
         schedule: Schedule | None = None,
         read_every: int = 1,
+        seed: int | None = None,
         callbacks: Sequence[object] = (),
     ) -> None:
         for kind, value, known in (
@@ -94,6 +102,7 @@ class Trainer:
         self.loss_over_time = loss_over_time
         self.precision = precision
         self.audit = audit
+        self.seed = seed
         self.callbacks = callbacks
         self._schedule = schedule
         self._rates = [group["lr"] for group in optimizer.param_groups]
@@ -116,6 +125,7 @@ class Trainer:
         *,
         minutes: float | None = None,
         patience: int | None = None,
+        start: Snapshot | None = None,
     ) -> History:
         """Train until the budget is spent or the patience runs out.
 
@@ -127,6 +137,9 @@ class Trainer:
                 There is always one at the end of training.
             patience: number of evaluations in a row without a new lowest validation loss, after which
                 training stops.
+            start: continue from this snapshot of another trainer, made with the same arguments: the result
+                is that of a training that was never interrupted, bit for bit. A budget in minutes counts
+                the minutes before.
         Returns:
             The history; its `best` holds the weights with the lowest validation loss.
         Raises:
@@ -144,10 +157,16 @@ class Trainer:
         if patience is not None and validation is None:
             raise BudgetError("patience needs the validation loss, and there is no validation data.")
         validate = Validation(validation, evaluate_every, patience, self.status)
+        if start is not None:
+            snapshot.restore(self, start)
         self.model.train()
         self._notify("run_started")
+        if start is not None:
+            snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
         try:
             with flushing_denormals():
+                if start is not None:
+                    self._catch_up(validate)
                 while not self.status.ended_by:
                     self._fit_epoch(data, validate)
         except BaseException:
@@ -161,7 +180,7 @@ class Trainer:
 
     def _fit_epoch(self, data: Data, validate: Validation) -> None:
         """Train on the rest of a pass over the data, or until the budget is spent."""
-        status = self.status
+        status, length = self.status, _length(data)
         if hasattr(data, "set_epoch"):
             data.set_epoch(status.epoch)
         if not status.batch:
@@ -177,15 +196,33 @@ class Trainer:
                 self._validate(validate)
             if status.ended_by:
                 break
+            if status.batch != length:
+                self._notify("step_ended", step=status.step)
         self._read_losses()
         if not status.batch:
             raise BudgetError("the training data is empty, or cannot be read from the start again.")
         summary = with_units(data, self.meter.since(status.epoch_began))
         self.history.epochs.append({"epoch": status.epoch, "step": status.step, **summary})
-        finished, status.epoch, status.batch = status.epoch, status.epoch + 1, 0
+        finished = status.epoch
+        if not status.ended_by or status.batch == length:  # else it can be continued within the epoch
+            status.epoch, status.batch = finished + 1, 0
         status.ended_by = status.ended_by or self.budget.ended_by
         if validate.due(at_epoch_end=True, at_end=bool(status.ended_by)):
             self._validate(validate, finished)
+        self._notify("step_ended", step=status.step)
+
+    def _catch_up(self, validate: Validation) -> None:
+        """What was due at the last step of a snapshot, and not done before it was taken."""
+        status = self.status
+        status.ended_by = self.budget.ended_by or validate.ended_by
+        at_epoch_end = status.step > 0 and not status.batch
+        if status.step and validate.due(at_epoch_end=at_epoch_end, at_end=bool(status.ended_by)):
+            self._validate(validate, status.epoch - at_epoch_end)
+
+    def snapshot(self) -> Snapshot:
+        """Everything that `fit(start=...)` needs to continue, as a copy; for a callback in `step_ended`."""
+        self._read_losses()
+        return snapshot.take(self)
 
     @property
     def meter(self) -> Meter:
@@ -208,6 +245,8 @@ class Trainer:
     def _take_step(self, batch: Batch) -> None:
         """Forward, loss, backward, clip, update."""
         status = self.status
+        if self.seed is not None:
+            snapshot.seed_step(self.seed, status.step + 1, self.device)
         outputs, state = run_model(self.model, batch, status.carried, self.state, self.precision)
         total, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
         self.optimizer.zero_grad()
