@@ -100,6 +100,12 @@ class RunError(SeqkitError):
     """A run directory is missing, incomplete, or holds another run."""
 
 
+class SaveError(RunError):
+    """A checkpoint cannot be written; the one before it is kept."""
+
+    exit_code = 1
+
+
 class WrongKindError(RunError, AttributeError):
     """A forecast was requested from a run on text, or text from a run on series."""
 

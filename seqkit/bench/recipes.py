@@ -52,7 +52,7 @@ def compare(
                 recipe, seeds, folder, plugins=plugins, callbacks=partial(callbacks, recipe.name)
             )
             runs = [folder / f"seed-{seed}" for seed in range(seeds)]
-            described = rundir.read_json(folder / "seed-0" / rundir.PROVENANCE)
+            described = rundir.read_provenance(folder / "seed-0")
             rows.append(
                 {
                     "recipe": recipe.name,

@@ -89,4 +89,4 @@ def _ended_higher(path: Path) -> bool:
     """Whether a training in this directory ended with a higher loss than it began with."""
     from seqkit.run import rundir
 
-    return any(rundir.read_json(file).get("ended_higher") for file in path.rglob(rundir.PROVENANCE))
+    return any(rundir.read_object(file).get("ended_higher") for file in path.rglob(rundir.ENDED))

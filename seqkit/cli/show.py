@@ -42,7 +42,7 @@ def _show_run(path: Path, as_json: bool) -> None:
     from seqkit.run import rundir
 
     rundir.require_run(path)
-    provenance = rundir.read_json(path / rundir.PROVENANCE)
+    provenance = rundir.read_provenance(path)
     recipe = (path / rundir.RECIPE).read_text("utf-8")
     best = rundir.lowest_validation(rundir.read_metrics(path))
     if as_json:

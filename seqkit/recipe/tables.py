@@ -61,6 +61,10 @@ class TrainConfig(Config):
     """Consecutive evaluations without a new lowest validation loss after which training stops."""
     log_every: int = Field(default=50, ge=1)
     """Steps between the rows of metrics.jsonl; each row is a mean over these steps."""
+    save_every: int | None = Field(default=None, ge=1)
+    """Steps between two checkpoints that training can be resumed from; none saves one every 60 s."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """Number of checkpoints to resume from that are kept, besides the best weights."""
     device: str = "auto"
     """Device to train on; `auto` is cuda if it is available, else cpu."""
     precision: Literal["float32", "bfloat16"] = "float32"

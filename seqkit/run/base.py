@@ -51,9 +51,8 @@ class Run:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Contents of `provenance.json`: versions, components, device, seed, fingerprints of the data."""
-        described: dict[str, Any] = rundir.read_json(self.path / rundir.PROVENANCE)
-        return described
+        """Contents of `provenance.json` and `ended.json`: versions, components, seed, data, and the end."""
+        return rundir.read_provenance(self.path)
 
     def evaluate(self, split: str = "test") -> Any:
         """Evaluate the model on a whole split: `split`, and the values of `seqkit.training.evaluate`.

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
+import logging
+import os
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from seqkit.data.writing import OnProgress
+from seqkit.errors import RunError, SaveError
+from seqkit.files import sync
+from seqkit.recipe import TrainConfig
 from seqkit.registry import BehaviourHooks
 from seqkit.run import rundir
 from seqkit.run.base import Run
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.evaluation import Data, with_units
+from seqkit.training.meter import Reading
+from seqkit.training.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+SAVE_EVERY_S = 60.0
+"""Seconds between two checkpoints, if the recipe does not say how many steps."""
+MOST_OFTEN = 33
+"""A checkpoint is saved after this many times the duration of the last save, at the earliest: 3 % of the time."""
 
 
 class MetricsLog:
@@ -35,6 +51,34 @@ class MetricsLog:
         """Start measuring."""
         self._trainer = trainer
         self._reading = trainer.meter.read()
+
+    def state(self) -> dict[str, Any]:
+        """The row that is not full yet, and what the file held before it; all of that is on the disk."""
+        data = b""
+        if self._path.exists():
+            sync(self._path)
+            data = self._path.read_bytes()
+        return {
+            "reading": asdict(self._reading),
+            "last": self._last,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Cut the file back to where the state was taken.
+
+        Raises:
+            RunError: the file has changed before that place.
+        """
+        self._reading, self._last = Reading(**state["reading"]), dict(state["last"])
+        data = self._path.read_bytes()[: state["bytes"]] if self._path.exists() else b""
+        if hashlib.sha256(data).hexdigest() != state["sha256"]:
+            raise RunError(f"{self._path} is damaged: its first {state['bytes']:,} bytes have changed.")
+        if data:
+            os.truncate(self._path, len(data))
+        else:
+            self._path.unlink(missing_ok=True)
 
     def step_finished(self, trainer: Trainer, step: int, metrics: dict[str, Any]) -> None:
         """Write a row if one is due."""
@@ -66,36 +110,87 @@ class MetricsLog:
             file.write(json.dumps(row) + "\n")
 
 
-class KeepWeights:
-    """A callback of the trainer that saves the best weights to disk, and at the end the last ones."""
+class SaveCheckpoints:
+    """A callback of the trainer that saves the best weights, and everything that training needs to continue.
 
-    def __init__(self, run: Run, hooks: BehaviourHooks) -> None:
-        self._run, self._hooks = run, hooks
-        self._best: Path | None = None
+    Args:
+        run: the run.
+        hooks: are told of each checkpoint.
+        train: when to save, and how many checkpoints to keep.
+        files: SHA-256 of the files of the run that a checkpoint belongs to.
+    """
 
-    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-        """Save the weights if they are the best so far, and only then remove the previous ones."""
-        best = trainer.history.best
-        if best is None or best.step != step:
-            return
-        saved = self._save(best.weights, checkpoint.CheckpointInfo(step, best.loss))
-        if self._best is not None:
-            shutil.rmtree(self._best)
-        self._best = saved
+    def __init__(self, run: Run, hooks: BehaviourHooks, train: TrainConfig, files: Mapping[str, str]) -> None:
+        self._run, self._hooks, self._train, self._files = run, hooks, train, files
+        self._folder = run.path / rundir.CHECKPOINTS
+        self._saved_at, self._took_s = time.monotonic(), 0.0
+        self._best_saved: int | None = None
+
+    def step_ended(self, trainer: Trainer, step: int) -> None:
+        """Save a checkpoint if one is due, or the weights if they are the best so far."""
+        if trainer.status.ended_by:
+            return  # run_finished saves
+        try:
+            if self._is_due(step):
+                self.save(trainer)
+            else:
+                self._save_best(trainer)
+        except SaveError as error:
+            self._saved_at = time.monotonic()
+            logger.warning("%s", error)
 
     def run_finished(self, trainer: Trainer) -> None:
-        """Save the last weights."""
-        step, evaluations = trainer.budget.step, trainer.history.evaluations
-        if self._best is not None and trainer.history.best is not None and trainer.history.best.step == step:
-            return  # the last weights are the best ones
-        measured = bool(evaluations) and evaluations[-1]["step"] == step  # False after Ctrl-C
-        loss = evaluations[-1]["loss"] if measured else None
-        self._save(trainer.model.state_dict(), checkpoint.CheckpointInfo(step, loss))
+        """Save the last checkpoint."""
+        self.save(trainer)
 
-    def _save(self, weights: Mapping[str, Tensor], info: checkpoint.CheckpointInfo) -> Path:
-        saved = checkpoint.save_checkpoint(self._run.path / rundir.CHECKPOINTS, weights, info)
+    def save(self, trainer: Trainer) -> None:
+        """Save everything that training needs to continue, and remove checkpoints that are not needed.
+
+        Raises:
+            SaveError: it cannot be written; the one before is kept.
+        """
+        began = time.monotonic()
+        self._save_best(trainer)
+        snapshot, evaluations = trainer.snapshot(), trainer.history.evaluations
+        step = trainer.status.step
+        loss = evaluations[-1]["loss"] if evaluations and evaluations[-1]["step"] == step else None
+        self._write(snapshot.weights, step, loss, trainer, snapshot)
+        checkpoint.prune(self._folder, self._train.keep_checkpoints)
+        self._saved_at = time.monotonic()
+        self._took_s = self._saved_at - began
+
+    def _is_due(self, step: int) -> bool:
+        every = self._train.save_every
+        if every is not None:
+            return step % every == 0
+        return time.monotonic() - self._saved_at >= max(SAVE_EVERY_S, MOST_OFTEN * self._took_s)
+
+    def _save_best(self, trainer: Trainer) -> None:
+        best = trainer.status.best
+        if best is not None and best.step != self._best_saved:
+            self._write(best.weights, best.step, best.loss, trainer, None)
+            self._best_saved = best.step
+            checkpoint.prune(self._folder, self._train.keep_checkpoints)
+
+    def _write(
+        self,
+        weights: Mapping[str, Tensor],
+        step: int,
+        loss: float | None,
+        trainer: Trainer,
+        snapshot: Snapshot | None,
+    ) -> None:
+        best = trainer.status.best
+        saved = checkpoint.save_checkpoint(
+            self._folder,
+            weights,
+            step,
+            loss,
+            best_step=None if best is None else best.step,
+            snapshot=snapshot,
+            run=self._files,
+        )
         self._hooks.call("seqkit_checkpoint_saved", run=self._run, path=saved)
-        return saved
 
 
 class CallPlugins:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import seqkit
-from seqkit.errors import MissingPluginError, PluginConflictError, UnknownNameError
+from seqkit.errors import MissingPluginError, PluginConflictError, RunError, UnknownNameError
 from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import ResolvedRecipe
 from seqkit.registry import Registry
@@ -84,7 +84,14 @@ def require_plugins(path: Path, registry: Registry) -> list[str]:
         MissingPluginError: a component is missing; the message names the plugin that the run needs.
     """
     overrides = []
-    for kind, part in rundir.read_json(path / rundir.PROVENANCE)["components"].items():
+    components = rundir.read_object(path / rundir.PROVENANCE).get("components")
+    if not isinstance(components, dict) or not all(
+        isinstance(part, dict)
+        and all(isinstance(part.get(key), str) for key in ("use", "distribution", "version"))
+        for part in components.values()
+    ):
+        raise RunError(f"{path / rundir.PROVENANCE} is damaged: it names no components.")
+    for kind, part in components.items():
         use = part["use"]
         try:
             origin = registry.component(kind, use).origin

@@ -5,7 +5,10 @@ provenance.json      versions, components, device, engine, seed, fingerprints of
 tokenizer.json       runs on text: the tokenizer
 series.json          runs on series: the scaler, and the dates of the splits
 metrics.jsonl        one JSON object per line
-checkpoints/         the best weights and the last ones
+checkpoints/         the best weights, and what training can be resumed from
+resumed.json         overrides of every time that it was resumed
+seeds.json           directory of several seeds: how many there are to be
+ended.json           how and when it ended: engine, steps, tokens, seconds
 loss.png
 report.json          runs on series: the report; its pictures are in the same directory
 control.json         runs on series, after `evaluate --control`
@@ -14,6 +17,7 @@ control.json         runs on series, after `evaluate --control`
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -28,6 +32,7 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from seqkit.errors import RunError
+from seqkit.files import read_file
 
 RECIPE = "recipe.toml"
 PROVENANCE = "provenance.json"
@@ -35,16 +40,19 @@ TOKENIZER = "tokenizer.json"
 SERIES = "series.json"
 CONTROL = "control.json"
 REPORT = "report.json"
+SEEDS = "seeds.json"
+RESUMED = "resumed.json"
+ENDED = "ended.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
-CHECKPOINT = "checkpoint.json"
+MANIFEST = "MANIFEST.json"  # of a checkpoint; seqkit.training.checkpoint, which writes it, imports torch
 LOSS_PLOT = "loss.png"
 LOCK = ".lock"
 CLAIM = ".claim.json"
 
 
 @contextmanager
-def claim(out: str | Path | None, name: str) -> Iterator[Path]:
+def claim(out: str | Path | None, name: str, *, resume: bool = False) -> Iterator[Path]:
     """A new, empty run directory that only this process may write to, until the end of the block.
 
     If the block ends with an exception and the directory has no weights in it, it is removed.
@@ -52,11 +60,12 @@ def claim(out: str | Path | None, name: str) -> Iterator[Path]:
     Args:
         out: the directory; by default the first free of `runs/<name>`, `runs/<name>-2`, ...
         name: the recipe's name.
+        resume: `out` may hold a run already.
     Raises:
         RunError: `out` is not empty, another process writes to it, or it cannot be created.
     """
     try:
-        path, lock = _locked(out, name)
+        path, lock = _locked(out, name, resume)
     except OSError as error:
         raise RunError(
             f"{error.filename} cannot be created: {error.strerror}.\n  Choose another directory (--out)."
@@ -64,7 +73,7 @@ def claim(out: str | Path | None, name: str) -> Iterator[Path]:
     try:
         yield path
     except BaseException:
-        if not any(path.rglob(CHECKPOINT)):
+        if not any(path.rglob(MANIFEST)):
             _empty(path)
         raise
     finally:
@@ -77,7 +86,7 @@ def claim(out: str | Path | None, name: str) -> Iterator[Path]:
         lock.release()
 
 
-def _locked(out: str | Path | None, name: str) -> tuple[Path, BaseFileLock]:
+def _locked(out: str | Path | None, name: str, resume: bool) -> tuple[Path, BaseFileLock]:
     """The directory that `claim` yields, and the lock on it."""
     for number in itertools.count(1):
         numbered = Path("runs", name if number == 1 else f"{name}-{number}")
@@ -99,14 +108,15 @@ def _locked(out: str | Path | None, name: str) -> tuple[Path, BaseFileLock]:
         except FileNotFoundError:
             continue  # its holder has just removed it
         inside = {entry.name for entry in path.iterdir()} - {LOCK, CLAIM}
-        if inside:
+        if inside and not (resume and inside & {RECIPE, SEEDS}):
             with suppress(OSError):
                 (path / LOCK).unlink()
             lock.release()
-            what = "holds another run" if RECIPE in inside else "is not empty"
+            what = "holds another run" if inside & {RECIPE, SEEDS} else "is not empty"
             raise RunError(
                 f"{path} {what}; nothing was written.\n"
                 "  Choose another directory (--out, or out= in Python), or delete it."
+                + (" To continue the run: --resume." if inside & {RECIPE, SEEDS} else "")
             )
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         write_json(path / CLAIM, {"process": os.getpid(), "host": platform.node(), "since": since})
@@ -155,27 +165,62 @@ def read_json(path: Path) -> Any:
     Raises:
         RunError: the file is missing or damaged.
     """
+    data = read_file(path)
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}.") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: the file is missing or damaged, or holds something else.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object.")
+    return found
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`; a last line that was cut off when the run was killed is left out."""
     if not (path / METRICS).exists():
         return []  # the run was killed before its first row
+    lines = read_file(path / METRICS, limit=2**34).split(b"\n")
     rows = []
-    for line in (path / METRICS).read_text("utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            rows.append(json.loads(line))
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise RunError(f"{path / METRICS} is damaged: line {number} is not a JSON object.")
+        rows.append(row)
     return rows
 
 
 def tokens_per_s(path: Path) -> float:
     """Tokens per second of a whole run, without evaluation, as printed at its end."""
-    ended = read_json(path / PROVENANCE)
+    ended = read_provenance(path)
     return float(ended["tokens"] / max(ended["training_s"], 1e-9))
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """What a run was built from, and, once it has ended, how it ended."""
+    ended = read_object(path / ENDED) if (path / ENDED).exists() else {}
+    return {**read_object(path / PROVENANCE), **ended}
+
+
+def files_of_run(path: Path, kept: str) -> dict[str, str]:
+    """SHA-256 of the files that a checkpoint belongs to, by name.
+
+    Args:
+        path: the run directory.
+        kept: the file of what the task keeps, such as the tokenizer.
+    """
+    return {name: hashlib.sha256(read_file(path / name)).hexdigest() for name in (RECIPE, PROVENANCE, kept)}
 
 
 def lowest_validation(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from seqkit.data import Lanes
 from seqkit.errors import RunError
@@ -14,15 +17,16 @@ from seqkit.plots import plot_loss
 from seqkit.plugin import load_target
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
-from seqkit.run import provenance, rundir
+from seqkit.run import provenance, resuming, rundir
 from seqkit.run.base import Run
-from seqkit.run.callbacks import CallPlugins, KeepWeights, MetricsLog, progress_of
+from seqkit.run.callbacks import CallPlugins, MetricsLog, SaveCheckpoints, progress_of
 from seqkit.run.setup import choose_device, make_training, process_for, resolved
-from seqkit.tasks import Task, TaskData, task_of
+from seqkit.tasks import Sizes, Task, TaskData, task_of
 from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.signals import whole
+from seqkit.training.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -31,82 +35,197 @@ def train(
     recipe: Recipe | ResolvedRecipe | str | Path,
     out: str | Path | None = None,
     *,
+    resume: bool = False,
     plugins: Sequence[Any] = (),
     strict_plugins: bool = False,
     callbacks: Sequence[object] = (),
 ) -> Run:
-    """Train what a recipe describes, into a new run directory.
+    """Train a recipe, into a new run directory.
 
     Args:
-        recipe: a recipe, or its name or path.
+        recipe: a recipe, or the name or the path of one.
         out: the directory; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        resume: if `out` holds a run of the recipe, continue it, or open it if it is complete.
         plugins: plugins in addition to the installed ones: files (`"./mycell.py"`), modules, or declarations
             such as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
-        strict_plugins: whether an exception in a behaviour hook stops training; otherwise it is logged once.
-        callbacks: see `Trainer`. If one has a method `text_tokenised(characters, total)`, it is called with
-            the progress of tokenising before training begins.
+        strict_plugins: whether an exception in a behaviour hook stops training; else it is logged once.
+        callbacks: see `Trainer`; a method `text_tokenised(characters, total)` is called with the progress of
+            tokenising, before training begins.
     Returns:
         The run, with its best weights if there was validation data, else its last ones.
     Raises:
         RecipeError: the recipe has faults; the message lists all of them.
         SourceError: the data cannot be read, or is too short.
-        RunError: the directory is not empty.
-        PluginError: one of the given plugins cannot be loaded.
-        NonFiniteError, AuditError: see `Trainer.fit`. As after Ctrl-C or any other error after the first
-            step, the weights of that moment and the best ones are kept in the run.
+        RunError: the directory is not empty; or, with `resume`, the run in it cannot be continued so.
+        PluginError: a plugin that was given cannot be loaded.
+        NonFiniteError, AuditError: see `Trainer.fit`. Like Ctrl-C, and every other exception after the first
+            step, they leave a checkpoint of that moment, and the best weights, in the run.
     """
     registry = registry_with(plugins)
     recipe = resolved(recipe, registry)
+    hooks = BehaviourHooks(registry, strict_plugins)
+    if resume and out is None:
+        raise RunError("to resume a run, give its directory: out= (on the command line --out).")
+    if not resume:
+        with process_for(recipe.train) as device:
+            prepared = _prepare(recipe, callbacks)
+            with rundir.claim(out, recipe.name) as path:
+                return _begin(recipe, registry, hooks, prepared, path, device, callbacks)
+    with rundir.claim(out, recipe.name, resume=True) as path:
+        if (path / rundir.RECIPE).exists():
+            saved = resuming.saved_recipe(path, registry)
+            recipe = resuming.changed(path, saved, recipe)
+            return _continue(recipe, registry, hooks, path, callbacks)
+        with process_for(recipe.train) as device:
+            return _begin(recipe, registry, hooks, _prepare(recipe, callbacks), path, device, callbacks)
+
+
+def resume(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    plugins: Sequence[Any] = (),
+    strict_plugins: bool = False,
+    callbacks: Sequence[object] = (),
+) -> Run:
+    """Continue the training of a run from its newest checkpoint.
+
+    The result is that of a training that was never interrupted, bit for bit, as long as versions, device,
+    engine, threads and budget are the same; a change of them is logged.
+
+    Args:
+        path: the run directory.
+        overrides: `key=value` of the budget, patience, intervals, learning rate, schedule, device or threads.
+        plugins, strict_plugins, callbacks: see `train`.
+    Returns:
+        The run; it is opened only, if its training is complete.
+    Raises:
+        RunError: there is no run, an override changes what it is, its data has changed, or another process
+            trains it.
+    """
+    rundir.require_run(Path(path))
+    registry = registry_with(plugins)
+    with rundir.claim(path, Path(path).name, resume=True) as path:
+        saved = resuming.saved_recipe(path, registry)
+        recipe = resuming.changed(path, saved, resuming.overridden(saved, overrides, registry))
+        return _continue(recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The data of a recipe, ready for training, before there is a directory."""
+
+    task: Task
+    data: TaskData
+    batches: Any
+    validation: Any
+    saved: Any
+    sizes: Sizes
+
+
+def _prepare(recipe: ResolvedRecipe, callbacks: Sequence[object]) -> _Prepared:
     task = task_of(recipe)
+    with asking(recipe, "its data"):
+        data = task.prepare(recipe, on_progress=progress_of(callbacks))
+        batches = data.training_batches(recipe.train)
+        validation = data.validation_batches(recipe.train)
+        sizes, saved = task.sizes(data.kept), data.saved()
+        json.dumps(saved)  # what is not JSON fails before there is a directory
+    _warn_of_short_splits(recipe.train, batches, validation)
+    return _Prepared(task, data, batches, validation, saved, sizes)
+
+
+def _begin(
+    recipe: ResolvedRecipe,
+    registry: Registry,
+    hooks: BehaviourHooks,
+    prepared: _Prepared,
+    path: Path,
+    device: torch.device,
+    callbacks: Sequence[object],
+) -> Run:
+    """Train into a directory that is claimed and empty."""
+    run = _made_run(recipe, prepared, path, device)
+    logger.info("the run is in %s", path)
+    described = provenance.describe(recipe, registry, prepared.data, run.model)
+    recipe.save(path / rundir.RECIPE)
+    rundir.write_json(path / rundir.PROVENANCE, described)
+    provenance.keep_plugin_texts(path, registry)
+    rundir.write_json(path / prepared.task.file, prepared.saved)
+    return _fit(run, hooks, prepared, callbacks, None)
+
+
+def _continue(
+    recipe: ResolvedRecipe,
+    registry: Registry,
+    hooks: BehaviourHooks,
+    path: Path,
+    callbacks: Sequence[object],
+) -> Run:
+    """Continue the run in a directory that is claimed; open it if its training is complete."""
+    checkpoint.sweep(path / rundir.CHECKPOINTS)
     with process_for(recipe.train) as device:
-        with asking(recipe, "its data"):
-            data = task.prepare(recipe, on_progress=progress_of(callbacks))
-            batches = data.training_batches(recipe.train)
-            validation = data.validation_batches(recipe.train)
-            sizes, saved = task.sizes(data.kept), data.saved()
-            json.dumps(saved)  # a value that is not JSON fails before the directory is created
-        _warn_of_short_splits(recipe.train, batches, validation)
-        model = make_model(recipe, sizes).to(device)
-        with rundir.claim(out, recipe.name) as path:
-            run = _run_class(recipe)(path, recipe, data.kept, model)
-            logger.info("the run is in %s", path)
-            described = _write_first_files(run, registry, task, data, saved)
-            hooks = BehaviourHooks(registry, strict_plugins)
-            keeper = KeepWeights(run, hooks)
-            log = MetricsLog(path / rundir.METRICS, recipe.train.log_every, batches)
-            trainer = Trainer(
-                model,
-                **make_training(recipe.train, model),
-                callbacks=[log, keeper, CallPlugins(run, hooks), *callbacks],
-            )
-            try:
-                _fit(trainer, recipe.train, batches, validation)
-            except BaseException as stop:
-                if not trainer.budget.step:
-                    raise  # nothing was trained: the directory is removed
-                with whole():
-                    trainer.status.ended_by = _reason(stop)
-                    keeper.run_finished(trainer)
-                    log.run_finished(trainer)
-                    _finish(run, trainer, described)
-                    _log_stop(run, trainer, stop)
-                raise
-            with whole():
-                _finish(run, trainer, described)
-            hooks.call("seqkit_run_finished", run=run)
-    return run
+        prepared = _prepare(recipe, callbacks)
+        run = _made_run(recipe, prepared, path, device)
+        described = provenance.describe(recipe, registry, prepared.data, run.model)
+        resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
+        found = checkpoint.newest_snapshot(path / rundir.CHECKPOINTS)
+        if found is None:
+            logger.info("%s has no checkpoint to resume from: its training begins again", path)
+            for name in (rundir.METRICS, rundir.ENDED):
+                (path / name).unlink(missing_ok=True)
+        else:
+            logger.info("%s continues from step %d", path, found[1].values["step"])
+        return _fit(run, hooks, prepared, callbacks, None if found is None else found[1])
 
 
-def _fit(trainer: Trainer, train: TrainConfig, batches: Any, validation: Any) -> None:
-    trainer.fit(
-        batches,
-        epochs=train.epochs,
-        steps=train.steps,
-        minutes=train.minutes,
-        validation=validation,
-        evaluate_every=train.evaluate_every,
-        patience=train.patience,
+def _made_run(recipe: ResolvedRecipe, prepared: _Prepared, path: Path, device: torch.device) -> Run:
+    model = make_model(recipe, prepared.sizes).to(device)
+    return _run_class(recipe)(path, recipe, prepared.data.kept, model)
+
+
+def _fit(
+    run: Run,
+    hooks: BehaviourHooks,
+    prepared: _Prepared,
+    callbacks: Sequence[object],
+    start: Snapshot | None,
+) -> Run:
+    """Train, save and close the run; an exception after the first step leaves a checkpoint of that moment."""
+    train, path = run.recipe.train, run.path
+    files = rundir.files_of_run(path, prepared.task.file)
+    saver = SaveCheckpoints(run, hooks, train, files)
+    log = MetricsLog(path / rundir.METRICS, train.log_every, prepared.batches)
+    trainer = Trainer(
+        run.model,
+        **make_training(train, run.model),
+        callbacks=[log, saver, CallPlugins(run, hooks), *callbacks],
     )
+    try:
+        trainer.fit(
+            prepared.batches,
+            epochs=train.epochs,
+            steps=train.steps,
+            minutes=train.minutes,
+            validation=prepared.validation,
+            evaluate_every=train.evaluate_every,
+            patience=train.patience,
+            start=start,
+        )
+    except BaseException as stop:
+        if not trainer.budget.step:
+            raise  # nothing was trained: the directory goes
+        with whole():
+            trainer.status.ended_by = _reason(stop)
+            saver.save(trainer)
+            log.run_finished(trainer)
+            _finish(run, prepared.task, trainer)
+            _log_stop(run, trainer, stop)
+        raise
+    with whole():
+        _finish(run, prepared.task, trainer)
+    hooks.call("seqkit_run_finished", run=run)
+    return run
 
 
 def _reason(stop: BaseException) -> str:
@@ -123,12 +242,15 @@ def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
         logger.warning("the run opens with the weights of step %d, its lowest validation loss", best.step)
 
 
-def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> Run:
+def load(
+    path: str | Path, device: str = "auto", *, step: int | None = None, plugins: Sequence[Any] = ()
+) -> Run:
     """Open a run directory; nothing else is read.
 
     Args:
         path: the run directory.
         device: device to load the model on; it need not be the one that it was trained on.
+        step: take the checkpoint of this step, not the best.
         plugins: see `train`; a single-file plugin that the run was trained with has to be given again.
     Returns:
         The run, with its best weights if there was validation data, else its last ones.
@@ -139,10 +261,9 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
     path = Path(path)
     registry = registry_with(plugins)
     rundir.require_run(path)
-    overrides = provenance.require_plugins(path, registry)
-    recipe = Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
+    recipe = resuming.saved_recipe(path, registry)
     task = task_of(recipe)
-    trained = rundir.read_json(path / rundir.PROVENANCE).get("kind", recipe.kind)
+    trained = rundir.read_object(path / rundir.PROVENANCE).get("kind", recipe.kind)
     if trained != recipe.kind:
         raise RunError(
             f"{path} was trained on {trained}, but its source is one for {recipe.kind} here.\n"
@@ -153,7 +274,8 @@ def load(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ())
         kept = task.restore(recipe, saved)
         sizes = task.sizes(kept)
     run = _run_class(recipe)(path, recipe, kept, make_model(recipe, sizes))
-    best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS)
+    best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step)
+    resuming.require_whole(path, task.file, checkpoint.read_manifest(best))
     checkpoint.load_weights(run.model, best, choose_device(device))
     run.model.eval()
     return run
@@ -176,19 +298,7 @@ def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> 
         logger.warning("there is no validation split: the last weights are kept, not the best")
 
 
-def _write_first_files(
-    run: Run, registry: Registry, task: Task, data: TaskData, saved: Any
-) -> dict[str, Any]:
-    """Write all files that a run directory has before the first step; the provenance is returned."""
-    described = provenance.describe(run.recipe, registry, data, run.model)
-    run.recipe.save(run.path / rundir.RECIPE)
-    rundir.write_json(run.path / rundir.PROVENANCE, described)
-    provenance.keep_plugin_texts(run.path, registry)
-    rundir.write_json(run.path / task.file, saved)
-    return described
-
-
-def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
+def _finish(run: Run, task: Task, trainer: Trainer) -> None:
     """Load the best weights into the model, add how training ended to the provenance, and plot the loss."""
     history = trainer.history
     if history.best is not None:
@@ -209,6 +319,6 @@ def _finish(run: Run, trainer: Trainer, described: Mapping[str, Any]) -> None:
         "tokens": history.tokens,
         "training_s": history.training_s,
     }
-    rundir.write_json(run.path / rundir.PROVENANCE, {**described, **ended})
-    unit = task_of(run.recipe).loss_unit(run.recipe.head.use)
+    rundir.write_json(run.path / rundir.ENDED, ended)
+    unit = task.loss_unit(run.recipe.head.use)
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)

@@ -1,0 +1,161 @@
+"""Which runs can be continued, and with which changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from seqkit.errors import RunError
+from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.registry import Registry
+from seqkit.run import provenance, rundir
+from seqkit.training import checkpoint
+
+logger = logging.getLogger(__name__)
+
+MAY_CHANGE: Final = frozenset(
+    f"train.{key}"
+    for key in (
+        *("steps", "epochs", "minutes", "patience", "evaluate_every", "log_every"),
+        *("save_every", "keep_checkpoints", "learning_rate", "schedule", "warmup_steps", "final_fraction"),
+        *("device", "threads"),
+    )
+)
+CHANGES_NUMBERS: Final = MAY_CHANGE - {
+    f"train.{key}" for key in ("patience", "log_every", "save_every", "keep_checkpoints")
+}
+"""After a change of these the result is not that of a training that was never interrupted."""
+
+
+def saved_recipe(path: Path, registry: Registry) -> ResolvedRecipe:
+    """The recipe of a run, with the changes of every time that it was resumed.
+
+    Raises:
+        RunError: a file of the run is damaged.
+    """
+    overrides = provenance.require_plugins(path, registry)
+    file = path / rundir.RESUMED
+    if file.exists():
+        kept = rundir.read_object(file).get("overrides")
+        if not isinstance(kept, list) or not all(isinstance(each, str) for each in kept):
+            raise RunError(f"{file} is damaged: it holds no list of overrides.")
+        overrides += kept
+    return Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
+
+
+def overridden(saved: ResolvedRecipe, overrides: Sequence[str], registry: Registry) -> ResolvedRecipe:
+    """The recipe of a run with further overrides."""
+    return saved.override(list(overrides)).resolve(registry) if overrides else saved
+
+
+def changed(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> ResolvedRecipe:
+    """The recipe to continue a run with; what has changed is kept in the run's directory.
+
+    Raises:
+        RunError: a key has changed that makes it another run; the message has both values.
+    """
+    before, after = _keys(saved), _keys(wanted)
+    differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    refused = [key for key in differing if key not in MAY_CHANGE]
+    if refused:
+        lines = [
+            f"  {key}: it was trained with {before.get(key, 'none')!r}, and {after.get(key, 'none')!r} is given"
+            for key in refused
+        ]
+        raise RunError(
+            f"{path} cannot be continued with another recipe:\n"
+            + "\n".join(lines)
+            + "\n  Leave these as they were, or train a new run in another directory (--out)."
+        )
+    if numbers := [key for key in differing if key in CHANGES_NUMBERS]:
+        logger.warning(
+            "%s: the result is no longer that of an uninterrupted training: changed %s",
+            path,
+            ", ".join(f"{key} ({before.get(key, 'none')} -> {after.get(key, 'none')})" for key in numbers),
+        )
+    if differing:
+        new = [f"{key}={_typed(after[key])}" if key in after else f"~{key}" for key in differing]
+        file = path / rundir.RESUMED
+        kept = rundir.read_object(file)["overrides"] if file.exists() else []
+        rundir.write_json(file, {"overrides": [*kept, *new]})
+    return wanted
+
+
+def require_the_same(path: Path, described: Mapping[str, Any], kept_file: str, saved: Any) -> None:
+    """Check that data, tokenizer and plugins are those that the run was trained with.
+
+    Raises:
+        RunError: one of them has changed; the message says which.
+    """
+    before = rundir.read_object(path / rundir.PROVENANCE)
+    for kind, part in described["components"].items():
+        was = before.get("components", {}).get(kind, {}).get("sha256")
+        if part.get("sha256") != was:
+            raise RunError(
+                f"{path} cannot be continued: the plugin file {part['distribution']} has changed since.\n"
+                f"  Its text of then is in {path / provenance.PLUGIN_TEXTS}. Restore it, or train a new run."
+            )
+    data, was_data = described["data"], before.get("data", {})
+    differing = sorted(key for key in data if data[key] != was_data.get(key))
+    if differing or saved != rundir.read_json(path / kept_file):
+        what = f"{', '.join(differing)}" if differing else kept_file
+        raise RunError(
+            f"{path} cannot be continued: its data has changed since ({what}).\n"
+            "  Restore the data, or train a new run on it."
+        )
+    other = [
+        f"{name} ({was} -> {now})"
+        for name, was, now in (
+            *(
+                (name, before.get("versions", {}).get(name), now)
+                for name, now in described["versions"].items()
+            ),
+            *((name, before.get(name), described[name]) for name in ("device", "threads", "platform")),
+        )
+        if was != now
+    ]
+    if other:
+        logger.warning(
+            "%s: the result may not be bit for bit that of an uninterrupted training: other %s",
+            path,
+            ", ".join(other),
+        )
+
+
+def require_whole(path: Path, kept_file: str, manifest: checkpoint.Manifest) -> None:
+    """Check the files of a run that a checkpoint belongs to.
+
+    Raises:
+        RunError: one has changed since the checkpoint was written.
+    """
+    if not manifest.run:
+        return  # of an earlier version
+    found = rundir.files_of_run(path, kept_file)
+    for name, digest in manifest.run.items():
+        if found.get(name) != digest:
+            raise RunError(
+                f"{path / name} is damaged or was edited: it is not the file that the checkpoint of step "
+                f"{manifest.step} belongs to.\n  Restore it from a copy of the run."
+            )
+
+
+def _keys(recipe: ResolvedRecipe) -> dict[str, Any]:
+    """The values of a recipe by their full keys, `train.steps`; those that are none are left out."""
+    found: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        elif value is not None:
+            found[prefix] = list(value) if isinstance(value, tuple) else value
+
+    walk("", recipe.tables())
+    return {key: value for key, value in found.items() if key not in ("name", "description")}
+
+
+def _typed(value: Any) -> str:
+    """A value of one of the keys that may change, as an override."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
