@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_no_run_behind(text_file: Path, allowed: int) -> None
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert "cannot be written" in done.stderr
-    assert "room" in done.stderr  # the remedy: make room, or choose a place that has room
+    assert "space" in done.stderr  # the remedy: free some space, or choose a place that has it
     assert not Path("a").exists()
 
 
