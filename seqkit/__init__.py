@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seqkit.inference import generate, score
     from seqkit.model import SequenceModel
     from seqkit.recipe import Recipe
-    from seqkit.run import Run, load, train
+    from seqkit.run import Run, load, resume, train
     from seqkit.sources import Source, TextSource
     from seqkit.tokenizers import Tokenizer
     from seqkit.training import Trainer
@@ -36,6 +36,7 @@ _HOMES = {
     "Trainer": "seqkit.training",
     "generate": "seqkit.inference",
     "load": "seqkit.run",
+    "resume": "seqkit.run",
     "score": "seqkit.inference",
     "train": "seqkit.run",
     "unroll": "seqkit.engine",
@@ -54,6 +55,7 @@ __all__ = [
     "Trainer",
     "generate",
     "load",
+    "resume",
     "score",
     "train",
     "unroll",

@@ -16,6 +16,7 @@ import seqkit
 from seqkit.errors import ContractError, MissingPluginError, PluginError
 from seqkit.plugin import Cell, CellConfig, CellPlugin, hookimpl
 from seqkit.registry import hookspecs
+from tests.conftest import sign_again
 from tests.inprocess import command
 from tests.registry.installed import LEAKY, cell_module, install
 
@@ -137,6 +138,8 @@ class TestInstalled:
         provenance = json.loads(path.read_text())
         provenance["components"]["cell"]["version"] = "0.0.9"
         path.write_text(json.dumps(provenance))
+        for place in Path("out/checkpoints").iterdir():
+            sign_again(place)
         seqkit.load("out")
         assert (
             "the cell 'rnn' comes from seqkit 0.1.0, but the run was trained with seqkit 0.0.9" in caplog.text

@@ -23,11 +23,13 @@ from seqkit.cli import (
     ls,
     new,
     plugins,
+    resume,
     run,
     schema,
     score,
     show,
     states,
+    verify,
 )
 from seqkit.cli.foreign import ForeignFormatter, echo, shown
 from seqkit.cli.hints import hint
@@ -126,12 +128,14 @@ def cli() -> None:
 
 
 for module in (
+    resume,
     run,
     generate,
     score,
     evaluate,
     forecast,
     states,
+    verify,
     inspect,
     ls,
     show,

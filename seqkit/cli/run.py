@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ from seqkit.cli.report import report_of
     "file instead of the recipe's source. May be given several times; the texts are joined in order.",
 )
 @click.option("--out", help="The run directory. [default: runs/RECIPE, then runs/RECIPE-2, ...]")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in --out if it holds one; open it if its training is complete.",
+)
 @click.option("--strict-plugins", is_flag=True, help="Stop training at an exception in a plugin's hook.")
 @click.option(
     "--seeds",
@@ -54,6 +60,8 @@ def command(
 
     KEY=VALUE overrides a key of the recipe: train.steps=500, cell.hidden_size=256, data.split=0.8,0.1,0.1;
     train.minutes=none leaves a key out.
+
+    With --resume, the same command can be given again until the training is complete.
     """
     from seqkit.recipe import Recipe
     from seqkit.registry import registry_with
@@ -79,8 +87,8 @@ def command(
             return
         seeds = seeds or resolved.task.declaration.seeds
         path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
-    except KeyboardInterrupt:
-        sys.exit(130)  # the trainer has logged which files are kept
+    except KeyboardInterrupt as stop:
+        sys.exit(128 + getattr(stop, "number", signal.SIGINT))  # the trainer has logged what is kept
     if _ended_higher(path):
         sys.exit(1)  # the trainer has logged that too
 

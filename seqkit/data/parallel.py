@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +57,9 @@ def map_in_order(
 def _begin(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
+    # Ctrl-C reaches every process of a terminal: the one that waits for the results ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _work(item: Any) -> Any:

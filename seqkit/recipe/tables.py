@@ -12,7 +12,7 @@ from seqkit.plugin import Config
 class ModelConfig(Config):
     """`[model]`: the layers, encoder and head around the cell."""
 
-    layers: int = Field(default=1, ge=1)
+    layers: int = Field(default=1, ge=1, le=1000)
     """Number of stacked cells."""
     encoder: str | dict[str, Any] = "one_hot"
     """Name of the encoder, or a table with `use` and the encoder's settings."""

@@ -4,6 +4,6 @@ from seqkit.run.base import Run
 from seqkit.run.seeds import load_seeds, train_seeds
 from seqkit.run.series import SeriesRun
 from seqkit.run.text import TextRun
-from seqkit.run.training import load, train
+from seqkit.run.training import load, resume, train
 
-__all__ = ["Run", "SeriesRun", "TextRun", "load", "load_seeds", "train", "train_seeds"]
+__all__ = ["Run", "SeriesRun", "TextRun", "load", "load_seeds", "resume", "train", "train_seeds"]

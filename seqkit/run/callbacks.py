@@ -7,7 +7,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from seqkit.run.base import Run
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.evaluation import Data, with_units
 from seqkit.training.meter import Reading
+from seqkit.training.signals import whole
 from seqkit.training.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 SAVE_EVERY_S = 60.0
 """Seconds between two checkpoints, if the recipe does not say how many steps."""
 MOST_OFTEN = 33
-"""A checkpoint is saved after this many times the duration of the last save, at the earliest: 3 % of the time."""
+"""Times the duration of a save until the next one, at least: saving takes 3 % of the time."""
 
 
 class MetricsLog:
@@ -115,7 +117,7 @@ class SaveCheckpoints:
 
     Args:
         run: the run.
-        hooks: are told of each checkpoint.
+        hooks: called after each checkpoint.
         train: when to save, and how many checkpoints to keep.
         files: SHA-256 of the files of the run that a checkpoint belongs to.
     """
@@ -126,18 +128,16 @@ class SaveCheckpoints:
         self._saved_at, self._took_s = time.monotonic(), 0.0
         self._best_saved: int | None = None
 
+    def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
+        """Save the weights if they are the best so far."""
+        with self._warnings():
+            self._save_best(trainer)
+
     def step_ended(self, trainer: Trainer, step: int) -> None:
-        """Save a checkpoint if one is due, or the weights if they are the best so far."""
-        if trainer.status.ended_by:
-            return  # run_finished saves
-        try:
-            if self._is_due(step):
+        """Save a checkpoint if one is due."""
+        if self._is_due(step) and not trainer.status.ended_by:  # at the end run_finished saves
+            with self._warnings():
                 self.save(trainer)
-            else:
-                self._save_best(trainer)
-        except SaveError as error:
-            self._saved_at = time.monotonic()
-            logger.warning("%s", error)
 
     def run_finished(self, trainer: Trainer) -> None:
         """Save the last checkpoint."""
@@ -149,6 +149,10 @@ class SaveCheckpoints:
         Raises:
             SaveError: it cannot be written; the one before is kept.
         """
+        with whole():
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
         began = time.monotonic()
         self._save_best(trainer)
         snapshot, evaluations = trainer.snapshot(), trainer.history.evaluations
@@ -158,6 +162,15 @@ class SaveCheckpoints:
         checkpoint.prune(self._folder, self._train.keep_checkpoints)
         self._saved_at = time.monotonic()
         self._took_s = self._saved_at - began
+
+    @contextmanager
+    def _warnings(self) -> Iterator[None]:
+        """A checkpoint that cannot be written is a warning; the next one is tried in its time."""
+        try:
+            yield
+        except SaveError as error:
+            self._saved_at = time.monotonic()
+            logger.warning("%s", error)
 
     def _is_due(self, step: int) -> bool:
         every = self._train.save_every
@@ -181,6 +194,7 @@ class SaveCheckpoints:
         snapshot: Snapshot | None,
     ) -> None:
         best = trainer.status.best
+        is_new = not (checkpoint.step_folder(self._folder, step) / checkpoint.MANIFEST).exists()
         saved = checkpoint.save_checkpoint(
             self._folder,
             weights,
@@ -190,7 +204,8 @@ class SaveCheckpoints:
             snapshot=snapshot,
             run=self._files,
         )
-        self._hooks.call("seqkit_checkpoint_saved", run=self._run, path=saved)
+        if is_new:
+            self._hooks.call("seqkit_checkpoint_saved", run=self._run, path=saved)
 
 
 class CallPlugins:

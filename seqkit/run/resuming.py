@@ -61,7 +61,7 @@ def changed(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> Resolv
     refused = [key for key in differing if key not in MAY_CHANGE]
     if refused:
         lines = [
-            f"  {key}: it was trained with {before.get(key, 'none')!r}, and {after.get(key, 'none')!r} is given"
+            f"  {key}: {before.get(key, 'none')!r} in the run, {after.get(key, 'none')!r} now"
             for key in refused
         ]
         raise RunError(
@@ -142,7 +142,7 @@ def require_whole(path: Path, kept_file: str, manifest: checkpoint.Manifest) -> 
 
 
 def _keys(recipe: ResolvedRecipe) -> dict[str, Any]:
-    """The values of a recipe by their full keys, `train.steps`; those that are none are left out."""
+    """The values of a recipe by their full keys, `train.steps`, without keys that have no value."""
     found: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:

@@ -220,7 +220,12 @@ def files_of_run(path: Path, kept: str) -> dict[str, str]:
         path: the run directory.
         kept: the file of what the task keeps, such as the tokenizer.
     """
-    return {name: hashlib.sha256(read_file(path / name)).hexdigest() for name in (RECIPE, PROVENANCE, kept)}
+    return {name: digest(path / name) for name in (RECIPE, PROVENANCE, kept)}
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file of a run."""
+    return hashlib.sha256(read_file(file)).hexdigest()
 
 
 def lowest_validation(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ def train_seeds(
     seeds: int,
     out: str | Path | None = None,
     *,
+    resume: bool = False,
     plugins: Sequence[Any] = (),
     strict_plugins: bool = False,
     callbacks: Callable[[int], Sequence[object]] = lambda seed: (),
@@ -34,6 +35,7 @@ def train_seeds(
         recipe: the recipe; its own seed is not used.
         seeds: number of seeds, at least two.
         out: the directory above the runs; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
+        resume: continue the seed that stopped, and train those that did not begin.
         plugins, strict_plugins: see `train`.
         callbacks: from a seed to the callbacks of its run; see `Trainer`.
     Returns:
@@ -44,12 +46,18 @@ def train_seeds(
         raise RunError(f"an interval needs at least two seeds, got {seeds}.")
     # The recipe's faults are reported before a directory is created.
     compares_by_loss = task_of(recipe.resolve(registry_with(plugins))).compares_by_loss
-    with rundir.claim(out, recipe.name) as path:
+    if resume and out is None:
+        raise RunError("to resume runs, give their directory: out= (on the command line --out).")
+    with rundir.claim(out, recipe.name, resume=resume) as path:
+        if (path / rundir.RECIPE).exists():
+            raise RunError(f"{path} holds one run, not several seeds.\n  Resume it without --seeds.")
+        rundir.write_json(path / rundir.SEEDS, {"recipe": recipe.name, "seeds": seeds})
         best = []
         for seed in range(seeds):
             run = train(
                 recipe.override([f"train.seed={seed}"]),
                 path / f"seed-{seed}",
+                resume=resume,
                 plugins=plugins,
                 strict_plugins=strict_plugins,
                 callbacks=callbacks(seed),
@@ -79,16 +87,34 @@ def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any]
     Raises:
         RunError: there is no run.
     """
-    path = Path(path)
+    return [load(folder, device, plugins=plugins) for folder in folders_of(Path(path))]
+
+
+def folders_of(path: Path) -> list[Path]:
+    """The directories of the runs in a directory of seeds, in order; or the directory itself."""
     inner = [
         folder
         for folder in path.glob("seed-*")
         if folder.name.removeprefix("seed-").isdecimal() and (folder / rundir.RECIPE).is_file()
     ]
     if (path / rundir.RECIPE).is_file() or not inner:
-        return [load(path, device, plugins=plugins)]
-    inner.sort(key=lambda folder: int(folder.name.removeprefix("seed-")))
-    return [load(folder, device, plugins=plugins) for folder in inner]
+        rundir.require_run(path)
+        return [path]
+    return sorted(inner, key=lambda folder: int(folder.name.removeprefix("seed-")))
+
+
+def seeds_in(path: Path) -> int:
+    """The number of seeds that a directory is to have; 1 for a run.
+
+    Raises:
+        RunError: the file that says so is damaged.
+    """
+    if (path / rundir.RECIPE).exists() or not (path / rundir.SEEDS).exists():
+        return 1
+    found = rundir.read_object(path / rundir.SEEDS).get("seeds")
+    if not isinstance(found, int) or found < 2:
+        raise RunError(f"{path / rundir.SEEDS} is damaged: it holds no number of seeds.")
+    return found
 
 
 def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from seqkit.tasks import Sizes, Task, TaskData, task_of
 from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
 from seqkit.training import Trainer, checkpoint
-from seqkit.training.signals import whole
+from seqkit.training.signals import Interrupted, stopping, whole
 from seqkit.training.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,18 @@ def train(
         NonFiniteError, AuditError: see `Trainer.fit`. Like Ctrl-C, and every other exception after the first
             step, they leave a checkpoint of that moment, and the best weights, in the run.
     """
-    registry = registry_with(plugins)
+    with stopping():
+        return _train(recipe, out, resume, registry_with(plugins), strict_plugins, callbacks)
+
+
+def _train(
+    recipe: Recipe | ResolvedRecipe | str | Path,
+    out: str | Path | None,
+    resume: bool,
+    registry: Registry,
+    strict_plugins: bool,
+    callbacks: Sequence[object],
+) -> Run:
     recipe = resolved(recipe, registry)
     hooks = BehaviourHooks(registry, strict_plugins)
     if resume and out is None:
@@ -105,10 +116,23 @@ def resume(
     """
     rundir.require_run(Path(path))
     registry = registry_with(plugins)
-    with rundir.claim(path, Path(path).name, resume=True) as path:
+    with stopping(), rundir.claim(path, Path(path).name, resume=True) as path:
         saved = resuming.saved_recipe(path, registry)
         recipe = resuming.changed(path, saved, resuming.overridden(saved, overrides, registry))
         return _continue(recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
+
+
+def recipe_of(path: str | Path, registry: Registry) -> Recipe:
+    """The recipe of a run, or of the seeds in a directory, to continue it with.
+
+    Raises:
+        RunError: there is no run.
+    """
+    path = Path(path)
+    if not (path / rundir.RECIPE).exists() and (path / rundir.SEEDS).exists():
+        path = path / "seed-0"
+    rundir.require_run(path)
+    return resuming.saved_recipe(path, registry).as_recipe()
 
 
 @dataclass(frozen=True)
@@ -215,14 +239,25 @@ def _fit(
     except BaseException as stop:
         if not trainer.budget.step:
             raise  # nothing was trained: the directory goes
-        with whole():
-            trainer.status.ended_by = _reason(stop)
-            saver.save(trainer)
-            log.run_finished(trainer)
-            _finish(run, prepared.task, trainer)
-            _log_stop(run, trainer, stop)
+        try:
+            with whole():
+                trainer.status.ended_by = _reason(stop)
+                saver.save(trainer)
+                log.run_finished(trainer)
+                _finish(run, prepared.task, trainer)
+                _log_stop(run, trainer, stop)
+        except Interrupted as second:
+            second.path = path  # everything was saved before it was raised
+            raise
+        if isinstance(stop, Interrupted):
+            stop.path = path
         raise
     with whole():
+        if start is not None and trainer.budget.step == start.values["step"]:
+            logger.warning(
+                "%s: nothing is left to train; it ended by %s, at step %d",
+                *(path, trainer.history.ended_by, trainer.budget.step),
+            )
         _finish(run, prepared.task, trainer)
     hooks.call("seqkit_run_finished", run=run)
     return run
@@ -319,6 +354,7 @@ def _finish(run: Run, task: Task, trainer: Trainer) -> None:
         "tokens": history.tokens,
         "training_s": history.training_s,
     }
-    rundir.write_json(run.path / rundir.ENDED, ended)
+    if run.model.engine_ran is not None or not (run.path / rundir.ENDED).exists():  # else no step was taken
+        rundir.write_json(run.path / rundir.ENDED, ended)
     unit = task.loss_unit(run.recipe.head.use)
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)

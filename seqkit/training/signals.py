@@ -1,4 +1,4 @@
-"""Ctrl-C is delayed until the end of a block that must not be interrupted."""
+"""Ctrl-C and SIGTERM: an exception at once, except while something must not be cut in two."""
 
 from __future__ import annotations
 
@@ -6,24 +6,70 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Any, Final, NoReturn
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A training was stopped by a signal.
+
+    Attributes:
+        number: number of the signal; a command exits with 128 more.
+        path: the run directory, if something was trained and saved.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+        self.path: Path | None = None
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """In the block, SIGINT and SIGTERM raise Interrupted; afterwards they do what they did before.
+
+    A signal that the program handles itself, or ignores, is left alone. Signals reach the main thread only;
+    in another one nothing changes.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        before = {number: usual[number] for number in SIGNALS if signal.getsignal(number) == usual[number]}
+    for number in before:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted(number)
 
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """Run a block without interruption: Ctrl-C is raised at its end.
+    """In the block, Ctrl-C and SIGTERM wait until its end.
 
-    Signals reach the main thread only; in another thread this does nothing.
+    Signals reach the main thread only; in another one nothing changes.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread() or not before:
         yield
         return
     waiting: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: waiting.append((number, frame)))
+    for handled in before:
+        signal.signal(handled, lambda number, frame: waiting.append((number, frame)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for handled, handler in before.items():
+            signal.signal(handled, handler)
         if waiting:
-            before(*waiting[0])
+            number, frame = waiting[0]
+            before[number](number, frame)

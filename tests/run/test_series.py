@@ -58,6 +58,7 @@ class TestTraining:
         assert names == {
             "recipe.toml",
             "provenance.json",
+            "ended.json",
             "series.json",
             "metrics.jsonl",
             "checkpoints",

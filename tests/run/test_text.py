@@ -21,6 +21,7 @@ from seqkit.errors import (
     SourceError,
 )
 from seqkit.run import TextRun
+from seqkit.training.checkpoint import read_manifest
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ class TestTraining:
         assert names == {
             "recipe.toml",
             "provenance.json",
+            "ended.json",
             "tokenizer.json",
             "metrics.jsonl",
             "checkpoints",
@@ -391,11 +393,9 @@ class TestInterrupt:
         kept = [path.name for path in sorted((run.path / "checkpoints").iterdir())]
         assert kept == (["step-00000010", "step-00000015"] if evaluate_every == 10 else ["step-00000015"])
         assert run.metrics[-1]["step"] == 15
-        last = json.loads((run.path / "checkpoints/step-00000015/checkpoint.json").read_text())
-        assert last == {
-            "step": 15,
-            "validation_loss": None,
-        }  # the loss of step 10 is not that of the last weights
+        last = read_manifest(run.path / "checkpoints/step-00000015")
+        assert (last.step, last.validation_loss) == (15, None)  # that of step 10 is not its own
+        assert last.can_be_resumed
 
 
 def test_the_recipe_of_a_run_keeps_its_name(tiny_recipe: seqkit.Recipe) -> None:

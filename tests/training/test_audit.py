@@ -122,4 +122,4 @@ def test_the_run_keeps_the_weights_of_before(
     run = seqkit.load("run")
     assert (Path("run") / "checkpoints" / "step-00000009").is_dir()
     assert len(run.generate("the", max_tokens=5)) == 5
-    assert '"ended_by": "an error (AuditError)"' in (Path("run") / "provenance.json").read_text()
+    assert '"ended_by": "an error (AuditError)"' in (Path("run") / "ended.json").read_text()

@@ -92,9 +92,9 @@ def test_a_second_ctrl_c_loses_nothing(tiny_recipe: seqkit.Recipe, monkeypatch: 
 
     save = checkpoint.save_checkpoint
 
-    def saving(*args: Any) -> Path:
+    def saving(*args: Any, **options: Any) -> Path:
         press_ctrl_c()  # the second one, while the weights are written
-        return save(*args)
+        return save(*args, **options)
 
     monkeypatch.setattr(checkpoint, "save_checkpoint", saving)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,39 @@
+"""`seqkit resume`: continue the training of a run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from seqkit.cli.output import json_option, plugin_option
+from seqkit.cli.report import report_of
+
+
+@click.command("resume")
+@click.argument("directory", metavar="DIR")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@plugin_option
+@json_option
+def command(directory: str, overrides: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> None:
+    """Continue the training of the run in DIR from its newest checkpoint.
+
+    The result is that of a training that was never interrupted. KEY=VALUE changes the budget (train.steps,
+    train.epochs, train.minutes), patience, intervals, learning rate, schedule, device or threads.
+
+    DIR may hold several seeds: the one that stopped is continued, and those that did not begin are trained.
+    """
+    from seqkit.registry import registry_with
+    from seqkit.run.seeds import seeds_in
+    from seqkit.run.training import recipe_of
+
+    registry = registry_with(plugins)
+    recipe = recipe_of(directory, registry).override(overrides)
+    report = report_of(recipe.resolve(registry))
+    options = {"out": directory, "resume": True, "plugins": plugins, "strict_plugins": False}
+    try:
+        report.train(recipe, directory, seeds_in(Path(directory)), options, as_json, has_own_data=True)
+    except KeyboardInterrupt as stop:
+        sys.exit(128 + getattr(stop, "number", signal.SIGINT))  # the trainer has logged what is kept
