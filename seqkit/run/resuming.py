@@ -36,22 +36,12 @@ def saved_recipe(path: Path, registry: Registry) -> ResolvedRecipe:
         RunError: a file of the run is damaged.
     """
     overrides = provenance.require_plugins(path, registry)
-    file = path / rundir.RESUMED
-    if file.exists():
-        kept = rundir.read_object(file).get("overrides")
-        if not isinstance(kept, list) or not all(isinstance(each, str) for each in kept):
-            raise RunError(f"{file} is damaged: it holds no list of overrides.")
-        overrides += kept
+    overrides += _kept(path / rundir.RESUMED)
     return Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
 
 
-def overridden(saved: ResolvedRecipe, overrides: Sequence[str], registry: Registry) -> ResolvedRecipe:
-    """The recipe of a run with further overrides."""
-    return saved.override(list(overrides)).resolve(registry) if overrides else saved
-
-
-def changed(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> ResolvedRecipe:
-    """The recipe to continue a run with; what has changed is kept in the run's directory.
+def changes(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> list[str]:
+    """The overrides that make one recipe of the other; a change of the result is logged.
 
     Raises:
         RunError: a key has changed that makes it another run; the message has both values.
@@ -75,12 +65,33 @@ def changed(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> Resolv
             path,
             ", ".join(f"{key} ({before.get(key, 'none')} -> {after.get(key, 'none')})" for key in numbers),
         )
-    if differing:
-        new = [f"{key}={_typed(after[key])}" if key in after else f"~{key}" for key in differing]
+    return [f"{key}={after[key]}" if key in after else f"~{key}" for key in differing]
+
+
+def keep(path: Path, overrides: Sequence[str]) -> None:
+    """Write overrides to the run's directory, after those that are there."""
+    if overrides:
         file = path / rundir.RESUMED
-        kept = rundir.read_object(file)["overrides"] if file.exists() else []
-        rundir.write_json(file, {"overrides": [*kept, *new]})
-    return wanted
+        rundir.write_json(file, {"overrides": [*_kept(file), *overrides]})
+
+
+def require_unfinished(path: Path) -> None:
+    """Check that nothing is lost if training begins again in a directory without a snapshot.
+
+    Raises:
+        RunError: it has weights of an earlier version, or checkpoints that are damaged.
+    """
+    folder = path / rundir.CHECKPOINTS
+    if any(each.is_legacy for each in checkpoint.list_checkpoints(folder).values()):
+        raise RunError(
+            f"{path} cannot be continued: it was trained by an earlier version, which kept weights only.\n"
+            "  Train its recipe in another directory: seqkit run DIR --out OTHER."
+        )
+    if any(folder.glob("damaged-step-*")):
+        raise RunError(
+            f"{path} cannot be continued: every checkpoint to resume from is damaged.\n"
+            "  Restore one from a copy, or train its recipe in another directory: seqkit run DIR --out OTHER."
+        )
 
 
 def require_the_same(path: Path, described: Mapping[str, Any], kept_file: str, saved: Any) -> None:
@@ -156,6 +167,9 @@ def _keys(recipe: ResolvedRecipe) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in ("name", "description")}
 
 
-def _typed(value: Any) -> str:
-    """A value of one of the keys that may change, as an override."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _kept(file: Path) -> list[str]:
+    """The overrides of earlier times."""
+    kept = rundir.read_object(file).get("overrides") if file.exists() else []
+    if not isinstance(kept, list) or not all(isinstance(each, str) for each in kept):
+        raise RunError(f"{file} is damaged: it holds no list of overrides.")
+    return kept

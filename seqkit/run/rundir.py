@@ -70,10 +70,11 @@ def claim(out: str | Path | None, name: str, *, resume: bool = False) -> Iterato
         raise RunError(
             f"{error.filename} cannot be created: {error.strerror}.\n  Choose another directory (--out)."
         ) from error
+    is_new = not any((path / name).exists() for name in (RECIPE, SEEDS))
     try:
         yield path
     except BaseException:
-        if not any(path.rglob(MANIFEST)):
+        if is_new and not any(path.rglob(MANIFEST)):
             _empty(path)
         raise
     finally:

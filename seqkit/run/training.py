@@ -84,8 +84,6 @@ def _train(
                 return _begin(recipe, registry, hooks, prepared, path, device, callbacks)
     with rundir.claim(out, recipe.name, resume=True) as path:
         if (path / rundir.RECIPE).exists():
-            saved = resuming.saved_recipe(path, registry)
-            recipe = resuming.changed(path, saved, recipe)
             return _continue(recipe, registry, hooks, path, callbacks)
         with process_for(recipe.train) as device:
             return _begin(recipe, registry, hooks, _prepare(recipe, callbacks), path, device, callbacks)
@@ -117,8 +115,7 @@ def resume(
     rundir.require_run(Path(path))
     registry = registry_with(plugins)
     with stopping(), rundir.claim(path, Path(path).name, resume=True) as path:
-        saved = resuming.saved_recipe(path, registry)
-        recipe = resuming.changed(path, saved, resuming.overridden(saved, overrides, registry))
+        recipe = resuming.saved_recipe(path, registry).override(overrides).resolve(registry)
         return _continue(recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
 
 
@@ -187,6 +184,7 @@ def _continue(
     callbacks: Sequence[object],
 ) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
+    changes = resuming.changes(path, resuming.saved_recipe(path, registry), recipe)
     checkpoint.sweep(path / rundir.CHECKPOINTS)
     with process_for(recipe.train) as device:
         prepared = _prepare(recipe, callbacks)
@@ -194,7 +192,9 @@ def _continue(
         described = provenance.describe(recipe, registry, prepared.data, run.model)
         resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
         found = checkpoint.newest_snapshot(path / rundir.CHECKPOINTS)
+        resuming.keep(path, changes)
         if found is None:
+            resuming.require_unfinished(path)
             logger.info("%s has no checkpoint to resume from: its training begins again", path)
             for name in (rundir.METRICS, rundir.ENDED):
                 (path / name).unlink(missing_ok=True)

@@ -92,9 +92,9 @@ def take(trainer: Trainer) -> Snapshot:
         "carried": None if leaves is None else len(leaves),
         "optimizer": numbers,
         "callbacks": [
-            [type(callback).__name__, callback.state()]
+            [type(callback).__name__, state()]
             for callback in trainer.callbacks
-            if hasattr(callback, "state")
+            if callable(state := getattr(callback, "state", None)) and hasattr(callback, "restore")
         ],
     }
     weights = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
@@ -111,10 +111,10 @@ def restore(trainer: Trainer, start: Snapshot) -> None:
     status, history, values = trainer.status, trainer.history, start.values
     trainer.model.load_state_dict(start.weights)
     _restore_optimizer(trainer, start)
+    status.carried = _carried(trainer, start)
     status.step, status.epoch, status.batch = values["step"], values["epoch"], values["batch"]
     status.meter.restore(values["meter"])
     status.epoch_began = Reading(**values["epoch_began"])
-    status.carried = _carried(trainer, start)
     status.waited, status.evaluated = values["waited"], values["evaluated"]
     if values["best"] is not None:
         weights = start.best_weights

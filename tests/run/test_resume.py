@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 from safetensors.torch import load_file
 
 import seqkit
-from seqkit.errors import RunError
+from seqkit.errors import RunError, SeqkitError
 from seqkit.run import load_seeds, train_seeds
+from seqkit.run.resuming import require_unfinished
 from seqkit.run.verifying import verify
 from seqkit.training import checkpoint
 from tests.inprocess import command
@@ -222,6 +224,24 @@ def test_a_run_without_a_checkpoint_begins_again(recipe: seqkit.Recipe) -> None:
         place.rename(f"gone-{place.name}")
     seqkit.resume("cut")
     assert content("cut") == content("whole")
+
+
+def test_nothing_is_begun_again_over_weights(recipe: seqkit.Recipe) -> None:
+    seqkit.train(recipe, "out")
+    for place in [*Path("out/checkpoints").iterdir()]:
+        flip(place / "MANIFEST.json")
+    before = Path("out/metrics.jsonl").read_text()
+    for _ in range(2):
+        with pytest.raises(RunError, match="every checkpoint to resume from is damaged"):
+            seqkit.resume("out")
+    assert Path("out/metrics.jsonl").read_text() == before
+    shutil.copytree(Path(__file__).parent / "before/text", "text")
+    names = {path.name for path in Path("text").rglob("*")}
+    with pytest.raises(SeqkitError):
+        seqkit.resume("text")
+    with pytest.raises(RunError, match="it was trained by an earlier version"):
+        require_unfinished(Path("text"))
+    assert {path.name for path in Path("text").rglob("*")} == names
 
 
 @pytest.mark.ci
