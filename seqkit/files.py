@@ -25,10 +25,11 @@ def read_file(path: Path, limit: int = JSON_BYTES) -> bytes:
         if path.is_symlink():
             raise RunError(f"{path} is a link: files outside a run directory are not read.") from error
         raise RunError(f"{path} cannot be read: {error.strerror}.") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise RunError(f"{path} is not a regular file.")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise RunError(f"{path} is not a regular file.")
         if status.st_size > limit:
             raise RunError(f"{path} has {status.st_size:,} bytes; at most {limit:,} are expected.")
         try:

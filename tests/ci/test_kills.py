@@ -1,0 +1,36 @@
+"""SIGKILL at any moment: the run goes on, and ends as the one that was never killed."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import seqkit
+from seqkit.run.verifying import verify
+from tests.run.test_resume import content
+
+PROGRAM = "import seqkit; seqkit.train('r.toml', 'cut', resume=True)"
+
+
+def test_twenty_kills_at_random_moments(tiny_recipe: seqkit.Recipe) -> None:
+    changes = ["train.steps=1500", "train.save_every=20", "train.evaluate_every=50", "model.dropout=0.2"]
+    tiny_recipe.override([*changes, "cell.hidden_size=64"]).save("r.toml")
+    chance, kills = random.Random(0), 0
+    while kills < 20:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM], stderr=subprocess.DEVNULL)
+        try:
+            assert process.wait(chance.uniform(2, 6)) == 0
+            break  # it was faster than twenty kills
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills >= 2
+    seqkit.train("r.toml", "cut", resume=True)
+    seqkit.train("r.toml", "whole")
+    assert content("cut") == content("whole")
+    assert not any(each.problems for each in verify(Path("cut")))
+    assert not [*Path("cut").rglob("*.partial")]
