@@ -58,6 +58,7 @@ def test_run_prints_the_report_and_writes_it(workdir: Path) -> None:
         "seed-0",
         "seed-1",
         "summary.json",
+        "seeds.json",
         "report.json",
         "calibration.png",
         "errors.png",

@@ -12,6 +12,7 @@ from seqkit.errors import RecipeError
 from seqkit.recipe.needs import NEEDS
 from seqkit.recipe.tables import TABLES
 from seqkit.registry import Registry
+from tests.conftest import sign_again
 from tests.recipe.test_recipe import SMALL, faults, write
 
 SERIES = """
@@ -102,6 +103,8 @@ def test_a_run_that_was_trained_with_one_still_opens(tiny_recipe: seqkit.Recipe)
     run = seqkit.train(tiny_recipe.override(["train.steps=1"]), "out")
     path = run.path / "recipe.toml"
     path.write_text(path.read_text().replace("momentum = 0.0", "momentum = 0.9"))
+    for place in (run.path / "checkpoints").iterdir():
+        sign_again(place)
     assert seqkit.load("out").recipe.train.momentum == 0.9
     Recipe.load("./out").resolve()
     mine = Path("mine/recipe.toml")
