@@ -51,6 +51,6 @@ def _show_run(path: Path, as_json: bool) -> None:
     import tomli_w
 
     echo(f"# {path}/{rundir.RECIPE}\n{recipe}")
-    echo(f"# {path}/{rundir.PROVENANCE}\n{tomli_w.dumps(provenance)}", nl=False)
+    echo(f"# {path}/{rundir.PROVENANCE}, {rundir.ENDED}\n{tomli_w.dumps(provenance)}", nl=False)
     if best is not None:
         click.echo(f"\n# lowest validation loss\nloss = {best['loss']:.4f}\nstep = {best['step']}")

@@ -134,6 +134,19 @@ def _holder(path: Path) -> str:
         return " by another process"  # which has not written its claim yet
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether a process claims the directory; one of this machine has to be alive."""
+    try:
+        holder = json.loads(read_file(path / CLAIM))
+        if holder["host"] == platform.node():
+            os.kill(int(holder["process"]), 0)
+    except (RunError, ValueError, KeyError, TypeError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True  # it is another user's
+    return True
+
+
 def _empty(path: Path) -> None:
     """Remove everything in a directory except the lock."""
     for entry in path.iterdir():
