@@ -43,7 +43,7 @@ def _show_run(path: Path, as_json: bool) -> None:
 
     rundir.require_run(path)
     provenance = rundir.read_provenance(path)
-    recipe = (path / rundir.RECIPE).read_text("utf-8")
+    recipe = rundir.read_recipe(path)
     best = rundir.lowest_validation(rundir.read_metrics(path))
     if as_json:
         print_json({"recipe": tomllib.loads(recipe), "provenance": provenance, "best": best})

@@ -205,7 +205,7 @@ def read_draft(path: Path) -> Draft:
     try:
         text = path.read_text("utf-8")
         tables = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else f"it is not valid TOML: {error}"
         raise RecipeError(str(path), [f"cannot be read: {said}"]) from error
     base = path.parent.absolute()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seqkit.data.writing import OnProgress
 from seqkit.errors import RunError, SaveError
-from seqkit.files import sync
+from seqkit.files import read_file, sync
 from seqkit.recipe import TrainConfig
 from seqkit.registry import BehaviourHooks
 from seqkit.run import rundir
@@ -74,7 +74,9 @@ class MetricsLog:
             RunError: the file has changed before that place.
         """
         self._reading, self._last = Reading(**state["reading"]), dict(state["last"])
-        data = self._path.read_bytes()[: state["bytes"]] if self._path.exists() else b""
+        data = b""
+        if os.path.lexists(self._path):
+            data = read_file(self._path, limit=rundir.METRICS_BYTES)[: state["bytes"]]
         if hashlib.sha256(data).hexdigest() != state["sha256"]:
             raise RunError(f"{self._path} is damaged: its first {state['bytes']:,} bytes have changed.")
         if data:

@@ -23,6 +23,7 @@ import json
 import os
 import platform
 import shutil
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -47,6 +48,8 @@ METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 MANIFEST = "MANIFEST.json"  # of a checkpoint; seqkit.training.checkpoint, which writes it, imports torch
 LOSS_PLOT = "loss.png"
+METRICS_BYTES = 2**34
+"""Size of the log of metrics that is read, at most: 16 GiB."""
 LOCK = ".lock"
 CLAIM = ".claim.json"
 
@@ -164,6 +167,7 @@ def require_run(path: Path) -> None:
         inner = sorted(str(folder) for folder in path.iterdir() if (folder / RECIPE).is_file())
         hint = f"\n  It contains runs; choose one of them: {', '.join(inner)}." if inner else ""
         raise RunError(f"{path} is not a run: there is no {RECIPE} in it.{hint}")
+    read_file(path / RECIPE)  # a regular file of bounded size
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -186,6 +190,21 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} cannot be read: {error}.") from error
 
 
+def read_recipe(path: Path) -> str:
+    """The text of the recipe of a run.
+
+    Raises:
+        RunError: the file is missing, or is not TOML.
+    """
+    file = path / RECIPE
+    try:
+        text = read_file(file).decode()
+        tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RunError(f"{file} is damaged: it is not valid TOML: {error}.") from error
+    return text
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -202,7 +221,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`; a last line that was cut off when the run was killed is left out."""
     if not (path / METRICS).exists():
         return []  # the run was killed before its first row
-    lines = read_file(path / METRICS, limit=2**34).split(b"\n")
+    lines = read_file(path / METRICS, limit=METRICS_BYTES).split(b"\n")
     rows = []
     for number, line in enumerate(lines[:-1], 1):
         try:
@@ -244,5 +263,5 @@ def digest(file: Path) -> str:
 
 def lowest_validation(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The row of the lowest validation loss; None if there was no validation split."""
-    measured = [row for row in rows if row["split"] == "validation"]
+    measured = [row for row in rows if row.get("split") == "validation"]
     return min(measured, key=lambda row: float(row["loss"]), default=None)

@@ -217,6 +217,7 @@ def _fit(
 ) -> Run:
     """Train, save and close the run; an exception after the first step leaves a checkpoint of that moment."""
     train, path = run.recipe.train, run.path
+    began_at = 0 if start is None else start.values["step"]
     files = rundir.files_of_run(path, prepared.task.file)
     saver = SaveCheckpoints(run, hooks, train, files)
     log = MetricsLog(path / rundir.METRICS, train.log_every, prepared.batches)
@@ -237,8 +238,8 @@ def _fit(
             start=start,
         )
     except BaseException as stop:
-        if not trainer.budget.step:
-            raise  # nothing was trained: the directory goes
+        if trainer.budget.step in (0, began_at):
+            raise  # nothing was trained: a new directory goes, that of a run is as it was
         try:
             with whole():
                 trainer.status.ended_by = _reason(stop)
@@ -253,7 +254,7 @@ def _fit(
             stop.path = path
         raise
     with whole():
-        if start is not None and trainer.budget.step == start.values["step"]:
+        if start is not None and trainer.budget.step == began_at:
             logger.warning(
                 "%s: nothing is left to train; it ended by %s, at step %d",
                 *(path, trainer.history.ended_by, trainer.budget.step),

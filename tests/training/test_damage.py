@@ -203,6 +203,7 @@ class Store(RuleBasedStateMachine):
         assert self.whole() or not self.verified
 
 
+@pytest.mark.ci
 def test_a_verified_checkpoint_stays(workdir: Path) -> None:
     Store.folder = workdir
     run_state_machine_as_test(
