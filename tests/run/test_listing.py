@@ -15,6 +15,7 @@ from seqkit.run.listing import list_runs
 from tests.inprocess import command
 
 
+@pytest.mark.ci
 def test_runs_and_seeds_are_listed(tiny_recipe: seqkit.Recipe) -> None:
     run = seqkit.train(tiny_recipe, "runs/one")
     train_seeds(tiny_recipe.override(["train.steps=2"]), 2, "runs/many")

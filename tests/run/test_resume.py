@@ -100,6 +100,7 @@ seqkit.train("r.toml", "cut", callbacks=[Kill()])
     assert not [*Path("cut").rglob("*.partial")]
 
 
+@pytest.mark.ci
 def test_one_line_starts_continues_and_says_that_all_is_done(
     recipe: seqkit.Recipe, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -197,6 +198,7 @@ def test_a_damaged_checkpoint_is_set_aside(
     assert run.metrics[-1]["step"] == 30
 
 
+@pytest.mark.ci
 def test_load_refuses_a_damaged_best_and_names_another(recipe: seqkit.Recipe) -> None:
     seqkit.train(recipe, "out")
     flip(Path("out/checkpoints/step-00000030/model.safetensors"))
@@ -226,6 +228,7 @@ def test_a_run_without_a_checkpoint_begins_again(recipe: seqkit.Recipe) -> None:
     assert content("cut") == content("whole")
 
 
+@pytest.mark.ci
 def test_nothing_is_begun_again_over_weights(recipe: seqkit.Recipe) -> None:
     seqkit.train(recipe, "out")
     for place in [*Path("out/checkpoints").iterdir()]:

@@ -188,6 +188,7 @@ def test_an_evaluation_that_was_due_is_made_first(every: int | None, step: int) 
     assert result(trainer, rows) == expected
 
 
+@pytest.mark.ci
 def test_data_without_a_length_is_read_up_to_there() -> None:
     class Stream:
         def __init__(self, data: Any) -> None:
@@ -207,6 +208,7 @@ def test_data_without_a_length_is_read_up_to_there() -> None:
         assert result(trainer, rows) == expected
 
 
+@pytest.mark.ci
 def test_a_larger_budget_goes_on_within_the_epoch() -> None:
     trainer, data = made("rnn", "carry", "adamw", [])
     trainer.fit(data, steps=40)
