@@ -279,8 +279,7 @@ def _refusal(path: Path, said: str) -> RunError:
         if other != path and not damages(other)
     ]
     hint = (
-        f"The checkpoint of step {whole[-1]} is not damaged: seqkit.load(path, step={whole[-1]}), "
-        f"--step {whole[-1]}."
+        f"The checkpoint of step {whole[-1]} is not damaged: seqkit.load(path, step={whole[-1]}) in Python."
         if whole
         else "The run has no other checkpoint that is not damaged."
     )
