@@ -122,14 +122,14 @@ def result(trainer: Trainer, rows: Rows) -> dict[str, Any]:
 
 
 ALL = [
-    pytest.param(name, state, optimizer, marks=[] if quick else [pytest.mark.ci])
+    (name, state, optimizer)
     for name in CELLS
     for state in ("carry", "reset")
     for optimizer in ("adamw", "sgd", "rmsprop")
-    for quick in [(name, state, optimizer) == ("dict", "carry", "adamw")]
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("name", "state", "optimizer"), ALL)
 def test_three_interruptions_change_no_bit(name: str, state: Any, optimizer: str) -> None:
     budget: dict[str, Any] = {"steps": 31, "validation": VALIDATION, "evaluate_every": 10}
