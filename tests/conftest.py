@@ -77,12 +77,12 @@ def tiny_recipe(text_file: Path) -> seqkit.Recipe:
 def sign_again(place: Path) -> None:
     """Make a checkpoint belong to the files of its run as they are."""
     from seqkit.run import rundir
-    from seqkit.training import checkpoint
+    from seqkit.training import manifest
 
     run = place.parents[1]
-    values = checkpoint.read_manifest(place).model_dump(exclude={"is_legacy"})
+    values = manifest.read_manifest(place).model_dump(exclude={"is_legacy"})
     values["run"] = {name: rundir.digest(run / name) for name in values["run"]}
-    (place / "MANIFEST.json").write_bytes(checkpoint.manifest_bytes(checkpoint.Manifest(**values)))
+    (place / "MANIFEST.json").write_bytes(manifest.manifest_bytes(manifest.Manifest(**values)))
 
 
 @pytest.fixture(scope="session")

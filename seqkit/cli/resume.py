@@ -26,8 +26,8 @@ def command(directory: str, overrides: tuple[str, ...], plugins: tuple[str, ...]
     DIR may hold several seeds: the one that stopped is continued, and those that did not begin are trained.
     """
     from seqkit.registry import registry_with
+    from seqkit.run.resuming import recipe_of
     from seqkit.run.seeds import seeds_in
-    from seqkit.run.training import recipe_of
 
     registry = registry_with(plugins)
     recipe = recipe_of(directory, registry).override(overrides)

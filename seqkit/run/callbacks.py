@@ -24,6 +24,7 @@ from seqkit.run import rundir
 from seqkit.run.base import Run
 from seqkit.training import Trainer, checkpoint
 from seqkit.training.evaluation import Data, with_units
+from seqkit.training.manifest import MANIFEST, step_folder
 from seqkit.training.meter import Reading
 from seqkit.training.signals import whole
 from seqkit.training.snapshot import Snapshot
@@ -196,7 +197,7 @@ class SaveCheckpoints:
         snapshot: Snapshot | None,
     ) -> None:
         best = trainer.status.best
-        is_new = not (checkpoint.step_folder(self._folder, step) / checkpoint.MANIFEST).exists()
+        is_new = not (step_folder(self._folder, step) / MANIFEST).exists()
         saved = checkpoint.save_checkpoint(
             self._folder,
             weights,

@@ -11,7 +11,7 @@ from seqkit.errors import RunError
 from seqkit.recipe import Recipe, ResolvedRecipe
 from seqkit.registry import Registry
 from seqkit.run import provenance, rundir
-from seqkit.training import checkpoint
+from seqkit.training.manifest import Manifest, list_checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,19 @@ def saved_recipe(path: Path, registry: Registry) -> ResolvedRecipe:
     overrides = provenance.require_plugins(path, registry)
     overrides += _kept(path / rundir.RESUMED)
     return Recipe.load(path / rundir.RECIPE).override(overrides).resolve(registry)
+
+
+def recipe_of(path: str | Path, registry: Registry) -> Recipe:
+    """The recipe of a run, or of the seeds in a directory, to continue it with.
+
+    Raises:
+        RunError: there is no run.
+    """
+    path = Path(path)
+    if not (path / rundir.RECIPE).exists() and (path / rundir.SEEDS).exists():
+        path = path / "seed-0"
+    rundir.require_run(path)
+    return saved_recipe(path, registry).as_recipe()
 
 
 def changes(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> list[str]:
@@ -82,7 +95,7 @@ def require_unfinished(path: Path) -> None:
         RunError: it has weights of an earlier version, or checkpoints that are damaged.
     """
     folder = path / rundir.CHECKPOINTS
-    if any(each.is_legacy for each in checkpoint.list_checkpoints(folder).values()):
+    if any(each.is_legacy for each in list_checkpoints(folder).values()):
         raise RunError(
             f"{path} cannot be continued: it was trained by an earlier version, which kept weights only.\n"
             "  Train its recipe in another directory: seqkit run DIR --out OTHER."
@@ -135,7 +148,7 @@ def require_the_same(path: Path, described: Mapping[str, Any], kept_file: str, s
         )
 
 
-def require_whole(path: Path, kept_file: str, manifest: checkpoint.Manifest) -> None:
+def require_whole(path: Path, kept_file: str, manifest: Manifest) -> None:
     """Check the files of a run that a checkpoint belongs to.
 
     Raises:

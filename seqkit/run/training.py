@@ -25,6 +25,7 @@ from seqkit.tasks import Sizes, Task, TaskData, task_of
 from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
 from seqkit.training import Trainer, checkpoint
+from seqkit.training.manifest import read_manifest
 from seqkit.training.signals import Interrupted, stopping, whole
 from seqkit.training.snapshot import Snapshot
 
@@ -84,7 +85,8 @@ def _train(
                 return _begin(recipe, registry, hooks, prepared, path, device, callbacks)
     with rundir.claim(out, recipe.name, resume=True) as path:
         if (path / rundir.RECIPE).exists():
-            return _continue(recipe, registry, hooks, path, callbacks)
+            saved = resuming.saved_recipe(path, registry)
+            return _continue(saved, recipe, registry, hooks, path, callbacks)
         with process_for(recipe.train) as device:
             return _begin(recipe, registry, hooks, _prepare(recipe, callbacks), path, device, callbacks)
 
@@ -115,21 +117,9 @@ def resume(
     rundir.require_run(Path(path))
     registry = registry_with(plugins)
     with stopping(), rundir.claim(path, Path(path).name, resume=True) as path:
-        recipe = resuming.saved_recipe(path, registry).override(overrides).resolve(registry)
-        return _continue(recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
-
-
-def recipe_of(path: str | Path, registry: Registry) -> Recipe:
-    """The recipe of a run, or of the seeds in a directory, to continue it with.
-
-    Raises:
-        RunError: there is no run.
-    """
-    path = Path(path)
-    if not (path / rundir.RECIPE).exists() and (path / rundir.SEEDS).exists():
-        path = path / "seed-0"
-    rundir.require_run(path)
-    return resuming.saved_recipe(path, registry).as_recipe()
+        saved = resuming.saved_recipe(path, registry)
+        recipe = saved.override(overrides).resolve(registry)
+        return _continue(saved, recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
 
 
 @dataclass(frozen=True)
@@ -177,6 +167,7 @@ def _begin(
 
 
 def _continue(
+    saved: ResolvedRecipe,
     recipe: ResolvedRecipe,
     registry: Registry,
     hooks: BehaviourHooks,
@@ -184,7 +175,7 @@ def _continue(
     callbacks: Sequence[object],
 ) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
-    changes = resuming.changes(path, resuming.saved_recipe(path, registry), recipe)
+    changes = resuming.changes(path, saved, recipe)
     checkpoint.sweep(path / rundir.CHECKPOINTS)
     with process_for(recipe.train) as device:
         prepared = _prepare(recipe, callbacks)
@@ -311,7 +302,7 @@ def load(
         sizes = task.sizes(kept)
     run = _run_class(recipe)(path, recipe, kept, make_model(recipe, sizes))
     best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step)
-    resuming.require_whole(path, task.file, checkpoint.read_manifest(best))
+    resuming.require_whole(path, task.file, read_manifest(best))
     checkpoint.load_weights(run.model, best, choose_device(device))
     run.model.eval()
     return run

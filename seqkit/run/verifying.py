@@ -8,7 +8,7 @@ from pathlib import Path
 from seqkit.errors import RunError
 from seqkit.run import rundir
 from seqkit.run.seeds import folders_of
-from seqkit.training import checkpoint
+from seqkit.training.manifest import Manifest, damages, read_manifest
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ def verify(path: Path) -> list[Verified]:
         for place in sorted((folder / rundir.CHECKPOINTS).glob("step-*")):
             if place.name.endswith(".partial"):
                 continue
-            problems = checkpoint.damages(place)
+            problems = damages(place)
             if not problems:
-                problems = _other_files(folder, checkpoint.read_manifest(place))
+                problems = _other_files(folder, read_manifest(place))
             found.append(Verified(place, tuple(problems)))
         if not found:
             raise RunError(f"there are no checkpoints in {folder}: the run ended before its first one.")
@@ -40,7 +40,7 @@ def verify(path: Path) -> list[Verified]:
     return found
 
 
-def _other_files(folder: Path, manifest: checkpoint.Manifest) -> list[str]:
+def _other_files(folder: Path, manifest: Manifest) -> list[str]:
     problems = []
     for name, digest in manifest.run.items():
         try:

@@ -16,61 +16,37 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from seqkit.errors import RunError, SaveError
 from seqkit.files import read_file, sync
+from seqkit.training.manifest import (
+    MANIFEST,
+    TENSORS,
+    VALUES,
+    WEIGHTS,
+    FileRecord,
+    Manifest,
+    ReadManifest,
+    damages,
+    list_checkpoints,
+    manifest_bytes,
+    read_manifest,
+    step_folder,
+    verified,
+)
 from seqkit.training.snapshot import Snapshot
 
-MANIFEST = "MANIFEST.json"
-WEIGHTS = "model.safetensors"
-TENSORS, VALUES = "training.safetensors", "training.json"
-FORMAT = 1
 logger = logging.getLogger(__name__)
 MOST_EXTRA_BYTES = 2**24
 """Size of a weights file beyond its tensors, at most."""
-_DIGEST = re.compile(rb'\{\n  "sha256": "([0-9a-f]{64})",\n')
-
-
-class FileRecord(BaseModel):
-    """Size and SHA-256 of a file."""
-
-    model_config = ConfigDict(extra="forbid")
-    bytes: int = Field(ge=0)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-
-
-class Manifest(BaseModel):
-    """The contents of `MANIFEST.json`."""
-
-    model_config = ConfigDict(extra="forbid")
-    format: int = FORMAT
-    step: int = Field(ge=0)
-    validation_loss: float | None = None
-    best_step: int | None = None
-    """Step of the lowest validation loss until then; its weights belong to the snapshot."""
-    files: dict[str, FileRecord] = Field(default_factory=dict)
-    run: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 of the files of the run that the checkpoint belongs to."""
-
-    @property
-    def can_be_resumed(self) -> bool:
-        """Whether it has a snapshot of the training."""
-        return {TENSORS, VALUES} <= self.files.keys()
-
-
-def step_folder(folder: Path, step: int) -> Path:
-    """The directory of the checkpoint of a step."""
-    return folder / f"step-{step:08d}"
 
 
 def save_checkpoint(
@@ -144,103 +120,6 @@ def save_checkpoint(
     return path
 
 
-def manifest_bytes(manifest: Manifest) -> bytes:
-    """The file `MANIFEST.json`; its first entry is the SHA-256 of all but that line."""
-    text = json.dumps(manifest.model_dump(), indent=2).encode() + b"\n"
-    line = f'  "sha256": "{hashlib.sha256(text).hexdigest()}",\n'.encode()
-    return text[:2] + line + text[2:]
-
-
-def read_manifest(path: Path) -> ReadManifest:
-    """The manifest of a checkpoint, verified.
-
-    Raises:
-        RunError: it is missing, damaged or of another format.
-    """
-    file = path / MANIFEST
-    if not os.path.lexists(file) and os.path.lexists(path / "checkpoint.json"):
-        return _read_legacy(path)
-    data = read_file(file)
-    found = _DIGEST.match(data)
-    if found is None or hashlib.sha256(data[:2] + data[found.end() :]).hexdigest() != found[1].decode():
-        raise RunError(f"{file} is damaged: it differs from its own SHA-256.")
-    try:
-        values = json.loads(data)
-        del values["sha256"]
-        manifest = ReadManifest(**values)
-    except (ValueError, ValidationError, RecursionError) as error:
-        raise RunError(f"{file} is not the manifest of a checkpoint.") from error
-    if manifest.format != FORMAT or not manifest.files.keys() <= {WEIGHTS, TENSORS, VALUES}:
-        raise RunError(f"{file} has format {manifest.format}; this version of seqkit reads {FORMAT}.")
-    if path.name != step_folder(path.parent, manifest.step).name:
-        raise RunError(
-            f"{file} is that of step {manifest.step}: the directory was renamed, or files swapped."
-        )
-    return manifest
-
-
-class ReadManifest(Manifest):
-    """A manifest that was read."""
-
-    is_legacy: bool = False
-    """Written by an earlier version, without checksums."""
-
-
-class _Legacy(BaseModel):
-    step: int = Field(ge=0)
-    validation_loss: float | None = None
-
-
-def _read_legacy(path: Path) -> ReadManifest:
-    file = path / "checkpoint.json"
-    try:
-        found = _Legacy.model_validate_json(read_file(file))
-    except ValidationError as error:
-        raise RunError(f"{file} does not describe a checkpoint.") from error
-    return ReadManifest(step=found.step, validation_loss=found.validation_loss, is_legacy=True)
-
-
-def list_checkpoints(folder: Path) -> dict[Path, ReadManifest]:
-    """The checkpoints with a valid manifest, by step; their files are not verified yet."""
-    found = {}
-    for path in sorted(folder.glob("step-*")):
-        if not path.name.endswith(".partial"):
-            try:
-                found[path] = read_manifest(path)
-            except RunError:
-                continue
-    return found
-
-
-def damages(path: Path) -> list[str]:
-    """What is wrong with a checkpoint, in sentences that name the files; empty if all of it is verified."""
-    try:
-        manifest = read_manifest(path)
-    except RunError as error:
-        return [str(error)]
-    found = []
-    for name, record in manifest.files.items():
-        try:
-            verified(path / name, record)
-        except RunError as error:
-            found.append(str(error))
-    return found
-
-
-def verified(file: Path, record: FileRecord) -> bytes:
-    """The contents of a file.
-
-    Raises:
-        RunError: it cannot be read, or is not the one that was recorded.
-    """
-    data = read_file(file, limit=record.bytes)
-    if len(data) != record.bytes:
-        raise RunError(f"{file} is damaged: it has {len(data):,} bytes, not {record.bytes:,}.")
-    if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise RunError(f"{file} is damaged: it differs from its SHA-256 in {MANIFEST}.")
-    return data
-
-
 def best_checkpoint(folder: Path, step: int | None = None) -> Path:
     """The checkpoint with the lowest validation loss; the last one if none was measured.
 
@@ -265,6 +144,11 @@ def best_checkpoint(folder: Path, step: int | None = None) -> Path:
     for name in here:
         if folder / name not in found:  # it might be the best
             raise _refusal(folder / name, damages(folder / name)[0])
+    return _best(found)
+
+
+def _best(found: Mapping[Path, ReadManifest]) -> Path:
+    """The one with the lowest validation loss; the last one if none was measured."""
     measured = {
         path: each.validation_loss for path, each in found.items() if each.validation_loss is not None
     }
@@ -305,12 +189,8 @@ def load_weights(model: nn.Module, path: Path, device: torch.device) -> None:
             data = verified(file, record)
         except RunError as error:
             raise _refusal(path, str(error)) from error
-    _put(model, _tensors(data, file), file, device)
-
-
-def _put(model: nn.Module, weights: Mapping[str, Tensor], file: Path, device: torch.device) -> None:
     try:
-        model.to(device).load_state_dict(weights)
+        model.to(device).load_state_dict(_tensors(data, file))
     except RuntimeError as error:
         raise RunError(f"{file} does not fit the model that the recipe describes: {error}") from error
 
@@ -354,10 +234,7 @@ def prune(folder: Path, keep: int) -> None:
     """
     found = list_checkpoints(folder)
     newest = [path for path, each in found.items() if each.can_be_resumed][-keep:]
-    measured = {
-        path: each.validation_loss for path, each in found.items() if each.validation_loss is not None
-    }
-    needed = {*newest, list(found)[-1], *sorted(measured, key=lambda path: measured[path])[:1]}
+    needed = {*newest, list(found)[-1], _best(found)}
     needed |= {step_folder(folder, step) for path in newest if (step := found[path].best_step) is not None}
     if damages(list(found)[-1]):
         return
@@ -403,7 +280,7 @@ def _write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> FileRecord:
     """Write tensors; each is stored completely, since safetensors refuses tensors that share memory."""
     partial = file.with_name(file.name + ".partial")
     save_file({name: value.cpu().contiguous().clone() for name, value in tensors.items()}, partial)
-    os.chmod(partial, 0o666 & ~_umask(file.parent))  # safetensors makes it readable by its owner alone
+    partial.chmod(_mode_of_a_new_file(file.parent))  # safetensors makes it readable by its owner alone
     return _finish(partial, file)
 
 
@@ -423,12 +300,12 @@ def _finish(partial: Path, file: Path) -> FileRecord:
     return FileRecord(bytes=size, sha256=digest.hexdigest())
 
 
-def _umask(folder: Path) -> int:
-    """The umask, seen in the mode of a new file: to ask for it is to change it, for all threads."""
+def _mode_of_a_new_file(folder: Path) -> int:
+    """The mode that follows from the umask, which cannot be read without being changed for all threads."""
     probe = folder / "mode.partial"
     probe.touch()
     try:
-        return 0o666 & ~probe.stat().st_mode
+        return probe.stat().st_mode
     finally:
         probe.unlink()
 
@@ -443,8 +320,3 @@ def _require_space(folder: Path, tensors: Iterable[Tensor]) -> None:
 def _said(error: Exception) -> str:
     """The system's message, without the path of the file."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def digest_of(files: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of files of a run, by name."""
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -19,7 +19,7 @@ from seqkit.errors import RunError, SeqkitError
 from seqkit.run import load_seeds, train_seeds
 from seqkit.run.resuming import require_unfinished
 from seqkit.run.verifying import verify
-from seqkit.training import checkpoint
+from seqkit.training.manifest import list_checkpoints
 from tests.inprocess import command
 
 
@@ -43,7 +43,7 @@ def content(path: str | Path) -> dict[str, Any]:
     """All that a training leaves, without the clock."""
     path = Path(path)
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    places = checkpoint.list_checkpoints(path / "checkpoints")
+    places = list_checkpoints(path / "checkpoints")
     return {
         "rows": [
             {key: value for key, value in row.items() if key not in ("elapsed_s", "tokens_per_s")}
@@ -349,7 +349,7 @@ def test_a_signal_keeps_the_step_that_was_reached(
         assert not Path("cut").exists()
         return
     assert not any(each.problems for each in verify(Path("cut")))
-    last = max(each.step for each in checkpoint.list_checkpoints(Path("cut/checkpoints")).values())
+    last = max(each.step for each in list_checkpoints(Path("cut/checkpoints")).values())
     assert (
         seqkit.load("cut").metrics[-1]["step"]
         == last

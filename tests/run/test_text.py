@@ -21,7 +21,7 @@ from seqkit.errors import (
     SourceError,
 )
 from seqkit.run import TextRun
-from seqkit.training.checkpoint import read_manifest
+from seqkit.training.manifest import read_manifest
 
 
 @pytest.fixture

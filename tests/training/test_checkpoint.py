@@ -9,11 +9,10 @@ from seqkit.cells import RNN
 from seqkit.errors import RunError
 from seqkit.training.checkpoint import (
     best_checkpoint,
-    damages,
-    list_checkpoints,
     load_weights,
     save_checkpoint,
 )
+from seqkit.training.manifest import damages, list_checkpoints
 
 CPU = torch.device("cpu")
 

@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from seqkit.cells import RNN
 from seqkit.errors import RunError, SaveError
 from seqkit.training import checkpoint
-from seqkit.training.checkpoint import damages, list_checkpoints, load_snapshot, load_weights, save_checkpoint
+from seqkit.training.checkpoint import load_snapshot, load_weights, save_checkpoint
+from seqkit.training.manifest import damages, list_checkpoints
 from seqkit.training.snapshot import Snapshot
 
 WEIGHTS = {"a": torch.arange(64.0), "b": torch.ones(3, 5)}
