@@ -106,6 +106,12 @@ class SaveError(RunError):
     exit_code = 1
 
 
+class LostClaimError(RunError):
+    """Another process writes to the run directory: this one did not renew its lease in time."""
+
+    exit_code = 1
+
+
 class WrongKindError(RunError, AttributeError):
     """A forecast was requested from a run on text, or text from a run on series."""
 

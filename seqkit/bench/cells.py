@@ -14,6 +14,7 @@ from seqkit.plots import plot_cells
 from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
 from seqkit.run import rundir
+from seqkit.run.claim import claim
 from seqkit.run.seeds import train_seeds
 from seqkit.tasks import Sizes
 from seqkit.tasks.components import outline_model
@@ -56,7 +57,7 @@ def compare(
     registry = registry_with(plugins)
     vocab_size = prepare_text(recipe.resolve(registry)).tokenizer.vocab_size
     sized = [_sized(recipe, cell, vocab_size, parameters, registry) for cell in cells]
-    with rundir.claim(out, "cells") as path:
+    with claim(out, "cells") as path:
         rows = []
         for cell, (chosen, size, count) in zip(cells, sized, strict=True):
             budgeted = with_budget(chosen, registry, "steps", steps)

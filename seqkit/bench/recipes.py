@@ -13,6 +13,7 @@ from seqkit.plots import plot_recipes
 from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
 from seqkit.run import rundir
+from seqkit.run.claim import claim
 from seqkit.run.seeds import train_seeds
 
 PICTURE = "recipes.png"
@@ -44,7 +45,7 @@ def compare(
     """
     registry = registry_with(plugins)
     changed = [_changed(name, data, minutes, overrides, registry) for name in recipes]
-    with rundir.claim(out, "recipes") as path:
+    with claim(out, "recipes") as path:
         rows = []
         for recipe in changed:
             folder = path / recipe.name

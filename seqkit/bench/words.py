@@ -14,6 +14,7 @@ from seqkit.errors import SourceError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
 from seqkit.run import Run, rundir, train
+from seqkit.run.claim import claim
 from seqkit.run.seeds import mean_and_interval
 from seqkit.tasks.text import TextData, prepare_text
 
@@ -55,7 +56,7 @@ def measure(
             "  Set one, for instance data.split=0.8,0.1,0.1."
         )
     ngrams = {name: _count(text, order) for name, order in ORDERS.items()}
-    with rundir.claim(out, f"bench-{recipe.name}") as path:
+    with claim(out, f"bench-{recipe.name}") as path:
         runs = [
             train(
                 recipe.override([f"train.seed={seed}"]),

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from seqkit.data.cache import cache_dir, writing_to
 from seqkit.data.split import Splits
 from seqkit.data.writing import OnProgress, TextCounts, write_ids
 from seqkit.fingerprint import fingerprint
+from seqkit.locks import locked
 from seqkit.tokenizers.base import Tokenizer
 
 FORMAT = 3
@@ -72,7 +72,7 @@ def build_corpus(
     folder = (cache or cache_dir()) / "corpora"
     if _is_complete(folder / key):
         return Corpus(folder / key)
-    with writing_to(folder), FileLock(folder / f"{key}.lock"):
+    with writing_to(folder), locked(folder / f"{key}.lock"):
         if not _is_complete(folder / key):  # otherwise another process was faster
             _write(splits, tokenizer, folder / f"{key}.partial", on_progress)
             shutil.rmtree(folder / key, ignore_errors=True)

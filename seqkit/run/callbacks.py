@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -22,7 +23,8 @@ from seqkit.recipe import TrainConfig
 from seqkit.registry import BehaviourHooks
 from seqkit.run import rundir
 from seqkit.run.base import Run
-from seqkit.training import Trainer, checkpoint
+from seqkit.run.claim import require_claim
+from seqkit.training import Trainer, checkpoint, keeping
 from seqkit.training.evaluation import Data, with_units
 from seqkit.training.manifest import MANIFEST, step_folder
 from seqkit.training.meter import Reading
@@ -49,6 +51,8 @@ class MetricsLog:
     def __init__(self, path: Path, every: int, data: Data) -> None:
         self._path, self._every, self._data = path, every, data
         self._last: dict[str, Any] = {}
+        self._bytes, self._digest = 0, hashlib.sha256()  # of what is in the file
+        self._waiting = b""  # rows that could not be written yet
 
     def run_started(self, trainer: Trainer) -> None:
         """Start measuring."""
@@ -56,16 +60,15 @@ class MetricsLog:
         self._reading = trainer.meter.read()
 
     def state(self) -> dict[str, Any]:
-        """The row that is not full yet, and what the file held before it; all of that is on the disk."""
-        data = b""
-        if self._path.exists():
+        """The rows that are not in the file yet, and what is in it; all of that is on the disk."""
+        if self._bytes:
             sync(self._path)
-            data = self._path.read_bytes()
         return {
             "reading": asdict(self._reading),
             "last": self._last,
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "waiting": self._waiting.decode(),
+            "bytes": self._bytes,
+            "sha256": self._digest.hexdigest(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -74,12 +77,10 @@ class MetricsLog:
         Raises:
             RunError: the file has changed before that place.
         """
+        data = _rows_before(self._path, state)
         self._reading, self._last = Reading(**state["reading"]), dict(state["last"])
-        data = b""
-        if os.path.lexists(self._path):
-            data = read_file(self._path, limit=rundir.METRICS_BYTES)[: state["bytes"]]
-        if hashlib.sha256(data).hexdigest() != state["sha256"]:
-            raise RunError(f"{self._path} is damaged: its first {state['bytes']:,} bytes have changed.")
+        self._waiting = state["waiting"].encode()
+        self._bytes, self._digest = len(data), hashlib.sha256(data)
         if data:
             os.truncate(self._path, len(data))
         else:
@@ -97,8 +98,17 @@ class MetricsLog:
         self._write({"step": step, "split": split, **metrics})
 
     def run_finished(self, trainer: Trainer) -> None:
-        """Write the steps that are left."""
+        """Write the steps that are left.
+
+        Raises:
+            SaveError: they cannot be written.
+        """
         self._flush(trainer)
+        if self._waiting:
+            raise SaveError(
+                f"the last rows cannot be written to {self._path}: {self._error}.\n"
+                "  Free some space, and resume the run: nothing else is lost."
+            )
 
     def _flush(self, trainer: Trainer) -> None:
         before, self._reading = self._reading, trainer.meter.read()
@@ -111,8 +121,50 @@ class MetricsLog:
 
     def _write(self, row: dict[str, Any]) -> None:
         row["elapsed_s"] = round(self._trainer.meter.look(), 3)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        had_waited = bool(self._waiting)
+        self._waiting += (json.dumps(row) + "\n").encode()
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                if file.write(self._waiting) < len(self._waiting):
+                    file.truncate(self._bytes)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._error = error.strerror
+            if not had_waited:
+                logger.warning(
+                    "%s cannot be written: %s. Its rows are written later",
+                    self._path,
+                    error.strerror,
+                )
+            return
+        self._bytes += len(self._waiting)
+        self._digest.update(self._waiting)
+        self._waiting = b""
+
+
+def require_rows(path: Path, snapshot: Snapshot) -> None:
+    """Check that `metrics.jsonl` still has the rows that it had when a snapshot was taken.
+
+    Raises:
+        RunError: it has changed since.
+    """
+    for name, state in snapshot.values["callbacks"]:
+        if name == MetricsLog.__name__:
+            _rows_before(path, state)
+
+
+def _rows_before(path: Path, state: Mapping[str, Any]) -> bytes:
+    """The part of `metrics.jsonl` that was there when the state of a `MetricsLog` was taken.
+
+    Raises:
+        RunError: it has changed since.
+    """
+    data = b""
+    if os.path.lexists(path):
+        data = read_file(path, limit=rundir.METRICS_BYTES)[: state["bytes"]]
+    if hashlib.sha256(data).hexdigest() != state["sha256"]:
+        raise RunError(f"{path} is damaged: its first {state['bytes']:,} bytes have changed.")
+    return data
 
 
 class SaveCheckpoints:
@@ -138,6 +190,7 @@ class SaveCheckpoints:
 
     def step_ended(self, trainer: Trainer, step: int) -> None:
         """Save a checkpoint if one is due."""
+        require_claim(self._run.path)
         if self._is_due(step) and not trainer.status.ended_by:  # at the end run_finished saves
             with self._warnings():
                 self.save(trainer)
@@ -151,7 +204,9 @@ class SaveCheckpoints:
 
         Raises:
             SaveError: it cannot be written; the one before is kept.
+            LostClaimError: another process writes to the directory.
         """
+        require_claim(self._run.path)
         with whole():
             self._save(trainer)
 
@@ -162,7 +217,7 @@ class SaveCheckpoints:
         step = trainer.status.step
         loss = evaluations[-1]["loss"] if evaluations and evaluations[-1]["step"] == step else None
         self._write(snapshot.weights, step, loss, trainer, snapshot)
-        checkpoint.prune(self._folder, self._train.keep_checkpoints)
+        keeping.prune(self._folder, self._train.keep_checkpoints)
         self._saved_at = time.monotonic()
         self._took_s = self._saved_at - began
 
@@ -186,7 +241,7 @@ class SaveCheckpoints:
         if best is not None and best.step != self._best_saved:
             self._write(best.weights, best.step, best.loss, trainer, None)
             self._best_saved = best.step
-            checkpoint.prune(self._folder, self._train.keep_checkpoints)
+            keeping.prune(self._folder, self._train.keep_checkpoints)
 
     def _write(
         self,

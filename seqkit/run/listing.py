@@ -10,6 +10,7 @@ from typing import Any
 
 from seqkit.errors import RunError
 from seqkit.run import rundir
+from seqkit.run.claim import is_being_written
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,4 @@ def _listed(path: Path) -> Listed:
 def _ended_by(path: Path, described: dict[str, Any]) -> str:
     if "ended_by" in described:
         return str(described["ended_by"])
-    return "is being written" if rundir.is_being_written(path) else "was stopped"
+    return "is being written" if is_being_written(path) else "was stopped"

@@ -102,7 +102,7 @@ def require_unfinished(path: Path) -> None:
         )
     if any(folder.glob("damaged-step-*")):
         raise RunError(
-            f"{path} cannot be continued: every checkpoint to resume from is damaged.\n"
+            f"{path} cannot be continued: every checkpoint to resume from is damaged, or needs one that is.\n"
             "  Restore one from a copy, or train its recipe in another directory: seqkit run DIR --out OTHER."
         )
 

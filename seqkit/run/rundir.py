@@ -18,22 +18,15 @@ control.json         runs on series, after `evaluate --control`
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
-import platform
-import shutil
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
-
 from seqkit.errors import RunError
-from seqkit.files import read_file
+from seqkit.files import read_file, sync
 
 RECIPE = "recipe.toml"
 PROVENANCE = "provenance.json"
@@ -50,111 +43,9 @@ MANIFEST = "MANIFEST.json"  # of a checkpoint; seqkit.training.checkpoint, which
 LOSS_PLOT = "loss.png"
 METRICS_BYTES = 2**34
 """Size of the log of metrics that is read, at most: 16 GiB."""
-LOCK = ".lock"
+LOCK, LEASE = ".lock", ".lock.lease"
 CLAIM = ".claim.json"
-
-
-@contextmanager
-def claim(out: str | Path | None, name: str, *, resume: bool = False) -> Iterator[Path]:
-    """A new, empty run directory that only this process may write to, until the end of the block.
-
-    If the block ends with an exception and the directory has no weights in it, it is removed.
-
-    Args:
-        out: the directory; by default the first free of `runs/<name>`, `runs/<name>-2`, ...
-        name: the recipe's name.
-        resume: `out` may hold a run already.
-    Raises:
-        RunError: `out` is not empty, another process writes to it, or it cannot be created.
-    """
-    try:
-        path, lock = _locked(out, name, resume)
-    except OSError as error:
-        raise RunError(
-            f"{error.filename} cannot be created: {error.strerror}.\n  Choose another directory (--out)."
-        ) from error
-    is_new = not any((path / name).exists() for name in (RECIPE, SEEDS))
-    try:
-        yield path
-    except BaseException:
-        if is_new and not any(path.rglob(MANIFEST)):
-            _empty(path)
-        raise
-    finally:
-        # Removed while it is locked: a process that has just opened it sees that it is gone, and tries again.
-        for file in (CLAIM, LOCK):
-            with suppress(OSError):
-                (path / file).unlink()
-        with suppress(OSError):
-            path.rmdir()  # if nothing is left in it
-        lock.release()
-
-
-def _locked(out: str | Path | None, name: str, resume: bool) -> tuple[Path, BaseFileLock]:
-    """The directory that `claim` yields, and the lock on it."""
-    for number in itertools.count(1):
-        numbered = Path("runs", name if number == 1 else f"{name}-{number}")
-        path = numbered if out is None else Path(out)
-        try:
-            path.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out is not None:
-                raise
-            continue  # another process was first
-        lock = FileLock(path / LOCK, blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{path} is being written{_holder(path)}; nothing was changed.\n"
-                "  Choose another directory (--out)."
-            ) from None
-        except FileNotFoundError:
-            continue  # its holder has just removed it
-        inside = {entry.name for entry in path.iterdir()} - {LOCK, CLAIM}
-        if inside and not (resume and inside & {RECIPE, SEEDS}):
-            with suppress(OSError):
-                (path / LOCK).unlink()
-            lock.release()
-            what = "holds another run" if inside & {RECIPE, SEEDS} else "is not empty"
-            raise RunError(
-                f"{path} {what}; nothing was written.\n"
-                "  Choose another directory (--out, or out= in Python), or delete it."
-                + (" To continue the run: --resume." if inside & {RECIPE, SEEDS} else "")
-            )
-        since = datetime.now().astimezone().isoformat(" ", "seconds")
-        write_json(path / CLAIM, {"process": os.getpid(), "host": platform.node(), "since": since})
-        return path, lock
-    raise AssertionError("unreachable")
-
-
-def _holder(path: Path) -> str:
-    """The process that writes to the directory, as far as it is known."""
-    try:
-        holder = json.loads((path / CLAIM).read_text("utf-8"))
-        return f" by process {holder['process']} on {holder['host']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return " by another process"  # which has not written its claim yet
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether a process claims the directory; one of this machine has to be alive."""
-    try:
-        holder = json.loads(read_file(path / CLAIM))
-        if holder["host"] == platform.node():
-            os.kill(int(holder["process"]), 0)
-    except (RunError, ValueError, KeyError, TypeError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True  # it is another user's
-    return True
-
-
-def _empty(path: Path) -> None:
-    """Remove everything in a directory except the lock."""
-    for entry in path.iterdir():
-        if entry.name != LOCK:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+LOCKS = frozenset({LOCK, LEASE, CLAIM})
 
 
 def require_run(path: Path) -> None:
@@ -174,6 +65,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees either the whole old file or the whole new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+    sync(partial)
     os.replace(partial, path)
 
 

@@ -12,6 +12,7 @@ from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
 from seqkit.run import rundir
 from seqkit.run.base import Run
+from seqkit.run.claim import claim
 from seqkit.run.training import load, train
 from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
@@ -48,7 +49,7 @@ def train_seeds(
     compares_by_loss = task_of(recipe.resolve(registry_with(plugins))).compares_by_loss
     if resume and out is None:
         raise RunError("to resume runs, give their directory: out= (on the command line --out).")
-    with rundir.claim(out, recipe.name, resume=resume) as path:
+    with claim(out, recipe.name, resume=resume) as path:
         if (path / rundir.RECIPE).exists():
             raise RunError(f"{path} holds one run, not several seeds.\n  Resume it without --seeds.")
         rundir.write_json(path / rundir.SEEDS, {"recipe": recipe.name, "seeds": seeds})

@@ -13,18 +13,20 @@ import torch
 
 from seqkit.data import Lanes
 from seqkit.errors import RunError
+from seqkit.files import sync
 from seqkit.plots import plot_loss
 from seqkit.plugin import load_target
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.run import provenance, resuming, rundir
 from seqkit.run.base import Run
-from seqkit.run.callbacks import CallPlugins, MetricsLog, SaveCheckpoints, progress_of
+from seqkit.run.callbacks import CallPlugins, MetricsLog, SaveCheckpoints, progress_of, require_rows
+from seqkit.run.claim import claim
 from seqkit.run.setup import choose_device, make_training, process_for, resolved
 from seqkit.tasks import Sizes, Task, TaskData, task_of
 from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
-from seqkit.training import Trainer, checkpoint
+from seqkit.training import Trainer, checkpoint, keeping
 from seqkit.training.manifest import read_manifest
 from seqkit.training.signals import Interrupted, stopping, whole
 from seqkit.training.snapshot import Snapshot
@@ -81,9 +83,9 @@ def _train(
     if not resume:
         with process_for(recipe.train) as device:
             prepared = _prepare(recipe, callbacks)
-            with rundir.claim(out, recipe.name) as path:
+            with claim(out, recipe.name) as path:
                 return _begin(recipe, registry, hooks, prepared, path, device, callbacks)
-    with rundir.claim(out, recipe.name, resume=True) as path:
+    with claim(out, recipe.name, resume=True) as path:
         if (path / rundir.RECIPE).exists():
             saved = resuming.saved_recipe(path, registry)
             return _continue(saved, recipe, registry, hooks, path, callbacks)
@@ -116,7 +118,7 @@ def resume(
     """
     rundir.require_run(Path(path))
     registry = registry_with(plugins)
-    with stopping(), rundir.claim(path, Path(path).name, resume=True) as path:
+    with stopping(), claim(path, Path(path).name, resume=True) as path:
         saved = resuming.saved_recipe(path, registry)
         recipe = saved.override(overrides).resolve(registry)
         return _continue(saved, recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
@@ -163,6 +165,8 @@ def _begin(
     rundir.write_json(path / rundir.PROVENANCE, described)
     provenance.keep_plugin_texts(path, registry)
     rundir.write_json(path / prepared.task.file, prepared.saved)
+    sync(path / rundir.RECIPE)  # the other files are on the disk; a checkpoint is of no use without them
+    sync(path)
     return _fit(run, hooks, prepared, callbacks, None)
 
 
@@ -176,21 +180,24 @@ def _continue(
 ) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
     changes = resuming.changes(path, saved, recipe)
-    checkpoint.sweep(path / rundir.CHECKPOINTS)
+    keeping.sweep(path / rundir.CHECKPOINTS)
     with process_for(recipe.train) as device:
         prepared = _prepare(recipe, callbacks)
         run = _made_run(recipe, prepared, path, device)
         described = provenance.describe(recipe, registry, prepared.data, run.model)
         resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
-        found = checkpoint.newest_snapshot(path / rundir.CHECKPOINTS)
-        resuming.keep(path, changes)
+        found = keeping.newest_snapshot(
+            path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot)
+        )
         if found is None:
             resuming.require_unfinished(path)
             logger.info("%s has no checkpoint to resume from: its training begins again", path)
             for name in (rundir.METRICS, rundir.ENDED):
                 (path / name).unlink(missing_ok=True)
         else:
+            resuming.require_whole(path, prepared.task.file, read_manifest(found[0]))
             logger.info("%s continues from step %d", path, found[1].values["step"])
+        resuming.keep(path, changes)
         return _fit(run, hooks, prepared, callbacks, None if found is None else found[1])
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from seqkit.data.cache import cache_dir, writing_to
+from seqkit.locks import locked
 from seqkit.skill.judging import Truth
 
 DIGITS = 5
@@ -28,7 +28,7 @@ def count_use(truths: Sequence[Truth]) -> int:
     """
     path = cache_dir() / "test-uses.npy"
     seen = np.unique(np.concatenate([_keys(truth) for truth in truths]), axis=0)
-    with writing_to(path.parent), FileLock(path.with_suffix(".lock")):
+    with writing_to(path.parent), locked(path.with_suffix(".lock")):
         known = _read(path)
         keys, places = np.unique(np.concatenate([known[:, :3], seen]), axis=0, return_inverse=True)
         uses = np.zeros(len(keys), dtype=np.int64)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -34,17 +33,17 @@ from seqkit.training.manifest import (
     WEIGHTS,
     FileRecord,
     Manifest,
-    ReadManifest,
     damages,
     list_checkpoints,
+    lowest,
     manifest_bytes,
     read_manifest,
     step_folder,
+    step_folders,
     verified,
 )
 from seqkit.training.snapshot import Snapshot
 
-logger = logging.getLogger(__name__)
 MOST_EXTRA_BYTES = 2**24
 """Size of a weights file beyond its tensors, at most."""
 
@@ -130,11 +129,11 @@ def best_checkpoint(folder: Path, step: int | None = None) -> Path:
         RunError: there is none, or it is damaged; the message names the others.
     """
     found = list_checkpoints(folder)
-    here = sorted(path.name for path in folder.glob("step-*") if not path.name.endswith(".partial"))
+    here = [path.name for path in step_folders(folder)]
     if step is not None:
         chosen = step_folder(folder, step)
         if chosen.name not in here:
-            steps = ", ".join(str(int(name.removeprefix("step-"))) for name in here if name[5:].isdecimal())
+            steps = ", ".join(str(each.step) for each in found.values())
             raise RunError(
                 f"there is no checkpoint of step {step} in {folder}; available: {steps or 'none'}."
             )
@@ -144,15 +143,7 @@ def best_checkpoint(folder: Path, step: int | None = None) -> Path:
     for name in here:
         if folder / name not in found:  # it might be the best
             raise _refusal(folder / name, damages(folder / name)[0])
-    return _best(found)
-
-
-def _best(found: Mapping[Path, ReadManifest]) -> Path:
-    """The one with the lowest validation loss; the last one if none was measured."""
-    measured = {
-        path: each.validation_loss for path, each in found.items() if each.validation_loss is not None
-    }
-    return min(measured, key=lambda path: measured[path]) if measured else list(found)[-1]
+    return lowest(found)
 
 
 def _refusal(path: Path, said: str) -> RunError:
@@ -220,53 +211,6 @@ def load_snapshot(path: Path) -> Snapshot:
     return Snapshot(
         _tensors(data[WEIGHTS], path / WEIGHTS), _tensors(data[TENSORS], path / TENSORS), values, best_weights
     )
-
-
-def prune(folder: Path, keep: int) -> None:
-    """Remove checkpoints that nobody needs, if the newest one is verified.
-
-    Kept are the newest ones that training can be resumed from, the best that each of them names, and the
-    best of all.
-
-    Args:
-        folder: the directory of all checkpoints.
-        keep: number of checkpoints to resume from.
-    """
-    found = list_checkpoints(folder)
-    newest = [path for path, each in found.items() if each.can_be_resumed][-keep:]
-    needed = {*newest, list(found)[-1], _best(found)}
-    needed |= {step_folder(folder, step) for path in newest if (step := found[path].best_step) is not None}
-    if damages(list(found)[-1]):
-        return
-    for path in found.keys() - needed:
-        shutil.rmtree(path)
-
-
-def newest_snapshot(folder: Path) -> tuple[Path, Snapshot] | None:
-    """The newest checkpoint that training can be resumed from; damaged ones are set aside, with a warning."""
-    for path in sorted(folder.glob("step-*"), reverse=True):
-        try:
-            if read_manifest(path).can_be_resumed:
-                return path, load_snapshot(path)
-        except RunError as error:
-            logger.warning("%s\n  It is set aside as %s.", error, set_aside(path).name)
-    return None
-
-
-def sweep(folder: Path) -> None:
-    """Remove what was being written when a process was killed; only for the holder of the claim."""
-    for path in folder.glob("*.partial"):
-        shutil.rmtree(path, ignore_errors=True)
-    for file in folder.glob("step-*/*.partial"):
-        file.unlink(missing_ok=True)
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a damaged checkpoint, so that it is neither used nor lost."""
-    number = 1
-    while (other := path.with_name(f"damaged-{path.name}{'' if number == 1 else f'-{number}'}")).exists():
-        number += 1
-    return path.rename(other)
 
 
 def _tensors(data: bytes, file: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -78,8 +79,10 @@ def read_manifest(path: Path) -> ReadManifest:
         manifest = ReadManifest(**values)
     except (ValueError, ValidationError, RecursionError) as error:
         raise RunError(f"{file} is not the manifest of a checkpoint.") from error
-    if manifest.format != FORMAT or not manifest.files.keys() <= {WEIGHTS, TENSORS, VALUES}:
+    if manifest.format != FORMAT:
         raise RunError(f"{file} has format {manifest.format}; this version of seqkit reads {FORMAT}.")
+    if not {WEIGHTS} <= manifest.files.keys() <= {WEIGHTS, TENSORS, VALUES}:
+        raise RunError(f"{file} is not the manifest of a checkpoint: it names {', '.join(manifest.files)}.")
     if path.name != step_folder(path.parent, manifest.step).name:
         raise RunError(
             f"{file} is that of step {manifest.step}: the directory was renamed, or files swapped."
@@ -108,16 +111,28 @@ def _read_legacy(path: Path) -> ReadManifest:
     return ReadManifest(step=found.step, validation_loss=found.validation_loss, is_legacy=True)
 
 
+def step_folders(folder: Path) -> list[Path]:
+    """The directories of checkpoints, damaged ones too, by step."""
+    return sorted(path for path in folder.glob("step-*") if path.suffix != ".partial")
+
+
 def list_checkpoints(folder: Path) -> dict[Path, ReadManifest]:
     """The checkpoints with a valid manifest, by step; their files are not verified yet."""
     found = {}
-    for path in sorted(folder.glob("step-*")):
-        if not path.name.endswith(".partial"):
-            try:
-                found[path] = read_manifest(path)
-            except RunError:
-                continue
+    for path in step_folders(folder):
+        try:
+            found[path] = read_manifest(path)
+        except RunError:
+            continue
     return found
+
+
+def lowest(found: Mapping[Path, ReadManifest]) -> Path:
+    """The checkpoint with the lowest validation loss; the last one if none was measured."""
+    measured = {
+        path: each.validation_loss for path, each in found.items() if each.validation_loss is not None
+    }
+    return min(measured, key=lambda path: measured[path]) if measured else list(found)[-1]
 
 
 def damages(path: Path) -> list[str]:

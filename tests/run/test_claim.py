@@ -1,5 +1,6 @@
 """Only one process at a time writes to a run directory."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 import seqkit
-from seqkit.errors import RunError
+from seqkit.errors import LostClaimError, RunError
 from seqkit.run import rundir
+from seqkit.run.claim import _lost, claim
+from seqkit.run.rundir import write_json
 
 
 def strays(path: Path) -> list[str]:
@@ -23,7 +26,7 @@ def strays(path: Path) -> list[str]:
 def try_to_claim(out: Path, barrier: Any, results: Any) -> None:
     barrier.wait()
     try:
-        with rundir.claim(out, "x"):
+        with claim(out, "x"):
             (out / rundir.RECIPE).write_text("the winner's")
             time.sleep(0.2)
         results.put("won")
@@ -50,23 +53,21 @@ def test_of_several_processes_one_gets_the_directory(workdir: Path) -> None:
 
 
 def test_the_holder_is_named(workdir: Path) -> None:
-    with rundir.claim("a", "x") as path:
+    with claim("a", "x") as path:
         with pytest.raises(RunError, match=f"by process {os.getpid()} on .*, since 20"):
-            rundir.claim("a", "x").__enter__()
+            claim("a", "x").__enter__()
         assert strays(path) == [rundir.CLAIM, rundir.LOCK]
     assert not path.exists()  # nothing was written to it
 
 
 def test_a_run_without_a_name_takes_the_next_directory() -> None:
-    with rundir.claim(None, "x") as first, rundir.claim(None, "x") as second:
+    with claim(None, "x") as first, claim(None, "x") as second:
         assert [first, second] == [Path("runs/x"), Path("runs/x-2")]
 
 
-def test_the_lock_of_a_killed_process_is_free(workdir: Path) -> None:
-    out = workdir / "a"
-
+def kill_the_holder_of(out: Path) -> None:
     def hold() -> None:
-        with rundir.claim(out, "x"):
+        with claim(out, "x"):
             time.sleep(60)
 
     process = multiprocessing.get_context("fork").Process(target=hold)
@@ -78,7 +79,11 @@ def test_the_lock_of_a_killed_process_is_free(workdir: Path) -> None:
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    with rundir.claim(out, "x") as path:
+
+
+def test_the_lock_of_a_killed_process_is_free(workdir: Path) -> None:
+    kill_the_holder_of(workdir / "a")
+    with claim(workdir / "a", "x") as path:
         assert json.loads((path / rundir.CLAIM).read_text())["process"] == os.getpid()
 
 
@@ -119,3 +124,60 @@ def test_a_run_that_has_no_weights_is_removed(
     with pytest.raises(stop):
         seqkit.train(tiny_recipe, "a", callbacks=[Stop()])
     assert not (workdir / "a").exists()
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system, such as some network ones, that has no locks."""
+    import fcntl
+
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_there_is_a_lease(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with claim("a", "x") as path:
+        assert "a is on a file system without locks, so a lease is used" in caplog.text
+        assert strays(path) == [rundir.CLAIM, rundir.LEASE]
+        with pytest.raises(RunError, match=f"is being written by process {os.getpid()} on "):
+            claim("a", "x").__enter__()
+        (path / rundir.RECIPE).write_text("x")
+    assert strays(path) == [rundir.RECIPE]
+    with pytest.raises(RunError, match="holds another run"):
+        claim("a", "x").__enter__()
+    assert strays(path) == [rundir.RECIPE]
+
+
+@pytest.mark.ci
+@pytest.mark.usefixtures("without_locks")
+def test_the_lease_of_a_killed_process_is_free(workdir: Path) -> None:
+    kill_the_holder_of(workdir / "a")
+    with claim(workdir / "a", "x") as path:
+        assert json.loads((path / rundir.CLAIM).read_text())["process"] == os.getpid()
+
+
+@pytest.mark.ci
+@pytest.mark.usefixtures("without_locks")
+def test_who_has_lost_the_lease_writes_no_more(
+    tiny_recipe: seqkit.Recipe, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqkit.locks.LEASE_S", 1.0)
+    left: dict[str, bytes] = {}
+
+    class Suspended:
+        def step_finished(self, trainer: Any, step: int, metrics: Any) -> None:
+            if step == 15:
+                (workdir / "a" / rundir.LEASE).unlink()  # another machine takes it
+                write_json(workdir / "a" / rundir.CLAIM, {"process": 1, "host": "other", "since": "now"})
+                for _ in range(300):
+                    if Path("a") in _lost:
+                        break
+                    time.sleep(0.02)
+                left.update({str(file): file.read_bytes() for file in Path("a").rglob("*") if file.is_file()})
+
+    with pytest.raises(LostClaimError, match="is being written by process 1 on other, since now"):
+        seqkit.train(tiny_recipe, "a", callbacks=[Suspended()])
+    assert {str(file): file.read_bytes() for file in Path("a").rglob("*") if file.is_file()} == left

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from seqkit.cells import RNN
 from seqkit.errors import RunError, SaveError
-from seqkit.training import checkpoint
+from seqkit.training import checkpoint, keeping
 from seqkit.training.checkpoint import load_snapshot, load_weights, save_checkpoint
 from seqkit.training.manifest import damages, list_checkpoints
 from seqkit.training.snapshot import Snapshot
@@ -183,11 +183,11 @@ class Store(RuleBasedStateMachine):
     @rule(keep=st.integers(1, 3))
     def prune(self, keep: int) -> None:
         if list_checkpoints(self.place):
-            checkpoint.prune(self.place, keep)
+            keeping.prune(self.place, keep)
 
     @rule()
     def sweep(self) -> None:
-        checkpoint.sweep(self.place)
+        keeping.sweep(self.place)
         assert not [*self.place.rglob("*.partial")]
 
     @rule(data=st.data())
