@@ -30,6 +30,17 @@ from seqkit.cli.report import report_of
     is_flag=True,
     help="Continue the run in --out if it holds one; open it if its training is complete.",
 )
+@click.option(
+    "--from",
+    "init_from",
+    metavar="DIR",
+    help="Begin with the weights, and the tokenizer or scaler, of this run; the budget is new.",
+)
+@click.option(
+    "--extend-vocabulary",
+    is_flag=True,
+    help="With --from: add the characters or words that only the new text has.",
+)
 @click.option("--strict-plugins", is_flag=True, help="Stop training at an exception in a plugin's hook.")
 @click.option(
     "--seeds",
@@ -61,14 +72,15 @@ def command(
     KEY=VALUE overrides a key of the recipe: train.steps=500, cell.hidden_size=256, data.split=0.8,0.1,0.1;
     train.minutes=none leaves a key out.
 
-    With --resume, the same command can be given again until the training is complete.
+    With --resume, the same command can be given again until the training is complete. With --from, the
+    training begins with the weights of another run: to fine-tune it on other data, or to learn what is new.
     """
     from seqkit.recipe import Recipe
     from seqkit.registry import registry_with
 
     registry = registry_with(plugins)
     chosen = Recipe.load(recipe, registry)
-    if Path(recipe).is_dir() and not plan:
+    if Path(recipe).is_dir() and not plan and options["init_from"] is None:
         echo(
             f"{recipe} is a run: its recipe is trained from scratch, with new weights, as a new run.",
             err=True,

@@ -53,32 +53,40 @@ def recipe_of(path: str | Path, registry: Registry) -> Recipe:
     return saved_recipe(path, registry).as_recipe()
 
 
+def differences(before: ResolvedRecipe, after: ResolvedRecipe) -> list[tuple[str, Any, Any]]:
+    """The keys that two recipes have different values for, with both; `"none"` if there is no value."""
+    was, now = _keys(before), _keys(after)
+    return [
+        (key, was.get(key, "none"), now.get(key, "none"))
+        for key in sorted(was.keys() | now.keys())
+        if was.get(key) != now.get(key)
+    ]
+
+
 def changes(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> list[str]:
     """The overrides that make one recipe of the other; a change of the result is logged.
 
     Raises:
         RunError: a key has changed that makes it another run; the message has both values.
     """
-    before, after = _keys(saved), _keys(wanted)
-    differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    refused = [key for key in differing if key not in MAY_CHANGE]
+    differing = differences(saved, wanted)
+    refused = [
+        f"  {key}: {was!r} in the run, {now!r} now" for key, was, now in differing if key not in MAY_CHANGE
+    ]
     if refused:
-        lines = [
-            f"  {key}: {before.get(key, 'none')!r} in the run, {after.get(key, 'none')!r} now"
-            for key in refused
-        ]
         raise RunError(
             f"{path} cannot be continued with another recipe:\n"
-            + "\n".join(lines)
+            + "\n".join(refused)
             + "\n  Leave these as they were, or train a new run in another directory (--out)."
         )
-    if numbers := [key for key in differing if key in CHANGES_NUMBERS]:
+    if numbers := [each for each in differing if each[0] in CHANGES_NUMBERS]:
         logger.warning(
             "%s: the result is no longer that of an uninterrupted training: changed %s",
             path,
-            ", ".join(f"{key} ({before.get(key, 'none')} -> {after.get(key, 'none')})" for key in numbers),
+            ", ".join(f"{key} ({was} -> {now})" for key, was, now in numbers),
         )
-    return [f"{key}={after[key]}" if key in after else f"~{key}" for key in differing]
+    has_value = _keys(wanted)
+    return [f"{key}={now}" if key in has_value else f"~{key}" for key, _, now in differing]
 
 
 def keep(path: Path, overrides: Sequence[str]) -> None:
@@ -145,6 +153,22 @@ def require_the_same(path: Path, described: Mapping[str, Any], kept_file: str, s
             "%s: the result may not be bit for bit that of an uninterrupted training: other %s",
             path,
             ", ".join(other),
+        )
+
+
+def require_the_same_beginning(
+    path: Path, before: Mapping[str, Any] | None, wanted: Mapping[str, Any]
+) -> None:
+    """Check that a run began with the weights that it is now said to begin with.
+
+    Raises:
+        RunError: it began with others, or with none.
+    """
+    if before is None or before.get("sha256") != wanted["sha256"]:
+        was = "weights of its own" if before is None else f"those of {before.get('path')}"
+        raise RunError(
+            f"{path} cannot be continued: it began with {was}, not with those of {wanted['path']}.\n"
+            "  Resume it with the same --from, or without: seqkit resume DIR."
         )
 
 

@@ -13,7 +13,8 @@ from seqkit.registry import registry_with
 from seqkit.run import rundir
 from seqkit.run.base import Run
 from seqkit.run.claim import claim
-from seqkit.run.training import load, train
+from seqkit.run.opening import load
+from seqkit.run.training import train
 from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
 
@@ -26,6 +27,8 @@ def train_seeds(
     out: str | Path | None = None,
     *,
     resume: bool = False,
+    init_from: str | Path | None = None,
+    extend_vocabulary: bool = False,
     plugins: Sequence[Any] = (),
     strict_plugins: bool = False,
     callbacks: Callable[[int], Sequence[object]] = lambda seed: (),
@@ -37,7 +40,7 @@ def train_seeds(
         seeds: number of seeds, at least two.
         out: the directory above the runs; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
         resume: continue the seed that stopped, and train those that did not begin.
-        plugins, strict_plugins: see `train`.
+        init_from, extend_vocabulary, plugins, strict_plugins: see `train`.
         callbacks: from a seed to the callbacks of its run; see `Trainer`.
     Returns:
         The contents of `summary.json`: the best validation loss and, for text, its bits per character. Each
@@ -59,6 +62,8 @@ def train_seeds(
                 recipe.override([f"train.seed={seed}"]),
                 path / f"seed-{seed}",
                 resume=resume,
+                init_from=init_from,
+                extend_vocabulary=extend_vocabulary,
                 plugins=plugins,
                 strict_plugins=strict_plugins,
                 callbacks=callbacks(seed),

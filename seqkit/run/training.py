@@ -1,11 +1,12 @@
-"""Training a recipe into a run directory, and opening one."""
+"""Training a recipe into a run directory, and continuing one."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,19 @@ from seqkit.data import Lanes
 from seqkit.errors import RunError
 from seqkit.files import sync
 from seqkit.plots import plot_loss
-from seqkit.plugin import load_target
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.run import provenance, resuming, rundir
 from seqkit.run.base import Run
 from seqkit.run.callbacks import CallPlugins, MetricsLog, SaveCheckpoints, progress_of, require_rows
 from seqkit.run.claim import claim
-from seqkit.run.setup import choose_device, make_training, process_for, resolved
+from seqkit.run.fine_tuning import Beginning, begin_from, beginning_of
+from seqkit.run.opening import open_run, read_kept, run_class
+from seqkit.run.setup import make_training, process_for, resolved
 from seqkit.tasks import Sizes, Task, TaskData, task_of
 from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
-from seqkit.training import Trainer, checkpoint, keeping
+from seqkit.training import Trainer, keeping
 from seqkit.training.manifest import read_manifest
 from seqkit.training.signals import Interrupted, stopping, whole
 from seqkit.training.snapshot import Snapshot
@@ -39,6 +41,8 @@ def train(
     out: str | Path | None = None,
     *,
     resume: bool = False,
+    init_from: str | Path | None = None,
+    extend_vocabulary: bool = False,
     plugins: Sequence[Any] = (),
     strict_plugins: bool = False,
     callbacks: Sequence[object] = (),
@@ -49,6 +53,9 @@ def train(
         recipe: a recipe, or the name or the path of one.
         out: the directory; by default `runs/<recipe>`, then `runs/<recipe>-2`, ...
         resume: if `out` holds a run of the recipe, continue it, or open it if it is complete.
+        init_from: directory of a run of the same model: training begins with its best weights, and with its
+            tokenizer or scaler; the optimizer and the budget are new.
+        extend_vocabulary: with `init_from`, add the tokens that only the new text has.
         plugins: plugins in addition to the installed ones: files (`"./mycell.py"`), modules, or declarations
             such as `CellPlugin("mycell", MyConfig, MyCell)`; `"no:NAME"` blocks an installed one.
         strict_plugins: whether an exception in a behaviour hook stops training; else it is logged once.
@@ -59,38 +66,49 @@ def train(
     Raises:
         RecipeError: the recipe has faults; the message lists all of them.
         SourceError: the data cannot be read, or is too short.
-        RunError: the directory is not empty; or, with `resume`, the run in it cannot be continued so.
+        RunError: the directory is not empty; with `resume`, the run in it cannot be continued so; or the run
+            of `init_from` has another model.
         PluginError: a plugin that was given cannot be loaded.
         NonFiniteError, AuditError: see `Trainer.fit`. Like Ctrl-C, and every other exception after the first
             step, they leave a checkpoint of that moment, and the best weights, in the run.
     """
+    if extend_vocabulary and init_from is None:
+        raise RunError("only the vocabulary of another run can be extended: init_from= (--from).")
+    began = None if init_from is None else Path(init_from)
+    job = _Job(registry_with(plugins), strict_plugins, callbacks, began, extend_vocabulary)
     with stopping():
-        return _train(recipe, out, resume, registry_with(plugins), strict_plugins, callbacks)
+        return _train(resolved(recipe, job.registry), out, resume, job)
 
 
-def _train(
-    recipe: Recipe | ResolvedRecipe | str | Path,
-    out: str | Path | None,
-    resume: bool,
-    registry: Registry,
-    strict_plugins: bool,
-    callbacks: Sequence[object],
-) -> Run:
-    recipe = resolved(recipe, registry)
-    hooks = BehaviourHooks(registry, strict_plugins)
+@dataclass(frozen=True)
+class _Job:
+    """What does not change between the parts of a training."""
+
+    registry: Registry
+    strict_plugins: bool
+    callbacks: Sequence[object]
+    init_from: Path | None = None
+    extend_vocabulary: bool = False
+
+    @cached_property
+    def hooks(self) -> BehaviourHooks:
+        """The hooks of the plugins."""
+        return BehaviourHooks(self.registry, self.strict_plugins)
+
+
+def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: _Job) -> Run:
     if resume and out is None:
         raise RunError("to resume a run, give its directory: out= (on the command line --out).")
     if not resume:
         with process_for(recipe.train) as device:
-            prepared = _prepare(recipe, callbacks)
+            prepared = _prepare_first(recipe, job)
             with claim(out, recipe.name) as path:
-                return _begin(recipe, registry, hooks, prepared, path, device, callbacks)
+                return _begin(recipe, job, prepared, path, device)
     with claim(out, recipe.name, resume=True) as path:
         if (path / rundir.RECIPE).exists():
-            saved = resuming.saved_recipe(path, registry)
-            return _continue(saved, recipe, registry, hooks, path, callbacks)
+            return _continue(resuming.saved_recipe(path, job.registry), recipe, path, job)
         with process_for(recipe.train) as device:
-            return _begin(recipe, registry, hooks, _prepare(recipe, callbacks), path, device, callbacks)
+            return _begin(recipe, job, _prepare_first(recipe, job), path, device)
 
 
 def resume(
@@ -117,11 +135,10 @@ def resume(
             trains it.
     """
     rundir.require_run(Path(path))
-    registry = registry_with(plugins)
+    job = _Job(registry_with(plugins), strict_plugins, callbacks)
     with stopping(), claim(path, Path(path).name, resume=True) as path:
-        saved = resuming.saved_recipe(path, registry)
-        recipe = saved.override(overrides).resolve(registry)
-        return _continue(saved, recipe, registry, BehaviourHooks(registry, strict_plugins), path, callbacks)
+        saved = resuming.saved_recipe(path, job.registry)
+        return _continue(saved, saved.override(overrides).resolve(job.registry), path, job)
 
 
 @dataclass(frozen=True)
@@ -134,12 +151,23 @@ class _Prepared:
     validation: Any
     saved: Any
     sizes: Sizes
+    beginning: Beginning | None = None
 
 
-def _prepare(recipe: ResolvedRecipe, callbacks: Sequence[object]) -> _Prepared:
-    task = task_of(recipe)
+def _prepare_first(recipe: ResolvedRecipe, job: _Job) -> _Prepared:
+    """The data of a new run, with what it takes from another one."""
+    if job.init_from is None:
+        return _prepare(recipe, job)
+    run = open_run(job.init_from, job.registry)
+    beginning = begin_from(run, recipe, task_of(recipe), extend_vocabulary=job.extend_vocabulary)
+    return replace(_prepare(recipe, job, beginning.kept), beginning=beginning)
+
+
+def _prepare(recipe: ResolvedRecipe, job: _Job, kept: Any = None) -> _Prepared:
+    task, progress = task_of(recipe), progress_of(job.callbacks)
     with asking(recipe, "its data"):
-        data = task.prepare(recipe, on_progress=progress_of(callbacks))
+        given = {} if kept is None else {"kept": kept}
+        data = task.prepare(recipe, on_progress=progress, **given)
         batches = data.training_batches(recipe.train)
         validation = data.validation_batches(recipe.train)
         sizes, saved = task.sizes(data.kept), data.saved()
@@ -148,43 +176,36 @@ def _prepare(recipe: ResolvedRecipe, callbacks: Sequence[object]) -> _Prepared:
     return _Prepared(task, data, batches, validation, saved, sizes)
 
 
-def _begin(
-    recipe: ResolvedRecipe,
-    registry: Registry,
-    hooks: BehaviourHooks,
-    prepared: _Prepared,
-    path: Path,
-    device: torch.device,
-    callbacks: Sequence[object],
-) -> Run:
+def _begin(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared, path: Path, device: torch.device) -> Run:
     """Train into a directory that is claimed and empty."""
     run = _made_run(recipe, prepared, path, device)
     logger.info("the run is in %s", path)
-    described = provenance.describe(recipe, registry, prepared.data, run.model)
+    described = provenance.describe(recipe, job.registry, prepared.data, run.model)
+    if prepared.beginning is not None:
+        prepared.beginning.give_weights(run.model)
+        described["from"] = prepared.beginning.describe()
+        logger.info("it begins with the weights of %(path)s, step %(step)d", described["from"])
     recipe.save(path / rundir.RECIPE)
     rundir.write_json(path / rundir.PROVENANCE, described)
-    provenance.keep_plugin_texts(path, registry)
+    provenance.keep_plugin_texts(path, job.registry)
     rundir.write_json(path / prepared.task.file, prepared.saved)
     sync(path / rundir.RECIPE)  # the other files are on the disk; a checkpoint is of no use without them
     sync(path)
-    return _fit(run, hooks, prepared, callbacks, None)
+    return _fit(run, job, prepared, None)
 
 
-def _continue(
-    saved: ResolvedRecipe,
-    recipe: ResolvedRecipe,
-    registry: Registry,
-    hooks: BehaviourHooks,
-    path: Path,
-    callbacks: Sequence[object],
-) -> Run:
+def _continue(saved: ResolvedRecipe, recipe: ResolvedRecipe, path: Path, job: _Job) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
     changes = resuming.changes(path, saved, recipe)
     keeping.sweep(path / rundir.CHECKPOINTS)
+    began_with = rundir.read_object(path / rundir.PROVENANCE).get("from")
+    if job.init_from is not None:
+        resuming.require_the_same_beginning(path, began_with, beginning_of(job.init_from))
     with process_for(recipe.train) as device:
-        prepared = _prepare(recipe, callbacks)
+        kept = None if began_with is None else read_kept(path, recipe, task_of(recipe))
+        prepared = _prepare(recipe, job, kept)
         run = _made_run(recipe, prepared, path, device)
-        described = provenance.describe(recipe, registry, prepared.data, run.model)
+        described = provenance.describe(recipe, job.registry, prepared.data, run.model)
         resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
         found = keeping.newest_snapshot(
             path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot)
@@ -198,31 +219,25 @@ def _continue(
             resuming.require_whole(path, prepared.task.file, read_manifest(found[0]))
             logger.info("%s continues from step %d", path, found[1].values["step"])
         resuming.keep(path, changes)
-        return _fit(run, hooks, prepared, callbacks, None if found is None else found[1])
+        return _fit(run, job, prepared, None if found is None else found[1])
 
 
 def _made_run(recipe: ResolvedRecipe, prepared: _Prepared, path: Path, device: torch.device) -> Run:
     model = make_model(recipe, prepared.sizes).to(device)
-    return _run_class(recipe)(path, recipe, prepared.data.kept, model)
+    return run_class(recipe)(path, recipe, prepared.data.kept, model)
 
 
-def _fit(
-    run: Run,
-    hooks: BehaviourHooks,
-    prepared: _Prepared,
-    callbacks: Sequence[object],
-    start: Snapshot | None,
-) -> Run:
+def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Run:
     """Train, save and close the run; an exception after the first step leaves a checkpoint of that moment."""
     train, path = run.recipe.train, run.path
     began_at = 0 if start is None else start.values["step"]
     files = rundir.files_of_run(path, prepared.task.file)
-    saver = SaveCheckpoints(run, hooks, train, files)
+    saver = SaveCheckpoints(run, job.hooks, train, files)
     log = MetricsLog(path / rundir.METRICS, train.log_every, prepared.batches)
     trainer = Trainer(
         run.model,
         **make_training(train, run.model),
-        callbacks=[log, saver, CallPlugins(run, hooks), *callbacks],
+        callbacks=[log, saver, CallPlugins(run, job.hooks), *job.callbacks],
     )
     try:
         trainer.fit(
@@ -258,7 +273,7 @@ def _fit(
                 *(path, trainer.history.ended_by, trainer.budget.step),
             )
         _finish(run, prepared.task, trainer)
-    hooks.call("seqkit_run_finished", run=run)
+    job.hooks.call("seqkit_run_finished", run=run)
     return run
 
 
@@ -274,50 +289,6 @@ def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
     best = trainer.history.best
     if best is not None and best.step != trainer.budget.step:
         logger.warning("the run opens with the weights of step %d, its lowest validation loss", best.step)
-
-
-def load(
-    path: str | Path, device: str = "auto", *, step: int | None = None, plugins: Sequence[Any] = ()
-) -> Run:
-    """Open a run directory; nothing else is read.
-
-    Args:
-        path: the run directory.
-        device: device to load the model on; it need not be the one that it was trained on.
-        step: take the checkpoint of this step, not the best.
-        plugins: see `train`; a single-file plugin that the run was trained with has to be given again.
-    Returns:
-        The run, with its best weights if there was validation data, else its last ones.
-    Raises:
-        RunError: there is no run, or it is incomplete or damaged.
-        MissingPluginError: the run was trained with a plugin that is neither installed nor given.
-    """
-    path = Path(path)
-    registry = registry_with(plugins)
-    rundir.require_run(path)
-    recipe = resuming.saved_recipe(path, registry)
-    task = task_of(recipe)
-    trained = rundir.read_object(path / rundir.PROVENANCE).get("kind", recipe.kind)
-    if trained != recipe.kind:
-        raise RunError(
-            f"{path} was trained on {trained}, but its source is one for {recipe.kind} here.\n"
-            "  Block the plugin that declares this source: -p no:NAME"
-        )
-    saved = rundir.read_json(path / task.file)
-    with asking(recipe, "what a run keeps"):
-        kept = task.restore(recipe, saved)
-        sizes = task.sizes(kept)
-    run = _run_class(recipe)(path, recipe, kept, make_model(recipe, sizes))
-    best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step)
-    resuming.require_whole(path, task.file, read_manifest(best))
-    checkpoint.load_weights(run.model, best, choose_device(device))
-    run.model.eval()
-    return run
-
-
-def _run_class(recipe: ResolvedRecipe) -> Callable[..., Run]:
-    declared = recipe.task.declaration
-    return load_target(declared.name, declared.run)
 
 
 def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -18,7 +18,7 @@ import torch
 from seqkit.data import Batch, Lanes, Windows
 from seqkit.data.writing import OnProgress
 from seqkit.engine.trace.lines import step_line
-from seqkit.errors import BudgetError, PluginError, SeqkitError
+from seqkit.errors import BudgetError, PluginError, RunError, SeqkitError
 from seqkit.recipe import ResolvedRecipe, TrainConfig
 
 PLAIN_FILE = re.compile(r"[A-Za-z0-9][\w-]*\.json")
@@ -102,9 +102,15 @@ class Task(ABC):
     """Whether the seeds of a recipe are compared by their validation losses; else by its report."""
 
     @abstractmethod
-    def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> TaskData:
+    def prepare(
+        self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None, kept: Any = None
+    ) -> TaskData:
         """Read the recipe's source, and prepare the data that a model is trained on.
 
+        Args:
+            recipe: a recipe of this kind.
+            on_progress: called with the number of characters that were read, and of all if it is known.
+            kept: what an earlier run keeps, such as its tokenizer: it is used, and nothing is fitted anew.
         Raises:
             SourceError: it cannot be read, or is too short.
         """
@@ -120,6 +126,16 @@ class Task(ABC):
             RunError: the values are not those of such an object.
         """
         return saved
+
+    def extended(self, recipe: ResolvedRecipe, kept: Any) -> tuple[Any, Sequence[int]]:
+        """What an earlier run keeps, extended by what only the recipe's data has.
+
+        Returns:
+            The extended object; and from each id of the earlier one to its id in the extended one.
+        Raises:
+            RunError: runs of this kind cannot be extended.
+        """
+        raise RunError(f"a run on {recipe.kind} has no vocabulary that could be extended.")
 
     def loss_unit(self, head: str) -> str:
         """Unit of the loss in its picture, for a head of the model."""

@@ -43,9 +43,12 @@ class SeriesTask(Task):
     file = "series.json"
     compares_by_loss = False
 
-    def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> SeriesData:
+    def prepare(
+        self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None, kept: Scaler | None = None
+    ) -> SeriesData:
         """The rows of the recipe's source, split by date and scaled."""
-        return prepare_series_data(recipe)
+        source = open_series(recipe)
+        return SeriesData(prepare(recipe, source.series(), earlier=kept), source.fingerprint)
 
     def sizes(self, kept: Scaler) -> Sizes:
         """The number of features of a row."""
@@ -212,8 +215,14 @@ def prepare_series_data(
     return SeriesData(prepared, source.fingerprint)
 
 
-def prepare(recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | None = None) -> PreparedSeries:
-    """Rows, splits and scaler from series in memory."""
+def prepare(
+    recipe: ResolvedRecipe,
+    series: Iterable[Series],
+    scaler: Scaler | None = None,
+    *,
+    earlier: Scaler | None = None,
+) -> PreparedSeries:
+    """Rows, splits and scaler from series in memory; for `scaler` and `earlier` see `prepare_series`."""
     return prepare_series(
         series,
         make_features(recipe.series),
@@ -224,4 +233,5 @@ def prepare(recipe: ResolvedRecipe, series: Iterable[Series], scaler: Scaler | N
         seq_len=recipe.train.seq_len,
         horizon=recipe.series.horizon,
         scaler=scaler,
+        earlier=earlier,
     )

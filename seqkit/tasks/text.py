@@ -37,18 +37,30 @@ class TextTask(Task):
 
     file = "tokenizer.json"
 
-    def prepare(self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None) -> TextData:
+    def prepare(
+        self, recipe: ResolvedRecipe, on_progress: OnProgress | None = None, kept: Tokenizer | None = None
+    ) -> TextData:
         """The recipe's source, split and tokenised; logs the number of unknown characters."""
-        data = prepare_text(recipe, on_progress=on_progress)
+        data = prepare_text(recipe, kept, on_progress)
         for split, counts in data.corpus.counts.items():
             if counts.unknown_characters:  # they add to the bits per character
                 logger.warning(
-                    "characters of the %s split that the vocabulary lacks: %s; each costs %.1f bits more",
+                    "characters of the %s split that the vocabulary lacks: %s (%.2g %%); each costs %.1f "
+                    "bits more",
                     split,
                     f"{counts.unknown_characters:,}",
+                    100 * counts.unknown_characters / counts.characters,
                     UNKNOWN_CHARACTER_BITS,
                 )
         return data
+
+    def extended(self, recipe: ResolvedRecipe, kept: Tokenizer) -> tuple[Tokenizer, Sequence[int]]:
+        """The tokenizer, extended by the characters or words that only the recipe's training split has."""
+        extended = kept.extended(prepare_tokenizer(recipe))
+        ids = list(range(kept.vocab_size))
+        if kept.end_id is not None and extended.end_id is not None:
+            ids[kept.end_id] = extended.end_id
+        return extended, ids
 
     def sizes(self, kept: Tokenizer) -> Sizes:
         """The size of the vocabulary."""
@@ -240,11 +252,17 @@ def prepare_text(
     """
     splits = split_text(recipe, open_text(recipe), recipe.data.split)
     with spooled(splits):
-        if tokenizer is None:
-            declared = recipe.tokenizer.entry.load()
-            trained = trained_tokenizer(splits, declared, recipe.tokenizer.options())
-            tokenizer = with_end(trained, lines=recipe.data.documents == "lines") if splits.apart else trained
-        return tokenised(splits, tokenizer, on_progress)
+        return tokenised(splits, tokenizer or _tokenizer_of(recipe, splits), on_progress)
+
+
+def prepare_tokenizer(recipe: ResolvedRecipe) -> Tokenizer:
+    """The tokenizer that is trained on the training split of the recipe's source."""
+    return _tokenizer_of(recipe, split_text(recipe, open_text(recipe), recipe.data.split))
+
+
+def _tokenizer_of(recipe: ResolvedRecipe, splits: Splits) -> Tokenizer:
+    trained = trained_tokenizer(splits, recipe.tokenizer.entry.load(), recipe.tokenizer.options())
+    return with_end(trained, lines=recipe.data.documents == "lines") if splits.apart else trained
 
 
 def tokenised(splits: Splits, tokenizer: Tokenizer, on_progress: OnProgress | None = None) -> TextData:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from seqkit.errors import UnknownCharacterError
+from seqkit.errors import ContractError, UnknownCharacterError
 from seqkit.fingerprint import fingerprint
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -91,6 +91,19 @@ class Tokenizer(ABC):
         except UnknownCharacterError:
             return False
         return self.unknown_id is None or not bool(np.any(ids == self.unknown_id))
+
+    def extended(self, other: Self) -> Self:
+        """This tokenizer, with the tokens that only `other` has after its own; the ids of its own stay.
+
+        An end token of its own stays the last. A model that was trained with this tokenizer is extended by
+        new rows.
+
+        Args:
+            other: a tokenizer that was trained on other text.
+        Raises:
+            ContractError: this kind of tokenizer has no such form.
+        """
+        raise ContractError(f"the vocabulary of {type(self).__name__} cannot be extended.")
 
     def safe_cut(self, text: str) -> int:
         """The largest i such that `text[:i]` and any following text can be encoded separately; may be 0."""

@@ -17,13 +17,14 @@ UNKNOWN_ID = 0
 
 
 class CharTokenizer(Tokenizer):
-    """Characters are Unicode code points; the vocabulary is `<unk>`, followed by the sorted characters.
+    """Characters are Unicode code points; the vocabulary is `<unk>`, the sorted characters, and added ones.
 
     Args:
         characters: the characters of the vocabulary, in any order.
         errors: `"replace"` maps an unknown character to `<unk>`, which is decoded as U+FFFD;
             `"strict"` raises.
         frequent: the most frequent character of the training text; default: the first one.
+        added: characters that follow the sorted ones, in this order.
 
     Example:
         >>> tokenizer = CharTokenizer("abc")
@@ -41,8 +42,11 @@ class CharTokenizer(Tokenizer):
         *,
         errors: Literal["replace", "strict"] = "replace",
         frequent: str | None = None,
+        added: str = "",
     ) -> None:
         self.characters = "".join(sorted(set(characters)))
+        self._sorted = len(self.characters)
+        self.characters += "".join(each for each in dict.fromkeys(added) if each not in self.characters)
         if not self.characters:
             raise SourceError("a character tokenizer needs at least one character, and the text has none.")
         self.errors = errors
@@ -54,7 +58,8 @@ class CharTokenizer(Tokenizer):
         self.frequent_id = int(self._id_of_code[ord(frequent)]) if frequent else 1
 
     def __repr__(self) -> str:
-        return f"CharTokenizer({self.characters!r}, errors={self.errors!r})"
+        added = f", added={self.characters[self._sorted :]!r}" if len(self.characters) > self._sorted else ""
+        return f"CharTokenizer({self.characters[: self._sorted]!r}, errors={self.errors!r}{added})"
 
     @classmethod
     def train(cls, pieces: Iterable[str], *, errors: Literal["replace", "strict"] = "replace") -> Self:
@@ -65,6 +70,15 @@ class CharTokenizer(Tokenizer):
             counts[: len(found)] += found
         characters = _text(np.flatnonzero(counts))
         return cls(characters, errors=errors, frequent=chr(int(counts.argmax())) if characters else None)
+
+    def extended(self, other: Self) -> Self:
+        """This tokenizer, with the characters that only `other` has after its own."""
+        return type(self)(
+            self.characters[: self._sorted],
+            errors=self.errors,
+            frequent=self.characters[self.frequent_id - 1],
+            added=self.characters[self._sorted :] + other.characters,
+        )
 
     def encode(self, text: str) -> Ids:
         """The id of each character.
@@ -103,15 +117,21 @@ class CharTokenizer(Tokenizer):
     def to_json(self) -> dict[str, Any]:
         """The characters in the order of their ids; a list, since JSON would join a split surrogate pair."""
         return {
-            "characters": list(self.characters),
+            "characters": list(self.characters[: self._sorted]),
             "errors": self.errors,
             "frequent": self.characters[self.frequent_id - 1],
+            **({"added": list(added)} if (added := self.characters[self._sorted :]) else {}),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The tokenizer that `to_json` described."""
-        return cls("".join(data["characters"]), errors=data["errors"], frequent=data["frequent"])
+        return cls(
+            "".join(data["characters"]),
+            errors=data["errors"],
+            frequent=data["frequent"],
+            added="".join(data.get("added", ())),
+        )
 
 
 def _code_points(text: str) -> NDArray[Any]:

@@ -63,6 +63,11 @@ class EndToken(Tokenizer):
         """Not supported: train the inner tokenizer, and add an end token to it."""
         raise ContractError("EndToken cannot be trained. Add it to a trained tokenizer: with_end(tokenizer).")
 
+    def extended(self, other: Tokenizer) -> Self:
+        """The inner tokenizer extended, with the same end token; a separate one stays the last id."""
+        inner = other.tokenizer if isinstance(other, EndToken) else other
+        return type(self)(self.tokenizer.extended(inner), lines=self.lines)
+
     def encode(self, text: str) -> Ids:
         """The ids of the inner tokenizer; if documents are lines, a line end is the end token."""
         if not self.lines or "\n" not in text:

@@ -129,6 +129,13 @@ class WordTokenizer(Tokenizer):
         tokens = sorted(always.union(words), key=lambda token: (-counts[token], token))
         return cls(tokens, lowercase=lowercase, unknown=unknown, split=split)
 
+    def extended(self, other: Self) -> Self:
+        """This tokenizer, with the tokens that only `other` has; with `unknown="spell"`, its characters."""
+        added = other.tokens if self.unknown == "token" else [each for each in other.tokens if len(each) == 1]
+        return type(self)(
+            [*self.tokens, *added], lowercase=self.lowercase, unknown=self.unknown, split=self.split
+        )
+
     def encode(self, text: str) -> Ids:
         """The id of each token; with `unknown="spell"`, an unknown token gives the ids of its characters."""
         tokens = self._split(text, self.lowercase)

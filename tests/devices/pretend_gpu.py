@@ -66,6 +66,6 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
 
     monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
     monkeypatch.setattr("seqkit.run.setup.choose_device", lambda name: GPU)
-    monkeypatch.setattr("seqkit.run.training.choose_device", lambda name: GPU)
+    monkeypatch.setattr("seqkit.run.opening.choose_device", lambda name: GPU)
     with PretendGpu() as mode:
         yield mode

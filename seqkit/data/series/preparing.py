@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from seqkit.data.batches import Batch
-from seqkit.data.series.dates import SPLITS, SplitName, choose_cuts
+from seqkit.data.series.dates import SPLITS, Cuts, SplitName, choose_cuts
 from seqkit.data.series.features import Features
 from seqkit.data.series.rows import SymbolRows, make_rows
 from seqkit.data.series.scaling import Scaler, fit_scale
@@ -99,6 +99,7 @@ def prepare_series(
     seq_len: int = 1,
     horizon: int = 1,
     scaler: Scaler | None = None,
+    earlier: Scaler | None = None,
 ) -> PreparedSeries:
     """Make the rows, choose the dates of the splits, and fit the scaler.
 
@@ -110,8 +111,10 @@ def prepare_series(
         seq_len: minimum number of rows in a symbol's training split.
         horizon: number of rows ahead that are evaluated.
         scaler: scaler of a finished run, for new data: nothing is fitted, and its dates are used.
+        earlier: scaler of an earlier run whose model is trained on: its scales are used, with new dates.
     Raises:
-        SourceError: a symbol has too few rows, or is unknown to the scaler.
+        SourceError: a symbol has too few rows, or is unknown to the scaler; or rows that the earlier run was
+            trained on are not in the training split.
     """
     symbols = tuple(make_rows(one, features, target) for one in series)
     if not symbols:
@@ -128,6 +131,11 @@ def prepare_series(
         if any(have < count for have, count in zip(found, needed, strict=True)):
             raise SourceError(_too_few(rows, symbols, features, needed, found, fractions))
     _log_missing(symbols, features)
+    if earlier is not None:
+        _require_later(cuts, earlier.cuts)
+        known = _as_known(symbols, earlier, features)
+        scales = {rows.name: earlier.symbols[rows.name] for rows in known}
+        return PreparedSeries(symbols, Scaler(features.names, cuts, scales), features, target)
     scales = {rows.name: fit_scale(rows, cuts, target) for rows in symbols}
     for name, scale in scales.items():
         if not scale.return_scale:
@@ -135,6 +143,23 @@ def prepare_series(
                 f"{name}: the price never moves in the training split; there is nothing to learn."
             )
     return PreparedSeries(symbols, Scaler(features.names, cuts, scales), features, target)
+
+
+def _require_later(cuts: Cuts, earlier: Cuts) -> None:
+    """Check that no row that a model was trained or chosen on is in a later split now.
+
+    Raises:
+        SourceError: one is, so the report on that split would be too good.
+    """
+    for split, now, then in (
+        ("validation", cuts.validation_from, earlier.validation_from),
+        ("test", cuts.test_from, earlier.test_from),
+    ):
+        if now < then:
+            raise SourceError(
+                f"the {split} split would begin on {now}, but the earlier run knows the rows before {then}: "
+                f"its report would be too good.\n  Set series.{split}_from={then}, or a later date."
+            )
 
 
 def _as_known(symbols: Sequence[SymbolRows], scaler: Scaler, features: Features) -> tuple[SymbolRows, ...]:
