@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seqkit.cli import bench_controls, bench_engine, bench_prices, bench_words
+from seqkit.cli import bench_checkpoint, bench_controls, bench_engine, bench_prices, bench_words
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 
@@ -18,6 +18,7 @@ def command() -> None:
     """
 
 
+command.add_command(bench_checkpoint.command)
 command.add_command(bench_controls.command)
 command.add_command(bench_prices.command)
 command.add_command(bench_words.command)

@@ -6,7 +6,7 @@ import click
 from click.core import ParameterSource
 
 from seqkit.cli.input import overrides_argument
-from seqkit.cli.opening import open_seeds
+from seqkit.cli.opening import open_seeds, step_option
 from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.report import Asked, report_of
 
@@ -27,10 +27,12 @@ from seqkit.cli.report import Asked, report_of
     help="For series: replace all later rows, and report whether anything before them changes.",
 )
 @click.option("--control", is_flag=True, help="For series: train the same recipe on 20 random walks.")
+@step_option
 @plugin_option
 @json_option
 def command(
     directory: str,
+    step: int | None,
     file: str | None,
     overrides: tuple[str, ...],
     split: str,
@@ -53,6 +55,6 @@ def command(
     if (leaks or control) and (file is not None or names_split):
         raise click.UsageError("--leaks and --control use the run's own data; leave FILE and --split out.")
 
-    runs = open_seeds(directory, plugins)
+    runs = open_seeds(directory, plugins, step)
     asked = Asked(directory, file, overrides, split, names_split, leaks, control, plugins, as_json)
     report_of(runs[0].recipe).evaluate(runs, asked)

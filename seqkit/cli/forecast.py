@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from seqkit.cli.opening import step_option
 from seqkit.cli.output import json_option, plugin_option, print_json
 
 
@@ -23,10 +24,12 @@ from seqkit.cli.output import json_option, plugin_option, print_json
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the sampled paths."
 )
+@step_option
 @plugin_option
 @json_option
 def command(
     directory: str,
+    step: int | None,
     file: str | None,
     horizon: int | None,
     paths: int,
@@ -42,7 +45,7 @@ def command(
     from seqkit.cli.series import load_series_runs
     from seqkit.run.series import forecast_together
 
-    runs = load_series_runs(directory, plugins)
+    runs = load_series_runs(directory, plugins, step)
     outlooks = forecast_together(runs, horizon, file, paths=paths, seed=seed)
     if as_json:
         print_json([outlook.as_dict() for outlook in outlooks])

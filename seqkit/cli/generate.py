@@ -14,7 +14,7 @@ import click
 
 from seqkit.cli.foreign import echo, warn_of_lost
 from seqkit.cli.input import read_pieces
-from seqkit.cli.opening import open_run
+from seqkit.cli.opening import open_run, step_option
 from seqkit.cli.output import json_option, plugin_option
 
 SPANS_SHOWN = 5
@@ -60,10 +60,12 @@ logger = logging.getLogger(__name__)
     metavar="FILE",
     help="Write the output to FILE instead, in UTF-8 whatever the encoding of the terminal.",
 )
+@step_option
 @plugin_option
 @json_option
 def command(
     directory: str,
+    step: int | None,
     prompt: str | None,
     prompt_file: str | None,
     num: int | None,
@@ -81,7 +83,7 @@ def command(
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("give a prompt or --prompt-file, not both.")
     options = {name: value for name, value in given.items() if value not in (None, (), [])}
-    run = open_run(directory, plugins, "generate")
+    run = open_run(directory, plugins, "generate", step)
     if prompt_file is not None or prompt == "-":
         prompt = "".join(read_pieces(run, prompt_file or "-")).removesuffix("\n")
     elif prompt is None:

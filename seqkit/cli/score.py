@@ -10,7 +10,7 @@ import click
 
 from seqkit.cli.foreign import echo
 from seqkit.cli.input import log_notes, open_text, overrides_argument, read_pieces
-from seqkit.cli.opening import open_run
+from seqkit.cli.opening import open_run, step_option
 from seqkit.cli.output import json_option, plugin_option, print_json, print_values
 
 
@@ -36,10 +36,12 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_valu
 @click.option(
     "--sort", "sorted_lines", is_flag=True, help="With --lines: print the most surprising line first."
 )
+@step_option
 @plugin_option
 @json_option
 def command(
     directory: str,
+    step: int | None,
     file: str,
     overrides: tuple[str, ...],
     plugins: tuple[str, ...],
@@ -63,7 +65,7 @@ def command(
         raise click.UsageError("--lines prints a line for each line; leave --tokens and --color out.")
     if sorted_lines and not by_line:
         raise click.UsageError("--sort is for the scores of lines: --lines --sort.")
-    run = open_run(directory, plugins, "score")
+    run = open_run(directory, plugins, "score", step)
     if by_line:
         _print_lines(run, read_pieces(run, file, overrides), sorted_lines, as_json)
         return

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from seqkit.run import Run, SeriesRun
 
 
-def load_series_runs(directory: str, plugins: Sequence[str]) -> list[SeriesRun]:
+def load_series_runs(directory: str, plugins: Sequence[str], step: int | None = None) -> list[SeriesRun]:
     """The seeds in a directory, or the one run that it is.
 
     Raises:
         WrongKindError: they are runs on text.
     """
-    return require_series(open_seeds(directory, plugins), directory)
+    return require_series(open_seeds(directory, plugins, step), directory)
 
 
 def require_series(runs: Sequence[Run], directory: str) -> list[SeriesRun]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from seqkit.cli.input import read_pieces
-from seqkit.cli.opening import open_run
+from seqkit.cli.opening import open_run, step_option
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table
 
 RANKED = 10
@@ -29,10 +29,12 @@ RANKED = 10
     "--where", metavar="REGEX", help="List the units that predict best where this expression matches."
 )
 @click.option("--out", metavar="FILE", help="Write a picture (.png), or the data of all units (.npz, .csv).")
+@step_option
 @plugin_option
 @json_option
 def command(
     directory: str,
+    step: int | None,
     file: str,
     unit: int | None,
     layer: int,
@@ -46,7 +48,7 @@ def command(
     The text is in FILE, or in standard input. The command lists the units that change most. With --out it
     writes the text as a picture, coloured by one of them.
     """
-    run = open_run(directory, plugins, "states")
+    run = open_run(directory, plugins, "states", step)
     pieces = read_pieces(run, file)
     if out is not None and out.endswith(".png"):
         pieces = _with_room(pieces)

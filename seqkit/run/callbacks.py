@@ -177,6 +177,8 @@ class SaveCheckpoints:
         files: SHA-256 of the files of the run that a checkpoint belongs to.
     """
 
+    every_s = SAVE_EVERY_S
+
     def __init__(self, run: Run, hooks: BehaviourHooks, train: TrainConfig, files: Mapping[str, str]) -> None:
         self._run, self._hooks, self._train, self._files = run, hooks, train, files
         self._folder = run.path / rundir.CHECKPOINTS
@@ -234,7 +236,7 @@ class SaveCheckpoints:
         every = self._train.save_every
         if every is not None:
             return step % every == 0
-        return time.monotonic() - self._saved_at >= max(SAVE_EVERY_S, MOST_OFTEN * self._took_s)
+        return time.monotonic() - self._saved_at >= max(self.every_s, MOST_OFTEN * self._took_s)
 
     def _save_best(self, trainer: Trainer) -> None:
         best = trainer.status.best

@@ -87,13 +87,15 @@ def train_seeds(
     return summary
 
 
-def load_seeds(path: str | Path, device: str = "auto", *, plugins: Sequence[Any] = ()) -> list[Run]:
+def load_seeds(
+    path: str | Path, device: str = "auto", *, step: int | None = None, plugins: Sequence[Any] = ()
+) -> list[Run]:
     """Open the runs that `train_seeds` made in a directory, in order; or the directory itself if it is one.
 
     Raises:
         RunError: there is no run.
     """
-    return [load(folder, device, plugins=plugins) for folder in folders_of(Path(path))]
+    return [load(folder, device, step=step, plugins=plugins) for folder in folders_of(Path(path))]
 
 
 def folders_of(path: Path) -> list[Path]:

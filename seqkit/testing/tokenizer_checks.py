@@ -8,6 +8,7 @@ import random
 
 import numpy as np
 
+from seqkit.errors import ContractError
 from seqkit.testing.cases import TokenizerCase
 from seqkit.testing.kit import CheckList, require
 from seqkit.tokenizers import Tokenizer
@@ -323,6 +324,27 @@ def check_streamed_pieces_are_text(case: TokenizerCase) -> None:
             f"no piece of decoder() may hold part of a character, but {_short(line)} is streamed as "
             f"{pieces!r}.\n  Let push keep incomplete characters until the next token.",
         )
+
+
+@check
+def check_extension_keeps_ids(case: TokenizerCase) -> None:
+    """`extended`, if there is one, keeps every id, and it is saved with the added tokens."""
+    tokenizer, other = case.train(), case.train(STRANGE)
+    try:
+        extended = tokenizer.extended(other)
+    except ContractError:
+        return  # it cannot be extended
+    require(
+        _same(extended.encode(case.text), tokenizer.encode(case.text)),
+        "extended must keep the ids of the training text, but they differ.\n"
+        "  Put the added tokens after all others.",
+    )
+    saved = type(extended).from_json(json.loads(json.dumps(extended.to_json())))
+    require(
+        all(_same(saved.encode(text), extended.encode(text)) for text in STRANGE),
+        "an extended tokenizer must be the same after to_json and from_json, but its ids differ.\n"
+        "  Add the tokens of extended to to_json.",
+    )
 
 
 @check

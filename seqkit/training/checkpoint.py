@@ -154,7 +154,7 @@ def _refusal(path: Path, said: str) -> RunError:
         if other != path and not damages(other)
     ]
     hint = (
-        f"The checkpoint of step {whole[-1]} is not damaged: seqkit.load(path, step={whole[-1]}) in Python."
+        f"The checkpoint of step {whole[-1]} is not damaged: --step {whole[-1]} (in Python step={whole[-1]})."
         if whole
         else "The run has no other checkpoint that is not damaged."
     )

@@ -202,9 +202,12 @@ def test_a_damaged_checkpoint_is_set_aside(
 def test_load_refuses_a_damaged_best_and_names_another(recipe: seqkit.Recipe) -> None:
     seqkit.train(recipe, "out")
     flip(Path("out/checkpoints/step-00000030/model.safetensors"))
-    with pytest.raises(RunError, match=r"model.safetensors is damaged.*\n.*seqkit.load\(path, step=28\)"):
+    with pytest.raises(RunError, match=r"model.safetensors is damaged.*\n.*--step 28 \(in Python step=28\)"):
         seqkit.load("out")
     assert seqkit.load("out", step=28).generate("a")
+    assert command("generate", "out", "a", "--step", "28").returncode == 0
+    assert command("evaluate", "out", "--split", "validation", "--step", "28").returncode == 0
+    assert "available: " in command("score", "out", "my.txt", "--step", "3").stderr
     with pytest.raises(RunError, match="there is no checkpoint of step 3 in .*; available: "):
         seqkit.load("out", step=3)
 

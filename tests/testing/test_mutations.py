@@ -306,6 +306,16 @@ class EmptyIsUnknown(CharTokenizer):
         return super().encode(text or "\0\0")
 
 
+class SortsTheAdded(CharTokenizer):
+    def extended(self, other: Any) -> Any:
+        return type(self)(self.characters + other.characters)
+
+
+class ForgetsTheAdded(CharTokenizer):
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in super().to_json().items() if key != "added"}
+
+
 TOKENIZERS: list[tuple[type[CharTokenizer], str]] = [
     (LosesCase, "round_trip"),
     (CrashesOnUnknown, "any_unicode"),
@@ -319,6 +329,8 @@ TOKENIZERS: list[tuple[type[CharTokenizer], str]] = [
     (UnknownIsAQuestionMark, "unknown_id"),
     (CountsNothingUnknown, "unknown_characters"),
     (EmptyIsUnknown, "empty_text"),
+    (SortsTheAdded, "extension_keeps_ids"),
+    (ForgetsTheAdded, "extension_keeps_ids"),
 ]
 
 
