@@ -1,6 +1,19 @@
-"""`python -m seqkit`, the same as the command `seqkit`; Debian's `seqkit` is another program."""
+"""The command `seqkit`, also as `python -m seqkit`; Debian's `seqkit` is another program."""
 
-from seqkit.cli import main
+import signal
+
+
+def main() -> None:
+    """Import the commands and run one; Ctrl-C in the middle of an import ends the process, and no more."""
+    is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heard:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from seqkit import cli
+
+    if is_heard:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

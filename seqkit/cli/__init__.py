@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -67,6 +68,8 @@ class PluginGroup(click.Group):
             if found:
                 error.add_note(f"  {found}")
             raise
+        except KeyboardInterrupt as stop:  # the trainer has logged what is kept
+            sys.exit(128 + getattr(stop, "number", signal.SIGINT))
 
     def _typed(self, ctx: click.Context) -> tuple[str, dict[str, Any], list[str]]:
         """The name of the command, those of its parameters that can be read, and all words."""

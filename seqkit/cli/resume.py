@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 
 import click
@@ -33,7 +31,4 @@ def command(directory: str, overrides: tuple[str, ...], plugins: tuple[str, ...]
     recipe = recipe_of(directory, registry).override(overrides)
     report = report_of(recipe.resolve(registry))
     options = {"out": directory, "resume": True, "plugins": plugins, "strict_plugins": False}
-    try:
-        report.train(recipe, directory, seeds_in(Path(directory)), options, as_json, has_own_data=True)
-    except KeyboardInterrupt as stop:
-        sys.exit(128 + getattr(stop, "number", signal.SIGINT))  # the trainer has logged what is kept
+    report.train(recipe, directory, seeds_in(Path(directory)), options, as_json, has_own_data=True)

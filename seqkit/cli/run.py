@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -93,14 +92,11 @@ def command(
     report = report_of(resolved)
     if data:
         report.show_source(data, resolved)
-    try:
-        if plan:
-            show_plan(chosen, plugins, seeds, as_json)
-            return
-        seeds = seeds or resolved.task.declaration.seeds
-        path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
-    except KeyboardInterrupt as stop:
-        sys.exit(128 + getattr(stop, "number", signal.SIGINT))  # the trainer has logged what is kept
+    if plan:
+        show_plan(chosen, plugins, seeds, as_json)
+        return
+    seeds = seeds or resolved.task.declaration.seeds
+    path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
     if _ended_higher(path):
         sys.exit(1)  # the trainer has logged that too
 

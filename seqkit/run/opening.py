@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,17 @@ def open_run(path: Path, registry: Registry, device: str = "auto", step: int | N
     with asking(recipe, "what a run keeps"):
         sizes = task.sizes(kept)
     run = run_class(recipe)(path, recipe, kept, make_model(recipe, sizes))
-    best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step)
-    resuming.require_whole(path, task.file, read_manifest(best))
-    checkpoint.load_weights(run.model, best, choose_device(device))
-    run.model.eval()
-    return run
+    while True:
+        best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step)
+        try:
+            resuming.require_whole(path, task.file, read_manifest(best))
+            checkpoint.load_weights(run.model, best, choose_device(device))
+        except RunError:
+            if os.path.lexists(best):
+                raise
+            continue  # a training that goes on has a better one, and has just removed this one
+        run.model.eval()
+        return run
 
 
 def read_kept(path: Path, recipe: ResolvedRecipe, task: Task) -> Any:

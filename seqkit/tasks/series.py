@@ -18,7 +18,7 @@ from seqkit.data.series import (
 )
 from seqkit.data.series.dates import SPLITS
 from seqkit.data.writing import OnProgress
-from seqkit.errors import SourceError
+from seqkit.errors import RunError, SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.recipe import ResolvedRecipe, SeriesConfig, TrainConfig
 from seqkit.sources import Series, SeriesSource
@@ -55,8 +55,19 @@ class SeriesTask(Task):
         return Sizes(features=len(kept.features))
 
     def restore(self, recipe: ResolvedRecipe, saved: Any) -> Scaler:
-        """The scaler of a run, with the dates of its splits."""
-        return Scaler.from_json(saved)
+        """The scaler of a run, with the dates of its splits.
+
+        Raises:
+            RunError: the values are not those of a scaler.
+        """
+        try:
+            return Scaler.from_json(saved)
+        except (ValueError, TypeError) as error:
+            said = str(error).splitlines()[0]
+            raise RunError(
+                f"{self.file} does not hold the scaler of a run: {said}.\n"
+                "  Restore the file that the run was trained with, or train it again: seqkit run DIR."
+            ) from error
 
     def loss_unit(self, head: str) -> str:
         """Unit of the loss of a head."""

@@ -129,20 +129,19 @@ def best_checkpoint(folder: Path, step: int | None = None) -> Path:
         RunError: there is none, or it is damaged; the message names the others.
     """
     found = list_checkpoints(folder)
-    here = [path.name for path in step_folders(folder)]
     if step is not None:
         chosen = step_folder(folder, step)
-        if chosen.name not in here:
+        if not os.path.lexists(chosen):
             steps = ", ".join(str(each.step) for each in found.values())
             raise RunError(
                 f"there is no checkpoint of step {step} in {folder}; available: {steps or 'none'}."
             )
         return chosen
-    if not here:
+    for path in step_folders(folder):
+        if path not in found and os.path.lexists(path):  # it might be the best
+            raise _refusal(path, damages(path)[0])
+    if not found:
         raise RunError(f"there are no weights in {folder}: the run ended before its first checkpoint.")
-    for name in here:
-        if folder / name not in found:  # it might be the best
-            raise _refusal(folder / name, damages(folder / name)[0])
     return lowest(found)
 
 

@@ -42,10 +42,15 @@ def prune(folder: Path, keep: int) -> None:
     if damages(last):
         return
     for path in found.keys() - needed:
-        shutil.rmtree(path)
+        _remove(path)
     for path in folder.glob(f"{LATER}step-*"):  # training has come as far again
         if path.name.removeprefix(LATER)[: len(last.name)] <= last.name:
-            shutil.rmtree(path)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint; if that is cut short, what is left of it is swept away, and damages nothing."""
+    shutil.rmtree(path.rename(path.with_name(f"{path.name}.partial")))
 
 
 def newest_snapshot(

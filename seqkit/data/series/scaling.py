@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from seqkit.data.series.dates import Cuts
 from seqkit.data.series.rows import SymbolRows
@@ -68,10 +70,39 @@ class Scaler:
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Scaler:
-        """The saved scaler."""
-        cuts = Cuts(np.datetime64(saved["validation_from"]), np.datetime64(saved["test_from"]))
-        symbols = {name: SymbolScale(**scale) for name, scale in saved["symbols"].items()}
-        return cls(tuple(saved["features"]), cuts, symbols)
+        """The saved scaler.
+
+        Raises:
+            ValueError: these are not the values of a scaler.
+        """
+        found = _Saved.model_validate(saved)
+        symbols = found.symbols
+        numbers = [
+            number
+            for scale in symbols.values()
+            for value in asdict(scale).values()
+            for number in (value if isinstance(value, list) else [value])
+            if isinstance(number, float)
+        ]
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number is not finite")
+        if any(
+            len(each) != len(found.features)
+            for scale in symbols.values()
+            for each in (scale.centers, scale.scales)
+        ):
+            raise ValueError("a symbol has not one center and one scale for each feature")
+        cuts = Cuts(np.datetime64(found.validation_from), np.datetime64(found.test_from))
+        return cls(tuple(found.features), cuts, symbols)
+
+
+class _Saved(BaseModel):
+    """The contents of `series.json`."""
+
+    features: list[str]
+    validation_from: date
+    test_from: date
+    symbols: dict[str, SymbolScale]
 
 
 def fit_scale(rows: SymbolRows, cuts: Cuts, target: Target) -> SymbolScale:
