@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,8 @@ def acquire(
         Timeout: another process has it.
     """
     try:
-        lock: BaseFileLock = FileLock(file, blocking=blocking, fallback_to_soft=False)
-        lock.acquire()
+        lock: BaseFileLock = FileLock(file, fallback_to_soft=False)
+        lock.acquire(timeout=-1 if blocking else 0.2)  # a reader may be looking whether it is held
         return lock
     except OSError as error:  # Timeout is one, without a number
         if error.errno not in WITHOUT_LOCKS:
@@ -47,6 +48,23 @@ def acquire(
     lease = SoftFileLease(lease_of(file), lease_duration=LEASE_S, on_compromise=lambda _: on_lost())
     lease.acquire(timeout=-1 if blocking else timeout)
     return lease
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process has the lock on a file; it is not changed."""
+    import fcntl  # here, since Windows has none
+
+    try:
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def lease_of(file: Path) -> Path:

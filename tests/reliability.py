@@ -224,6 +224,15 @@ def one_line_until_it_is_done(recipe: seqkit.Recipe, seed: int) -> None:
     assert content("cut") == content("whole-line")
 
 
+def resumed_in_fresh_processes(first: int, last: int) -> None:
+    """Runs of `tests.resumed`, stopped three times, each time continued by another process."""
+    root = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    for part in range(4):
+        line = [sys.executable, "-m", "tests.resumed", str(part), str(first), str(last)]
+        subprocess.run(line, check=True, env=environment)
+
+
 def edits(data: bytes, chance: random.Random) -> bytes:
     """A file with a few bytes changed, removed, repeated or exchanged for odd values."""
     odd = [b"NaN", b"-1", b"1e999", b"null", b"[]", b"{}", b'"\\u001b[2J"', b"true", b"99999999999999999999"]

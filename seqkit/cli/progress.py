@@ -6,6 +6,7 @@ import time
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -26,7 +27,7 @@ class Progress:
 
     def __init__(self, name: str, position: str = "token", *, lines: bool = True) -> None:
         self._name, self._position, self._lines = shown(name, err=True), position, lines
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         self.summary = ""
         self._reading: TaskID | None = None
         self._bar = Bar(
@@ -66,7 +67,7 @@ class Progress:
             )
         if self._reading is not None:
             self._bar.remove_task(self._reading)
-        self._task = self._bar.add_task(self._name, total=1.0, figure="")
+        self._task = self._bar.add_task(escape(self._name), total=1.0, figure="")
         self._bar.start()
         self._began = self._printed = time.perf_counter()
 

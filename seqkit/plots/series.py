@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from seqkit.plots.titles import set_title
+from seqkit.plots.writing import write
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def plot_forecast(
     set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)
-    figure.savefig(path, dpi=120)
+    write(figure, path)
 
 
 def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> None:
@@ -81,7 +82,7 @@ def plot_returns(forecast: Floats, actual: Floats, path: Path, title: str) -> No
     set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize=8)
-    figure.savefig(path, dpi=120)
+    write(figure, path)
 
 
 def plot_calibration(shares: Mapping[str, Sequence[float]], path: Path, title: str) -> None:
@@ -99,7 +100,7 @@ def plot_calibration(shares: Mapping[str, Sequence[float]], path: Path, title: s
     set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize=8)
-    figure.savefig(path, dpi=120)
+    write(figure, path)
 
 
 def plot_errors(
@@ -124,7 +125,7 @@ def plot_errors(
     set_title(axes, title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120)
+    write(figure, path)
 
 
 def _date_form(dates: NDArray[np.datetime64]) -> str:

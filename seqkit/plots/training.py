@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from seqkit.plots.titles import SIZE, set_title, wrapped
+from seqkit.plots.writing import write
 
 
 def plot_loss(
@@ -40,7 +41,7 @@ def plot_loss(
     axes.grid(alpha=0.3)
     if axes.has_data():
         axes.legend()
-    figure.savefig(path, dpi=120)
+    write(figure, path)
 
 
 def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
@@ -68,7 +69,7 @@ def plot_cells(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> Non
     for axes in (curves, ends):
         axes.grid(alpha=0.3)
     figure.suptitle(wrapped(title, figure), parse_math=False, fontsize=SIZE)
-    figure.savefig(path, dpi=120)
+    write(figure, path)
 
 
 def plot_recipes(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
@@ -95,4 +96,4 @@ def plot_recipes(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> N
     for axes in panels:
         axes.grid(alpha=0.3)
     figure.suptitle(wrapped(title, figure), parse_math=False, fontsize=SIZE)
-    figure.savefig(path, dpi=120)
+    write(figure, path)

@@ -14,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from seqkit.data.writing import OnProgress
 from seqkit.errors import RunError, SaveError
-from seqkit.files import read_file, sync
+from seqkit.files import open_file, sync
 from seqkit.recipe import TrainConfig
 from seqkit.registry import BehaviourHooks
 from seqkit.run import rundir
@@ -29,7 +30,7 @@ from seqkit.training.evaluation import Data, with_units
 from seqkit.training.manifest import MANIFEST, step_folder
 from seqkit.training.meter import Reading
 from seqkit.training.signals import whole
-from seqkit.training.snapshot import Snapshot
+from seqkit.training.snapshot import Snapshot, name_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +62,11 @@ class MetricsLog:
 
     def state(self) -> dict[str, Any]:
         """The rows that are not in the file yet, and what is in it; all of that is on the disk."""
-        if self._bytes:
-            sync(self._path)
+        try:
+            if self._bytes:
+                sync(self._path)
+        except OSError as error:
+            raise SaveError(f"{self._path} cannot be kept on the disk: {error.strerror}.") from error
         return {
             "reading": asdict(self._reading),
             "last": self._last,
@@ -77,12 +81,12 @@ class MetricsLog:
         Raises:
             RunError: the file has changed before that place.
         """
-        data = _rows_before(self._path, state)
-        self._reading, self._last = Reading(**state["reading"]), dict(state["last"])
-        self._waiting = state["waiting"].encode()
-        self._bytes, self._digest = len(data), hashlib.sha256(data)
-        if data:
-            os.truncate(self._path, len(data))
+        saved = _LogState.model_validate(state)
+        self._digest = _digest_before(self._path, saved)
+        self._reading, self._last = saved.reading, saved.last
+        self._waiting, self._bytes = saved.waiting.encode(), saved.bytes
+        if saved.bytes:
+            os.truncate(self._path, saved.bytes)
         else:
             self._path.unlink(missing_ok=True)
 
@@ -104,9 +108,10 @@ class MetricsLog:
             SaveError: they cannot be written.
         """
         self._flush(trainer)
-        if self._waiting:
+        error = self._write_waiting()
+        if error is not None:
             raise SaveError(
-                f"the last rows cannot be written to {self._path}: {self._error}.\n"
+                f"the last rows cannot be written to {self._path}: {error.strerror}.\n"
                 "  Free some space, and resume the run: nothing else is lost."
             )
 
@@ -123,23 +128,36 @@ class MetricsLog:
         row["elapsed_s"] = round(self._trainer.meter.look(), 3)
         had_waited = bool(self._waiting)
         self._waiting += (json.dumps(row) + "\n").encode()
+        error = self._write_waiting()
+        if error is not None and not had_waited:
+            logger.warning("%s cannot be written: %s. Its rows are written later", self._path, error.strerror)
+
+    def _write_waiting(self) -> OSError | None:
+        """Write the rows that wait; the error if that is not possible now."""
+        if not self._waiting:
+            return None
         try:
             with self._path.open("ab", buffering=0) as file:
                 if file.write(self._waiting) < len(self._waiting):
                     file.truncate(self._bytes)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            self._error = error.strerror
-            if not had_waited:
-                logger.warning(
-                    "%s cannot be written: %s. Its rows are written later",
-                    self._path,
-                    error.strerror,
-                )
-            return
+            return error
         self._bytes += len(self._waiting)
         self._digest.update(self._waiting)
         self._waiting = b""
+        return None
+
+
+class _LogState(BaseModel):
+    """What a snapshot has of a `MetricsLog`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    reading: Reading
+    last: dict[str, Any]
+    waiting: str = ""
+    bytes: int = Field(ge=0, le=rundir.METRICS_BYTES)
+    sha256: str
 
 
 def require_rows(path: Path, snapshot: Snapshot) -> None:
@@ -149,22 +167,34 @@ def require_rows(path: Path, snapshot: Snapshot) -> None:
         RunError: it has changed since.
     """
     for name, state in snapshot.values["callbacks"]:
-        if name == MetricsLog.__name__:
-            _rows_before(path, state)
+        if name == name_of(MetricsLog):
+            try:
+                _digest_before(path, _LogState.model_validate(state))
+            except ValidationError as error:
+                raise RunError(f"the snapshot has no state of {path}.") from error
 
 
-def _rows_before(path: Path, state: Mapping[str, Any]) -> bytes:
-    """The part of `metrics.jsonl` that was there when the state of a `MetricsLog` was taken.
+def _digest_before(path: Path, saved: _LogState) -> Any:
+    """The digest of the part of the file that was there when the state was taken.
 
     Raises:
-        RunError: it has changed since.
+        RunError: that part has changed since.
     """
-    data = b""
-    if os.path.lexists(path):
-        data = read_file(path, limit=rundir.METRICS_BYTES)[: state["bytes"]]
-    if hashlib.sha256(data).hexdigest() != state["sha256"]:
-        raise RunError(f"{path} is damaged: its first {state['bytes']:,} bytes have changed.")
-    return data
+    digest = hashlib.sha256()
+    if saved.bytes and not os.path.lexists(path):
+        raise RunError(
+            f"{path} is missing. Restore it from a copy; or train on from the weights alone: "
+            f"seqkit run {path.parent}{os.sep} --from {path.parent} --out OTHER."
+        )
+    if saved.bytes:
+        left = saved.bytes
+        with open_file(path, limit=rundir.METRICS_BYTES) as file:
+            while left and (block := file.read(min(left, 2**20))):
+                digest.update(block)
+                left -= len(block)
+    if digest.hexdigest() != saved.sha256:
+        raise RunError(f"{path} is damaged: its first {saved.bytes:,} bytes have changed.")
+    return digest
 
 
 class SaveCheckpoints:

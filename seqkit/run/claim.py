@@ -7,11 +7,9 @@ It is a lock on `.lock`, held until the training ends. Where a file system has n
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -21,9 +19,22 @@ from typing import Any
 from filelock import BaseFileLock, SoftFileLease, Timeout
 
 from seqkit.errors import LostClaimError, RunError
-from seqkit.files import read_file
-from seqkit.locks import LEASE_S, acquire, lease_of
-from seqkit.run.rundir import CLAIM, LEASE, LOCK, LOCKS, MANIFEST, RECIPE, SEEDS, write_json
+from seqkit.files import remove
+from seqkit.locks import LEASE_S, acquire, is_held, lease_of
+from seqkit.run import rundir
+from seqkit.run.rundir import (
+    CHECKPOINTS,
+    CLAIM,
+    LEASE,
+    LOCK,
+    LOCKS,
+    MANIFEST,
+    METRICS,
+    PLUGIN_TEXTS,
+    RECIPE,
+    SEEDS,
+    write_json,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +114,7 @@ def _locked(out: str | Path | None, name: str, resume: bool) -> tuple[Path, Base
             ) from None
         except FileNotFoundError:
             continue  # its holder has just removed it
+        _sweep_what_never_began(path)
         inside = {entry.name for entry in path.iterdir()} - LOCKS
         if inside and not (resume and inside & {RECIPE, SEEDS}):
             if not isinstance(lock, SoftFileLease):
@@ -142,28 +154,39 @@ def _lock(path: Path) -> BaseFileLock:
 
 def _holder(path: Path) -> str:
     """The process that writes to the directory, as far as it is known."""
-    try:
-        holder = json.loads(read_file(path / CLAIM))
-        return f" by process {holder['process']} on {holder['host']}, since {holder['since']}"
-    except (RunError, ValueError, KeyError, TypeError):
+    holder = _holder_of(path)
+    if holder is None:
         return " by another process"  # which has not written its claim yet
+    return f" by process {holder['process']} on {holder['host']}, since {holder['since']}"
+
+
+def _holder_of(path: Path) -> dict[str, Any] | None:
+    try:
+        holder = rundir.read_object(path / CLAIM)
+    except RunError:
+        return None
+    return holder if {"process", "host", "since"} <= holder.keys() else None
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a process claims the directory; one of this machine has to be alive."""
-    try:
-        holder = json.loads(read_file(path / CLAIM))
-        if holder["host"] == platform.node():
-            os.kill(int(holder["process"]), 0)
-    except (RunError, ValueError, KeyError, TypeError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True  # it is another user's
-    return True
+    """Whether a process claims the directory."""
+    if lease_of(path / LOCK).exists():
+        return _holder_of(path) is not None
+    return is_held(path / LOCK)
+
+
+def _sweep_what_never_began(path: Path) -> None:
+    """Empty a directory whose holder was killed before it was a run: nothing but its first files is in it."""
+    names = {entry.name for entry in path.iterdir()}
+    is_begun = bool(names & {RECIPE, SEEDS, METRICS, CHECKPOINTS})
+    if is_begun or not names & {CLAIM, f"{CLAIM}.partial"}:
+        return
+    if all(name in LOCKS or name == PLUGIN_TEXTS or name.endswith((".json", ".partial")) for name in names):
+        _empty(path)
 
 
 def _empty(path: Path) -> None:
     """Remove everything in a directory except the lock."""
     for entry in path.iterdir():
         if entry.name not in (LOCK, LEASE):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            remove(entry)

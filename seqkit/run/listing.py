@@ -57,7 +57,7 @@ def _listed(path: Path) -> Listed:
         best, last = rundir.lowest_validation(rows), rows[-1] if rows else {}
         steps, best_loss = last.get("step"), None if best is None else float(best["loss"])
         ended_by = _ended_by(path, described)
-    except (RunError, KeyError, TypeError, ValueError) as error:
+    except RunError as error:
         ended_by = f"damaged: {error}"
     return Listed(
         path,
@@ -66,7 +66,7 @@ def _listed(path: Path) -> Listed:
         best_loss,
         ended_by,
         sum(file.stat().st_size for file in files),
-        datetime.fromtimestamp(max(os.stat(file).st_mtime for file in files)),
+        datetime.fromtimestamp(max((os.stat(file).st_mtime for file in files), default=0.0)),
     )
 
 

@@ -16,12 +16,11 @@ from seqkit.errors import MissingPluginError, PluginConflictError, RunError, Unk
 from seqkit.model import SequenceModel, device_of
 from seqkit.recipe import ResolvedRecipe
 from seqkit.registry import Registry
+from seqkit.registry.registry import KINDS
 from seqkit.run import rundir
 from seqkit.tasks import TaskData
 
 logger = logging.getLogger(__name__)
-
-PLUGIN_TEXTS = "plugins"
 
 
 def describe(
@@ -71,8 +70,10 @@ def keep_plugin_texts(path: Path, registry: Registry) -> None:
     """Keep the text of single-file plugins in the run directory, for reading; it is never executed."""
     for report in registry.reports:
         if report.origin.source_text is not None:
-            (path / PLUGIN_TEXTS).mkdir(exist_ok=True)
-            (path / PLUGIN_TEXTS / report.origin.distribution).write_text(report.origin.source_text, "utf-8")
+            (path / rundir.PLUGIN_TEXTS).mkdir(exist_ok=True)
+            (path / rundir.PLUGIN_TEXTS / report.origin.distribution).write_text(
+                report.origin.source_text, "utf-8"
+            )
 
 
 def require_plugins(path: Path, registry: Registry) -> list[str]:
@@ -93,6 +94,10 @@ def require_plugins(path: Path, registry: Registry) -> list[str]:
         raise RunError(f"{path / rundir.PROVENANCE} is damaged: it names no components.")
     for kind, part in components.items():
         use = part["use"]
+        if kind not in KINDS:
+            raise RunError(
+                f"{path / rundir.PROVENANCE} is damaged: there are no components of kind {kind!r}."
+            )
         try:
             origin = registry.component(kind, use).origin
         except UnknownNameError as error:
@@ -118,7 +123,7 @@ def _missing(path: Path, kind: str, part: dict[str, Any]) -> str:
         return (
             f"{name} of this run comes from the single-file plugin {part['distribution']} "
             f"(SHA-256 {part['sha256'][:12]}...).\n"
-            f"  Its text is in {path / PLUGIN_TEXTS / part['distribution']}, for reading. "
+            f"  Its text is in {path / rundir.PLUGIN_TEXTS / part['distribution']}, for reading. "
             f"If you trust it, load the file: -p {part['distribution']}"
         )
     if part["distribution"] == "python":

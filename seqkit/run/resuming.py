@@ -122,12 +122,14 @@ def require_the_same(path: Path, described: Mapping[str, Any], kept_file: str, s
         RunError: one of them has changed; the message says which.
     """
     before = rundir.read_object(path / rundir.PROVENANCE)
+    if any(not isinstance(before.get(key), dict) for key in ("components", "data", "versions")):
+        raise RunError(f"{path / rundir.PROVENANCE} is damaged: it describes no run.")
     for kind, part in described["components"].items():
         was = before.get("components", {}).get(kind, {}).get("sha256")
         if part.get("sha256") != was:
             raise RunError(
                 f"{path} cannot be continued: the plugin file {part['distribution']} has changed since.\n"
-                f"  Its text of then is in {path / provenance.PLUGIN_TEXTS}. Restore it, or train a new run."
+                f"  Its text of then is in {path / rundir.PLUGIN_TEXTS}. Restore it, or train a new run."
             )
     data, was_data = described["data"], before.get("data", {})
     differing = sorted(key for key in data if data[key] != was_data.get(key))
@@ -164,8 +166,8 @@ def require_the_same_beginning(
     Raises:
         RunError: it began with others, or with none.
     """
-    if before is None or before.get("sha256") != wanted["sha256"]:
-        was = "weights of its own" if before is None else f"those of {before.get('path')}"
+    if not isinstance(before, dict) or before.get("sha256") != wanted["sha256"]:
+        was = f"those of {before.get('path')}" if isinstance(before, dict) else "weights of its own"
         raise RunError(
             f"{path} cannot be continued: it began with {was}, not with those of {wanted['path']}.\n"
             "  Resume it with the same --from, or without: seqkit resume DIR."
@@ -207,6 +209,8 @@ def _keys(recipe: ResolvedRecipe) -> dict[str, Any]:
 def _kept(file: Path) -> list[str]:
     """The overrides of earlier times."""
     kept = rundir.read_object(file).get("overrides") if file.exists() else []
-    if not isinstance(kept, list) or not all(isinstance(each, str) for each in kept):
-        raise RunError(f"{file} is damaged: it holds no list of overrides.")
+    if not isinstance(kept, list) or not all(
+        isinstance(each, str) and each.lstrip("~").partition("=")[0] in MAY_CHANGE for each in kept
+    ):
+        raise RunError(f"{file} is damaged: it holds no list of overrides that resuming accepts.")
     return kept

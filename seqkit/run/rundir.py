@@ -18,6 +18,7 @@ control.json         runs on series, after `evaluate --control`
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tomllib
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit.errors import RunError
-from seqkit.files import read_file, sync
+from seqkit.files import open_file, read_file, replacing
 
 RECIPE = "recipe.toml"
 PROVENANCE = "provenance.json"
@@ -39,10 +40,13 @@ RESUMED = "resumed.json"
 ENDED = "ended.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
+PLUGIN_TEXTS = "plugins"
 MANIFEST = "MANIFEST.json"  # of a checkpoint; seqkit.training.checkpoint, which writes it, imports torch
 LOSS_PLOT = "loss.png"
 METRICS_BYTES = 2**34
 """Size of the log of metrics that is read, at most: 16 GiB."""
+LINE_BYTES = 2**20
+"""Length of a line of it, at most."""
 LOCK, LEASE = ".lock", ".lock.lease"
 CLAIM = ".claim.json"
 LOCKS = frozenset({LOCK, LEASE, CLAIM})
@@ -62,11 +66,13 @@ def require_run(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees either the whole old file or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
-    sync(partial)
-    os.replace(partial, path)
+    """Write JSON so that a reader sees either the whole old file or the whole new one.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
 
 
 def read_json(path: Path) -> Any:
@@ -110,20 +116,32 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl`; a last line that was cut off when the run was killed is left out."""
-    if not (path / METRICS).exists():
+    """The rows of `metrics.jsonl`; a last line that was cut off when the run was killed is left out.
+
+    Raises:
+        RunError: a line is not a row of metrics.
+    """
+    file = path / METRICS
+    rows: list[dict[str, Any]] = []
+    if not os.path.lexists(file):
         return []  # the run was killed before its first row
-    lines = read_file(path / METRICS, limit=METRICS_BYTES).split(b"\n")
-    rows = []
-    for number, line in enumerate(lines[:-1], 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            raise RunError(f"{path / METRICS} is damaged: line {number} is not a JSON object.")
-        rows.append(row)
-    return rows
+    with open_file(file, limit=METRICS_BYTES) as stream:
+        for number in itertools.count(1):
+            line = stream.readline(LINE_BYTES)
+            if not line.endswith(b"\n"):
+                if len(line) < LINE_BYTES:
+                    return rows
+                raise RunError(f"{file} is damaged: line {number} does not end.")
+            try:
+                row = json.loads(line)
+                float(row["loss"])
+                is_row = isinstance(row["step"], int)
+            except (ValueError, RecursionError, TypeError, KeyError, OverflowError):
+                is_row = False
+            if not is_row:
+                raise RunError(f"{file} is damaged: line {number} is not a row with a step and a loss.")
+            rows.append(row)
+    raise AssertionError("unreachable")
 
 
 def tokens_per_s(path: Path) -> float:

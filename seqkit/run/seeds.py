@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from seqkit.errors import RunError
 from seqkit.recipe import Recipe
-from seqkit.registry import registry_with
-from seqkit.run import rundir
+from seqkit.registry import Registry, registry_with
+from seqkit.run import resuming, rundir
 from seqkit.run.base import Run
 from seqkit.run.claim import claim
 from seqkit.run.opening import load
@@ -49,21 +51,34 @@ def train_seeds(
     if seeds < 2:
         raise RunError(f"an interval needs at least two seeds, got {seeds}.")
     # The recipe's faults are reported before a directory is created.
-    compares_by_loss = task_of(recipe.resolve(registry_with(plugins))).compares_by_loss
+    resolved = recipe.resolve(registry := registry_with(plugins))
+    compares_by_loss = task_of(resolved).compares_by_loss
     if resume and out is None:
         raise RunError("to resume runs, give their directory: out= (on the command line --out).")
     with claim(out, recipe.name, resume=resume) as path:
         if (path / rundir.RECIPE).exists():
             raise RunError(f"{path} holds one run, not several seeds.\n  Resume it without --seeds.")
-        rundir.write_json(path / rundir.SEEDS, {"recipe": recipe.name, "seeds": seeds})
+        begun = _Seeds(
+            recipe=recipe.name,
+            seeds=seeds,
+            init_from=None if init_from is None else str(init_from),
+            extend_vocabulary=extend_vocabulary,
+        )
+        if (path / rundir.SEEDS).exists():
+            if init_from is None:
+                saved = _read_seeds(path)
+                beginning = {"init_from": saved.init_from, "extend_vocabulary": saved.extend_vocabulary}
+                begun = begun.model_copy(update=beginning)
+            _require_the_same(path, recipe, registry)
+        rundir.write_json(path / rundir.SEEDS, begun.model_dump(exclude_defaults=True))
         best = []
         for seed in range(seeds):
             run = train(
                 recipe.override([f"train.seed={seed}"]),
                 path / f"seed-{seed}",
                 resume=resume,
-                init_from=init_from,
-                extend_vocabulary=extend_vocabulary,
+                init_from=begun.init_from,
+                extend_vocabulary=begun.extend_vocabulary,
                 plugins=plugins,
                 strict_plugins=strict_plugins,
                 callbacks=callbacks(seed),
@@ -119,10 +134,36 @@ def seeds_in(path: Path) -> int:
     """
     if (path / rundir.RECIPE).exists() or not (path / rundir.SEEDS).exists():
         return 1
-    found = rundir.read_object(path / rundir.SEEDS).get("seeds")
-    if not isinstance(found, int) or found < 2:
-        raise RunError(f"{path / rundir.SEEDS} is damaged: it holds no number of seeds.")
-    return found
+    return _read_seeds(path).seeds
+
+
+class _Seeds(BaseModel):
+    """The contents of `seeds.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+    recipe: str
+    seeds: int = Field(ge=2)
+    init_from: str | None = None
+    extend_vocabulary: bool = False
+
+
+def _read_seeds(path: Path) -> _Seeds:
+    try:
+        return _Seeds(**rundir.read_object(path / rundir.SEEDS))
+    except ValidationError as error:
+        raise RunError(f"{path / rundir.SEEDS} is damaged: it does not describe seeds.") from error
+
+
+def _require_the_same(path: Path, recipe: Recipe, registry: Registry) -> None:
+    """Check that the first seed can be continued with a recipe, before anything is changed.
+
+    Raises:
+        RunError: it cannot.
+    """
+    first = path / "seed-0"
+    if (first / rundir.RECIPE).exists():
+        wanted = recipe.override(["train.seed=0"]).resolve(registry)
+        resuming.changes(first, resuming.saved_recipe(first, registry), wanted)
 
 
 def mean_and_interval(values: Sequence[float]) -> dict[str, Any]:

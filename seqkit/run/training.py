@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from seqkit.data import Lanes
-from seqkit.errors import RunError
-from seqkit.files import sync
+from seqkit.errors import RunError, SaveError
+from seqkit.files import remove, replacing, sync
 from seqkit.plots import plot_loss
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
@@ -105,6 +105,10 @@ def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: _J
             with claim(out, recipe.name) as path:
                 return _begin(recipe, job, prepared, path, device)
     with claim(out, recipe.name, resume=True) as path:
+        if (path / rundir.SEEDS).exists():
+            raise RunError(
+                f"{path} holds several seeds, not one run.\n  Continue them all: seqkit resume {path}."
+            )
         if (path / rundir.RECIPE).exists():
             return _continue(resuming.saved_recipe(path, job.registry), recipe, path, job)
         with process_for(recipe.train) as device:
@@ -185,11 +189,11 @@ def _begin(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared, path: Path, d
         prepared.beginning.give_weights(run.model)
         described["from"] = prepared.beginning.describe()
         logger.info("it begins with the weights of %(path)s, step %(step)d", described["from"])
-    recipe.save(path / rundir.RECIPE)
     rundir.write_json(path / rundir.PROVENANCE, described)
     provenance.keep_plugin_texts(path, job.registry)
     rundir.write_json(path / prepared.task.file, prepared.saved)
-    sync(path / rundir.RECIPE)  # the other files are on the disk; a checkpoint is of no use without them
+    with replacing(path / rundir.RECIPE) as partial:  # the last: with it, the directory is a run
+        recipe.save(partial)
     sync(path)
     return _fit(run, job, prepared, None)
 
@@ -198,6 +202,8 @@ def _continue(saved: ResolvedRecipe, recipe: ResolvedRecipe, path: Path, job: _J
     """Continue the run in a directory that is claimed; open it if its training is complete."""
     changes = resuming.changes(path, saved, recipe)
     keeping.sweep(path / rundir.CHECKPOINTS)
+    for left in path.glob("*.partial"):
+        remove(left)
     began_with = rundir.read_object(path / rundir.PROVENANCE).get("from")
     if job.init_from is not None:
         resuming.require_the_same_beginning(path, began_with, beginning_of(job.init_from))
@@ -251,7 +257,7 @@ def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Ru
             start=start,
         )
     except BaseException as stop:
-        if trainer.budget.step in (0, began_at):
+        if trainer.status.step in (0, began_at):
             raise  # nothing was trained: a new directory goes, that of a run is as it was
         try:
             with whole():
@@ -260,17 +266,19 @@ def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Ru
                 log.run_finished(trainer)
                 _finish(run, prepared.task, trainer)
                 _log_stop(run, trainer, stop)
-        except Interrupted as second:
-            second.path = path  # everything was saved before it was raised
+        except Interrupted as second:  # it came in the block, and is raised at its end
+            if isinstance(second.__context__, SaveError):
+                raise second.__context__ from stop
+            second.path = path
             raise
         if isinstance(stop, Interrupted):
             stop.path = path
         raise
     with whole():
-        if start is not None and trainer.budget.step == began_at:
+        if start is not None and trainer.status.step == began_at:
             logger.warning(
                 "%s: nothing is left to train; it ended by %s, at step %d",
-                *(path, trainer.history.ended_by, trainer.budget.step),
+                *(path, trainer.history.ended_by, trainer.status.step),
             )
         _finish(run, prepared.task, trainer)
     job.hooks.call("seqkit_run_finished", run=run)
@@ -285,9 +293,9 @@ def _reason(stop: BaseException) -> str:
 def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
     """Log at which step a training ended early, and what is kept of it."""
     how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
-    logger.warning("%s at step %d; the weights are kept in %s", how, trainer.budget.step, run.path)
+    logger.warning("%s at step %d; the weights are kept in %s", how, trainer.status.step, run.path)
     best = trainer.history.best
-    if best is not None and best.step != trainer.budget.step:
+    if best is not None and best.step != trainer.status.step:
         logger.warning("the run opens with the weights of step %d, its lowest validation loss", best.step)
 
 
@@ -319,7 +327,7 @@ def _finish(run: Run, task: Task, trainer: Trainer) -> None:
     ended = {
         "engine": run.model.engine_ran or run.model.engine,
         "ended_by": history.ended_by,
-        "steps": trainer.budget.step,
+        "steps": trainer.status.step,
         "ended_higher": history.ended_higher is not None,
         "tokens": history.tokens,
         "training_s": history.training_s,

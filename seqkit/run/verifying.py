@@ -7,8 +7,10 @@ from pathlib import Path
 
 from seqkit.errors import RunError
 from seqkit.run import rundir
-from seqkit.run.seeds import folders_of
-from seqkit.training.manifest import Manifest, damages, read_manifest
+from seqkit.run.callbacks import require_rows
+from seqkit.run.seeds import folders_of, seeds_in
+from seqkit.training.checkpoint import load_snapshot
+from seqkit.training.manifest import Manifest, damages, missing_best, read_manifest, step_folders
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,26 @@ def verify(path: Path) -> list[Verified]:
     Raises:
         RunError: there is no run.
     """
+    if (lacking := seeds_in(path) - len(folders := folders_of(path))) > 0:
+        raise RunError(f"{path} lacks {lacking} of its seeds; resume it to train them: seqkit resume {path}.")
+    return [each for folder in folders for each in _verify_run(folder)]
+
+
+def _verify_run(folder: Path) -> list[Verified]:
     found = []
-    for folder in folders_of(path):
-        for place in sorted((folder / rundir.CHECKPOINTS).glob("step-*")):
-            if place.name.endswith(".partial"):
-                continue
-            problems = damages(place)
-            if not problems:
-                problems = _other_files(folder, read_manifest(place))
-            found.append(Verified(place, tuple(problems)))
-        if not found:
-            raise RunError(f"there are no checkpoints in {folder}: the run ended before its first one.")
-        found.append(_metrics(folder))
-    return found
+    newest: Path | None = None
+    for place in step_folders(folder / rundir.CHECKPOINTS):
+        problems = damages(place)
+        if not problems:
+            manifest = read_manifest(place)
+            problems = _other_files(folder, manifest)
+            if (said := missing_best(place, manifest)) is not None:
+                problems.append(said)
+            newest = place if manifest.can_be_resumed else newest
+        found.append(Verified(place, tuple(problems)))
+    if not found:
+        raise RunError(f"there are no checkpoints in {folder}: the run ended before its first one.")
+    return [*found, _metrics(folder, newest)]
 
 
 def _other_files(folder: Path, manifest: Manifest) -> list[str]:
@@ -51,9 +60,13 @@ def _other_files(folder: Path, manifest: Manifest) -> list[str]:
     return problems
 
 
-def _metrics(folder: Path) -> Verified:
+def _metrics(folder: Path, newest: Path | None) -> Verified:
+    """The log: its rows, and that it is the one that the newest checkpoint belongs to."""
+    file = folder / rundir.METRICS
     try:
         rundir.read_metrics(folder)
+        if newest is not None:
+            require_rows(file, load_snapshot(newest))
     except RunError as error:
-        return Verified(folder / rundir.METRICS, (str(error),))
-    return Verified(folder / rundir.METRICS, ())
+        return Verified(file, (str(error),))
+    return Verified(file, ())

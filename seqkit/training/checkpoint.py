@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
@@ -37,12 +38,14 @@ from seqkit.training.manifest import (
     list_checkpoints,
     lowest,
     manifest_bytes,
+    missing_best,
     read_manifest,
     step_folder,
     step_folders,
+    step_of,
     verified,
 )
-from seqkit.training.snapshot import Snapshot
+from seqkit.training.snapshot import Snapshot, Values
 
 MOST_EXTRA_BYTES = 2**24
 """Size of a weights file beyond its tensors, at most."""
@@ -106,7 +109,9 @@ def save_checkpoint(
         _write_bytes(target / MANIFEST, manifest_bytes(manifest))
         sync(target)
         if target is partial:
-            if path.exists():  # damaged, or without a manifest
+            if path.is_symlink():
+                path.unlink()
+            elif path.exists():  # damaged, or without a manifest
                 shutil.rmtree(path)
             partial.rename(path)
         sync(folder)
@@ -128,30 +133,32 @@ def best_checkpoint(folder: Path, step: int | None = None) -> Path:
     Raises:
         RunError: there is none, or it is damaged; the message names the others.
     """
-    found = list_checkpoints(folder)
     if step is not None:
         chosen = step_folder(folder, step)
         if not os.path.lexists(chosen):
-            steps = ", ".join(str(each.step) for each in found.values())
+            steps = ", ".join(str(step_of(path)) for path in step_folders(folder))
             raise RunError(
                 f"there is no checkpoint of step {step} in {folder}; available: {steps or 'none'}."
             )
         return chosen
+    found = {}
     for path in step_folders(folder):
-        if path not in found and os.path.lexists(path):  # it might be the best
-            raise _refusal(path, damages(path)[0])
+        try:
+            found[path] = read_manifest(path)
+        except RunError as error:
+            if os.path.lexists(path):  # else a training that goes on has just removed it
+                raise _refusal(path, str(error)) from error  # it might be the best
     if not found:
         raise RunError(f"there are no weights in {folder}: the run ended before its first checkpoint.")
+    newest = list(found)[-1]
+    if (said := missing_best(newest, found[newest])) is not None and newest.exists():
+        raise _refusal(newest, said)
     return lowest(found)
 
 
 def _refusal(path: Path, said: str) -> RunError:
     """The error for a damaged checkpoint, with the step of one that is not damaged."""
-    whole = [
-        each.step
-        for other, each in list_checkpoints(path.parent).items()
-        if other != path and not damages(other)
-    ]
+    whole = [each.step for other, each in list_checkpoints(path.parent).items() if not damages(other)]
     hint = (
         f"The checkpoint of step {whole[-1]} is not damaged: --step {whole[-1]} (in Python step={whole[-1]})."
         if whole
@@ -196,11 +203,10 @@ def load_snapshot(path: Path) -> Snapshot:
         raise RunError(f"{path} has weights only: training cannot be resumed from it.")
     data = {name: verified(path / name, record) for name, record in manifest.files.items()}
     try:
-        values = json.loads(data[VALUES])
-        best = values["best"]
-        best_step = None if best is None else int(best["step"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path / VALUES} is not a snapshot of a training.") from error
+        values = Values.model_validate_json(data[VALUES]).model_dump()
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path / VALUES} is not a snapshot of a training: {_first_fault(error)}.") from error
+    best_step = None if values["best"] is None else values["best"]["step"]
     best_weights = None
     if best_step is not None and best_step != manifest.step:
         other = step_folder(path.parent, best_step)
@@ -210,6 +216,13 @@ def load_snapshot(path: Path) -> Snapshot:
     return Snapshot(
         _tensors(data[WEIGHTS], path / WEIGHTS), _tensors(data[TENSORS], path / TENSORS), values, best_weights
     )
+
+
+def _first_fault(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
 def _tensors(data: bytes, file: Path) -> dict[str, Tensor]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from seqkit.errors import RunError
@@ -16,6 +18,7 @@ from seqkit.training.manifest import (
     read_manifest,
     step_folder,
     step_folders,
+    step_of,
 )
 from seqkit.training.snapshot import Snapshot
 
@@ -44,7 +47,7 @@ def prune(folder: Path, keep: int) -> None:
     for path in found.keys() - needed:
         _remove(path)
     for path in folder.glob(f"{LATER}step-*"):  # training has come as far again
-        if path.name.removeprefix(LATER)[: len(last.name)] <= last.name:
+        if step_of(path) <= step_of(last):
             _remove(path)
 
 
@@ -69,7 +72,7 @@ def newest_snapshot(
     """
     refused: RunError | None = None
     for path in reversed(step_folders(folder)):
-        if not path.exists():  # a best that was set aside with the one that needs it
+        if not os.path.lexists(path):  # a best that was set aside with the one that needs it
             continue
         try:
             snapshot = _resumable(path)
@@ -77,12 +80,14 @@ def newest_snapshot(
                 require(snapshot)
         except RunError as error:
             refused = refused or error
-            logger.warning("%s\n  The checkpoint before step %s is tried.", error, path.name[5:].lstrip("0"))
+            logger.warning("%s\n  The checkpoint before that of step %d is tried.", error, step_of(path))
             continue
         if snapshot is not None:
-            for later in step_folders(folder):
-                if later > path:
-                    _set_aside(later, LATER)
+            for other in step_folders(folder):
+                if step_of(other) > step_of(path):
+                    _set_aside(other, LATER)
+                elif problems := damages(other):
+                    logger.warning("%s\n  %s", problems[0], _says_where(_set_aside(other, DAMAGED)))
             return path, snapshot
     if refused is not None:
         raise refused
@@ -92,7 +97,7 @@ def newest_snapshot(
 def _resumable(path: Path) -> Snapshot | None:
     """The snapshot of a checkpoint; None if it has none, or is damaged, or the best that it names is."""
     if problems := damages(path):
-        logger.warning("%s\n  It is set aside as %s.", problems[0], _set_aside(path, DAMAGED).name)
+        logger.warning("%s\n  %s", problems[0], _says_where(_set_aside(path, DAMAGED)))
         return None
     manifest = read_manifest(path)
     if not manifest.can_be_resumed:
@@ -100,21 +105,28 @@ def _resumable(path: Path) -> Snapshot | None:
     if manifest.best_step not in (None, manifest.step):
         best = step_folder(path.parent, manifest.best_step)
         if problems := damages(best):
-            where = f" It is set aside as {_set_aside(best, DAMAGED).name}." if best.exists() else ""
+            where = f"{_says_where(_set_aside(best, DAMAGED))} " if os.path.lexists(best) else ""
             logger.warning(
-                "%s\n %s The checkpoint of step %d needs it, so an earlier one is tried.",
+                "%s\n  %sThe checkpoint of step %d needs it, so an earlier one is tried.",
                 *(problems[0], where, manifest.step),
             )
             return None
     return load_snapshot(path)
 
 
+def _says_where(aside: Path) -> str:
+    return f"It is set aside as {aside.name}."
+
+
 def sweep(folder: Path) -> None:
     """Remove what was being written when a process was killed; only for the holder of the claim."""
+    places = step_folders(folder)
     for path in folder.glob("*.partial"):
-        shutil.rmtree(path, ignore_errors=True)
-    for file in folder.glob("step-*/*.partial"):
-        file.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)  # it does not follow a link
+    for place in places:
+        for file in place.glob("*.partial"):
+            with suppress(OSError):
+                file.unlink()
 
 
 def _set_aside(path: Path, why: str) -> Path:

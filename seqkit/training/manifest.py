@@ -18,6 +18,7 @@ MANIFEST = "MANIFEST.json"
 WEIGHTS = "model.safetensors"
 TENSORS, VALUES = "training.safetensors", "training.json"
 FORMAT = 1
+_STEP = re.compile(r"step-(\d+)")
 _DIGEST = re.compile(rb'\{\n  "sha256": "([0-9a-f]{64})",\n')
 
 
@@ -67,6 +68,8 @@ def read_manifest(path: Path) -> ReadManifest:
         RunError: it is missing, damaged or of another format.
     """
     file = path / MANIFEST
+    if path.is_symlink():
+        raise RunError(f"{path} is a link: files outside a run directory are not read.")
     if not os.path.lexists(file) and os.path.lexists(path / "checkpoint.json"):
         return _read_legacy(path)
     data = read_file(file)
@@ -112,8 +115,20 @@ def _read_legacy(path: Path) -> ReadManifest:
 
 
 def step_folders(folder: Path) -> list[Path]:
-    """The directories of checkpoints, damaged ones too, by step."""
-    return sorted(path for path in folder.glob("step-*") if path.suffix != ".partial")
+    """The directories of checkpoints, damaged ones too, by step.
+
+    Raises:
+        RunError: the folder is a link: files outside a run directory are neither read nor removed.
+    """
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a link: put the whole run where it points, not the checkpoints alone.")
+    return sorted((path for path in folder.glob("step-*") if _STEP.fullmatch(path.name)), key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step that is in the name of a directory."""
+    found = _STEP.search(path.name)
+    return int(found[1]) if found else -1
 
 
 def list_checkpoints(folder: Path) -> dict[Path, ReadManifest]:
@@ -148,6 +163,12 @@ def damages(path: Path) -> list[str]:
         except RunError as error:
             found.append(str(error))
     return found
+
+
+def missing_best(path: Path, manifest: Manifest) -> str | None:
+    """The sentence for a checkpoint whose best, at that time, is not there; None if it is."""
+    best = None if manifest.best_step is None else step_folder(path.parent, manifest.best_step)
+    return None if best is None or best.exists() else f"{best} is missing; it was the best at {path.name}."
 
 
 def verified(file: Path, record: FileRecord) -> bytes:

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: an exception at once, except while something must not be cut in two.
 
-first signal      Interrupted is raised; the training is saved
-second            waits for the save, and ends what is left
-third             ends the process at once
+first signal      Interrupted is raised, at the end of a whole block if it comes in one
+second            changes nothing: what the first one saves is saved
+third             ends the process at once, even in a save that hangs
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE: Final = 3
-"""The signal that ends the process at once, even in the middle of a save that hangs."""
-_received, _waits = 0, False
+"""The signal that ends the process at once."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,6 +35,16 @@ class Interrupted(KeyboardInterrupt):
         self.path: Path | None = None
 
 
+class _Heard:
+    """What has come since the outermost `stopping` began."""
+
+    count = 0
+    waiting: int | None = None
+    """The signal that came in a whole block."""
+    depth = 0
+    """Whole blocks that the main thread is in."""
+
+
 @contextmanager
 def stopping() -> Iterator[None]:
     """In the block, SIGINT and SIGTERM raise Interrupted; afterwards they do what they did before.
@@ -47,11 +56,10 @@ def stopping() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
         before = {number: usual[number] for number in SIGNALS if signal.getsignal(number) == usual[number]}
-    global _received
     if before:
-        _received = 0
+        _Heard.count, _Heard.waiting, _Heard.depth = 0, None, 0
     for number in before:
-        signal.signal(number, _stop)
+        signal.signal(number, _hear)
     try:
         yield
     finally:
@@ -59,17 +67,17 @@ def stopping() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    _count(number)
-    raise Interrupted(number)
-
-
-def _count(number: int) -> None:
-    global _received
-    _received += 1
-    if _received >= PATIENCE:
+def _hear(number: int, frame: FrameType | None) -> None:
+    _Heard.count += 1
+    if _Heard.count >= PATIENCE:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+    if _Heard.count > 1:
+        return
+    if _Heard.depth:
+        _Heard.waiting = number
+        return
+    raise Interrupted(number)
 
 
 @contextmanager
@@ -78,30 +86,36 @@ def whole() -> Iterator[None]:
 
     Signals reach the main thread only; in another one nothing changes.
     """
-    global _waits
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
-    before = {number: handler for number, handler in before.items() if callable(handler)}
-    if threading.current_thread() is not threading.main_thread() or not before or _waits:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _foreign_handlers_wait():
+        _Heard.depth += 1
+        try:
+            yield
+        finally:
+            _Heard.depth -= 1
+            if not _Heard.depth and _Heard.waiting is not None:
+                number, _Heard.waiting = _Heard.waiting, None
+                raise Interrupted(number)
+
+
+@contextmanager
+def _foreign_handlers_wait() -> Iterator[None]:
+    """The same for handlers of the program that uses seqkit, and for Python's own, outside of `stopping`."""
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: each for number, each in found.items() if callable(each) and each is not _hear}
+    if _Heard.depth or not before:
         yield
         return
     waiting: list[tuple[int, FrameType | None]] = []
-
-    def wait(number: int, frame: FrameType | None) -> None:
-        waiting.append((number, frame))
-        if before[number] is _stop:
-            _count(number)
-
     for handled in before:
-        signal.signal(handled, wait)
-    _waits = True
+        signal.signal(handled, lambda number, frame: waiting.append((number, frame)))
     try:
         yield
     finally:
-        _waits = False
         for handled, handler in before.items():
             signal.signal(handled, handler)
         if waiting:
             number, frame = waiting[0]
-            if before[number] is _stop:
-                raise Interrupted(number)  # it was counted when it came
             before[number](number, frame)

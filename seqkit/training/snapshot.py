@@ -12,7 +12,9 @@ No random generator is in it: the random numbers of a step follow from (seed, st
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +22,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.utils import _pytree as pytree  # torch has no public one; its own engines use this
 
 from seqkit.cells.base import State
@@ -30,6 +34,8 @@ from seqkit.training.state import Best
 
 if TYPE_CHECKING:
     from seqkit.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def take(trainer: Trainer) -> Snapshot:
         "carried": None if leaves is None else len(leaves),
         "optimizer": numbers,
         "callbacks": [
-            [type(callback).__name__, state()]
+            [name_of(type(callback)), state()]
             for callback in trainer.callbacks
             if callable(state := getattr(callback, "state", None)) and hasattr(callback, "restore")
         ],
@@ -102,16 +108,71 @@ def take(trainer: Trainer) -> Snapshot:
     return Snapshot(weights, tensors, copied, None if best is None else best.weights)
 
 
-def restore(trainer: Trainer, start: Snapshot) -> None:
+class _Finite(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Best(_Finite):
+    step: int = Field(ge=0)
+    loss: float
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    step: int = Field(ge=0)
+    loss: float
+
+
+class _Totals(_Finite):
+    steps: int = Field(ge=0)
+    tokens: int = Field(ge=0)
+    loss_sum: float
+    spent_s: float = Field(ge=0)
+    training_s: float = Field(ge=0)
+    recent: list[tuple[float, int]]
+
+
+class Values(_Finite):
+    """The declared shape of the values of a snapshot."""
+
+    step: int = Field(ge=0, lt=2**53)
+    epoch: int = Field(ge=0, lt=2**53)
+    batch: int = Field(ge=0, lt=2**53)
+    meter: _Totals
+    epoch_began: Reading
+    best: _Best | None
+    waited: int = Field(ge=0)
+    evaluated: int = Field(ge=0)
+    evaluations: list[_Row]
+    epochs: list[_Row]
+    carried: int | None
+    optimizer: dict[str, dict[str, Any]]
+    callbacks: list[tuple[str, dict[str, Any]]]
+
+
+def restore(
+    trainer: Trainer, start: Snapshot, *, batches: int | None = None, rows: int | None = None
+) -> None:
     """Put a snapshot into a trainer whose model and optimizer are new.
 
+    Args:
+        trainer: the trainer.
+        start: a snapshot of another trainer.
+        batches: batches of an epoch, if that is known.
+        rows: rows of the carried state, if that is known.
     Raises:
         ContractError: the snapshot does not fit the model or the optimizer.
     """
     status, history, values = trainer.status, trainer.history, start.values
+    losses = start.tensors.get("losses")
+    if losses is None or losses.dim() != 1 or losses.dtype != torch.float64 or len(losses) > values["step"]:
+        raise ContractError("the snapshot does not have the losses of its steps.")
+    if batches is not None and values["batch"] > batches:
+        raise ContractError(f"the snapshot is in batch {values['batch']:,} of an epoch of {batches:,}.")
+    _require_like(start.weights, trainer.model.state_dict(), "weight")
     trainer.model.load_state_dict(start.weights)
     _restore_optimizer(trainer, start)
-    status.carried = _carried(trainer, start)
+    status.carried = _carried(trainer, start, rows)
     status.step, status.epoch, status.batch = values["step"], values["epoch"], values["batch"]
     status.meter.restore(values["meter"])
     status.epoch_began = Reading(**values["epoch_began"])
@@ -122,20 +183,43 @@ def restore(trainer: Trainer, start: Snapshot) -> None:
             weights = start.weights
         if weights is None:
             raise ContractError(f"the snapshot lacks the weights of step {values['best']['step']}, its best.")
+        _require_like(weights, trainer.model.state_dict(), "weight of the best step")
         status.best = Best(values["best"]["step"], values["best"]["loss"], dict(weights))
-    history.losses[:] = array("d", start.tensors["losses"].tolist())
+    history.losses[:] = array("d", losses.tolist())
     history.evaluations[:] = values["evaluations"]
     history.epochs[:] = values["epochs"]
+
+
+def _require_like(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str) -> None:
+    """Check names, shapes and dtypes.
+
+    Raises:
+        ContractError: one differs; the message names it.
+    """
+    for name in sorted(found.keys() | wanted.keys()):
+        given, own = (
+            "none" if one is None else f"{tuple(one.shape)} {one.dtype}"
+            for one in (found.get(name), wanted.get(name))
+        )
+        if given != own:
+            raise ContractError(f"the snapshot has {given} for the {what} {name}, and the model {own}.")
+
+
+def name_of(callback: type) -> str:
+    """The name that the state of a callback is kept under."""
+    return f"{callback.__module__}.{callback.__qualname__}"
 
 
 def restore_callbacks(callbacks: Sequence[object], saved: Sequence[tuple[str, Any]]) -> None:
     """Give each callback its state back, the first of a class the first that was saved of that class."""
     left = [(name, state) for name, state in saved]
     for callback in callbacks:
-        found = next((each for each in left if each[0] == type(callback).__name__), None)
+        found = next((each for each in left if each[0] == name_of(type(callback))), None)
         if found is not None and hasattr(callback, "restore"):
             left.remove(found)
             callback.restore(found[1])
+    if left:
+        logger.warning("the state of a callback is not used: %s", ", ".join(name for name, _ in left))
 
 
 def _optimizer_state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
@@ -160,8 +244,43 @@ def _restore_optimizer(trainer: Trainer, start: Snapshot) -> None:
             state.setdefault(_place_of(name, place), {})[key] = value
     for name, numbers in start.values["optimizer"].items():
         state.setdefault(_place_of(name, place), {}).update(numbers)
+    _require_optimizer_state(trainer.optimizer, state)
     # Learning rates and the like are those of the new optimizer: they may have been changed on purpose.
     trainer.optimizer.load_state_dict({**trainer.optimizer.state_dict(), "state": state})
+
+
+def _require_optimizer_state(optimizer: Optimizer, state: Mapping[int, Mapping[str, Any]]) -> None:
+    """Check that values of an optimizer have the names, shapes and dtypes that it gives them in a step.
+
+    An optimizer would read past the end of a tensor that is too small.
+
+    Raises:
+        ContractError: one differs.
+    """
+    groups = [
+        {**group, "params": [each.detach().clone().requires_grad_() for each in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+    try:
+        accepted = inspect.signature(type(optimizer)).parameters
+        like = type(optimizer)(
+            groups, **{key: value for key, value in optimizer.defaults.items() if key in accepted}
+        )
+    except TypeError:
+        return  # a third-party optimizer, whose constructor has other arguments
+    parameters = [each for group in like.param_groups for each in group["params"]]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    like.step()
+    for index, values in state.items():
+        own = like.state.get(parameters[index], {})
+        given, wanted = (
+            {key: value for key, value in one.items() if isinstance(value, Tensor)} for one in (values, own)
+        )
+        _require_like(given, wanted, "optimizer's value")
+        others = {key for key in values if key not in given}, {key for key in own if key not in wanted}
+        if others[0] != others[1]:
+            raise ContractError(f"the snapshot has the optimizer's values {others[0]}, not {others[1]}.")
 
 
 def _place_of(name: str, places: Mapping[str, int]) -> int:
@@ -177,7 +296,7 @@ def _named(trainer: Trainer) -> list[tuple[Tensor, str]]:
     return [(each, names.get(id(each), f"other_{index}")) for index, each in enumerate(parameters)]
 
 
-def _carried(trainer: Trainer, start: Snapshot) -> State:
+def _carried(trainer: Trainer, start: Snapshot, rows: int | None) -> State:
     """The carried state, with the structure of the cell's initial state."""
     count = start.values["carried"]
     if count is None:
@@ -192,5 +311,10 @@ def _carried(trainer: Trainer, start: Snapshot) -> State:
         raise ContractError(
             f"the snapshot has a state of {count} tensors, and the cell has one of {structure.num_leaves}."
         )
-    leaves = [start.tensors[f"carried.{place}"].to(trainer.device) for place in range(count)]
-    return pytree.tree_unflatten(leaves, structure)
+    names = [f"carried.{place}" for place in range(count)]
+    saved = {name: value for name, value in start.tensors.items() if name.startswith("carried.")}
+    if rows is None:
+        rows = len(next(iter(saved.values()), ())) if all(value.dim() for value in saved.values()) else 0
+    own = pytree.tree_leaves(cell.initial_state(rows))
+    _require_like(saved, dict(zip(names, own, strict=True)), "carried state")
+    return pytree.tree_unflatten([saved[name].to(trainer.device) for name in names], structure)

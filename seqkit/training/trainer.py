@@ -107,6 +107,7 @@ class Trainer:
         self._schedule = schedule
         self._rates = [group["lr"] for group in optimizer.param_groups]
         can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)  # skips a step on the device
+        self.status = TrainingState()
         self._read_every = read_every if can_skip else 1
         self._unread: list[Step] = []
         if not {id(p) for p in self._parameters} & {id(p) for p in model.parameters()}:
@@ -158,7 +159,7 @@ class Trainer:
             raise BudgetError("patience needs the validation loss, and there is no validation data.")
         validate = Validation(validation, evaluate_every, patience, self.status)
         if start is not None:
-            snapshot.restore(self, start)
+            snapshot.restore(self, start, batches=_length(data), rows=getattr(data, "lanes", None))
         self.model.train()
         self._notify("run_started")
         if start is not None:
@@ -175,7 +176,8 @@ class Trainer:
             raise
         finally:
             vars(self.optimizer).pop("found_inf", None)
-        self._notify("run_finished")
+        with whole():
+            self._notify("run_finished")
         return self.history
 
     def _fit_epoch(self, data: Data, validate: Validation) -> None:
@@ -202,10 +204,11 @@ class Trainer:
         if not status.batch:
             raise BudgetError("the training data is empty, or cannot be read from the start again.")
         summary = with_units(data, self.meter.since(status.epoch_began))
-        self.history.epochs.append({"epoch": status.epoch, "step": status.step, **summary})
         finished = status.epoch
-        if not status.ended_by or status.batch == length:  # else it can be continued within the epoch
-            status.epoch, status.batch = finished + 1, 0
+        with whole():
+            self.history.epochs.append({"epoch": status.epoch, "step": status.step, **summary})
+            if not status.ended_by or status.batch == length:  # else it can be continued within the epoch
+                status.epoch, status.batch = finished + 1, 0
         status.ended_by = status.ended_by or self.budget.ended_by
         if validate.due(at_epoch_end=True, at_end=bool(status.ended_by)):
             self._validate(validate, finished)
@@ -280,11 +283,15 @@ class Trainer:
         self.optimizer.found_inf = self._failed.float()  # type: ignore[attr-defined]  # read by `step`
 
     def _read_losses(self) -> None:
-        """Read the losses of the steps since the last time, and report them.
+        """Read the losses of the steps since the last time, and report them; a signal waits.
 
         Raises:
             NonFiniteError: one of them is not finite; the weights are those before that step.
         """
+        with whole():
+            self._read_all()
+
+    def _read_all(self) -> None:
         unread, self._unread = self._unread, []
         if len(unread) > 1:  # all at once
             numbers = torch.stack([number for each in unread for number in (each.loss, each.norm)]).cpu()
@@ -326,10 +333,11 @@ class Trainer:
         with self.meter.paused():
             epoch = status.epoch if epoch is None else epoch
             metrics = {"epoch": epoch, **self.evaluate(validate.data)}
-            validate.record(metrics, self.model)
-            self.history.evaluations.append({"step": status.step, **metrics})
-            status.ended_by = status.ended_by or validate.ended_by
-            self._notify("evaluated", step=status.step, split="validation", metrics=metrics)
+            with whole():
+                validate.record(metrics, self.model)
+                self.history.evaluations.append({"step": status.step, **metrics})
+                status.ended_by = status.ended_by or validate.ended_by
+                self._notify("evaluated", step=status.step, split="validation", metrics=metrics)
 
     def _notify(self, event: str, **arguments: Any) -> None:
         for callback in self.callbacks:

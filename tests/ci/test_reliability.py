@@ -63,3 +63,7 @@ def test_fuzzed_scalers(shared: Callable[[str, Callable[[], object]], None], wor
     shared("series", lambda: seqkit.train(recipe(), "out"))
     for seed in range(75):
         reliability.read_a_fuzzed_file("series.json", seed)
+
+
+def test_three_fresh_processes_change_no_bit(workdir: Path) -> None:
+    reliability.resumed_in_fresh_processes(0, 16)

@@ -2,15 +2,13 @@
 
 import json
 import os
-import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import seqkit
 from seqkit.run import train_seeds
+from seqkit.run.claim import claim
 from seqkit.run.listing import list_runs
 from tests.inprocess import command
 
@@ -39,12 +37,10 @@ def test_a_run_that_was_killed_or_damaged_is_listed_as_such(tiny_run: str) -> No
     Path(tiny_run, "ended.json").unlink()
     (run,) = list_runs(Path.cwd())
     assert run.ended_by == "was stopped"
-    claim = {"process": os.getpid(), "host": platform.node(), "since": "now"}
-    Path(tiny_run, ".claim.json").write_text(json.dumps(claim))
-    assert list_runs(Path.cwd())[0].ended_by == "is being written"
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()  # its number is that of no process
-    Path(tiny_run, ".claim.json").write_text(json.dumps({**claim, "process": done.pid}))
+    with claim(tiny_run, "tiny", resume=True):
+        assert list_runs(Path.cwd())[0].ended_by == "is being written"
+    Path(tiny_run, ".claim.json").write_text(json.dumps({"process": os.getpid(), "host": "x", "since": "y"}))
+    Path(tiny_run, ".lock").touch()  # its holder was killed
     assert list_runs(Path.cwd())[0].ended_by == "was stopped"
     Path(tiny_run, "provenance.json").write_text("[]")
     (run,) = list_runs(Path.cwd())

@@ -26,7 +26,21 @@ WEIGHTS = {"a": torch.arange(64.0), "b": torch.ones(3, 5)}
 
 
 def snapshot_of(step: int, best: int | None = None) -> Snapshot:
-    values: dict[str, Any] = {"step": step, "best": None if best is None else {"step": best, "loss": 1.0}}
+    values: dict[str, Any] = {
+        "step": step,
+        "epoch": 0,
+        "batch": step,
+        "meter": {"steps": 0, "tokens": 0, "loss_sum": 0, "spent_s": 0, "training_s": 0, "recent": []},
+        "epoch_began": {},
+        "best": None if best is None else {"step": best, "loss": 1.0},
+        "waited": 0,
+        "evaluated": 0,
+        "evaluations": [],
+        "epochs": [],
+        "carried": None,
+        "optimizer": {},
+        "callbacks": [],
+    }
     return Snapshot(WEIGHTS, {"losses": torch.zeros(step, dtype=torch.float64)}, values)
 
 
