@@ -42,7 +42,7 @@ def in_a_child(work: Callable[[], object]) -> int:
 
 
 class Reached:
-    """A callback that tells the parent process which step was reached."""
+    """A callback: the parent process sees the step that was reached."""
 
     def __init__(self) -> None:
         self.step = multiprocessing.get_context("fork").Value("i", 0)

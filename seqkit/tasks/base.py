@@ -110,7 +110,7 @@ class Task(ABC):
         Args:
             recipe: a recipe of this kind.
             on_progress: called with the number of characters that were read, and of all if it is known.
-            kept: what an earlier run keeps, such as its tokenizer: it is used, and nothing is fitted anew.
+            kept: what an earlier run keeps, such as its tokenizer: nothing is fitted to the new data.
         Raises:
             SourceError: it cannot be read, or is too short.
         """

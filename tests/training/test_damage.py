@@ -49,9 +49,13 @@ def save(folder: Path, step: int) -> Path:
 
 
 def test_every_flipped_byte_is_noticed(workdir: Path) -> None:
+    flip_bytes(workdir, 300, seed=0)
+
+
+def flip_bytes(workdir: Path, count: int, seed: int) -> None:
     place = save(workdir, 7)
-    chance = random.Random(0)
-    for _ in range(300):
+    chance = random.Random(seed)
+    for _ in range(count):
         file = chance.choice(sorted(place.iterdir()))
         data = bytearray(whole := file.read_bytes())
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
@@ -64,10 +68,14 @@ def test_every_flipped_byte_is_noticed(workdir: Path) -> None:
 
 
 def test_what_is_truncated_zeroed_deleted_or_swapped_is_noticed(workdir: Path) -> None:
+    damage_files(workdir, 60, seed=1)
+
+
+def damage_files(workdir: Path, count: int, seed: int) -> None:
     place, other = save(workdir, 7), save(workdir, 8)
     names = sorted(file.name for file in place.iterdir())
-    chance = random.Random(1)
-    for number in range(60):
+    chance = random.Random(seed)
+    for number in range(count):
         copy = workdir / "copies" / f"{number}" / place.name
         shutil.copytree(place, copy)
         file = copy / chance.choice(names)
@@ -220,10 +228,14 @@ class Store(RuleBasedStateMachine):
 
 @pytest.mark.ci
 def test_a_verified_checkpoint_stays(workdir: Path) -> None:
+    run_store(workdir, 50)
+
+
+def run_store(workdir: Path, examples: int) -> None:
     Store.folder = workdir
     run_state_machine_as_test(
         Store,
         settings=settings(
-            max_examples=50, stateful_step_count=15, deadline=None, suppress_health_check=[*HealthCheck]
+            max_examples=examples, stateful_step_count=15, deadline=None, suppress_health_check=[*HealthCheck]
         ),
     )
