@@ -4,7 +4,7 @@ import signal
 
 
 def main() -> None:
-    """Import the commands and run one; Ctrl-C in the middle of an import ends the process, and no more."""
+    """Import the commands and run one; Ctrl-C in an import, or at the very end, prints no traceback."""
     is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_heard:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -12,7 +12,11 @@ def main() -> None:
 
     if is_heard:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        if is_heard:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 import seqkit
 from seqkit.cli.foreign import CONTROLS, ForeignFormatter, shown, warn_of_lost
+from seqkit.run.claim import claim
 
 ATTACK = "a\x1b[2J\x07\x9bm\x7f\rb\n\tc é ☃"
 SHOWN = "a\\x1b[2J\\x07\\x9bm\\x7f\\x0db\n\tc é ☃"
@@ -112,3 +115,67 @@ def test_the_real_program(wild_run: str) -> None:
     assert b"train.\x1b[2Jx: unknown key" in piped
     written, _ = on_a_terminal("run", "quickstart", "--\x1b[2J")
     assert b"No such option '--\\x1b[2J'" in written
+
+
+ESCAPE = "\x1b[2J"
+
+
+def changed(file: str, *keys: str, to: Any) -> None:
+    values = inner = json.loads(Path(file).read_text("utf-8"))
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = to
+    Path(file).write_text(json.dumps(values), "utf-8")
+
+
+HELD: list[Any] = []
+
+
+def held_by_a_stranger(run: str) -> None:
+    HELD.append(claim(run, "x", resume=True))
+    HELD[-1].__enter__()
+    changed(f"{run}/.claim.json", "host", to=ESCAPE)
+
+
+PLACES: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
+    "the name of a recipe": (
+        lambda run: changed(f"{run}/provenance.json", "recipe", to=ESCAPE),
+        ("ls", "--runs", "."),
+    ),
+    "how it ended": (lambda run: changed(f"{run}/ended.json", "ended_by", to=ESCAPE), ("ls", "--runs", ".")),
+    "a version": (
+        lambda run: changed(f"{run}/provenance.json", "versions", "torch", to=ESCAPE),
+        ("show", "out"),
+    ),
+    "a plugin": (
+        lambda run: changed(f"{run}/provenance.json", "components", "cell", "distribution", to=ESCAPE),
+        ("generate", "out"),
+    ),
+    "a component": (
+        lambda run: changed(f"{run}/provenance.json", "components", "cell", "use", to=ESCAPE),
+        ("generate", "out"),
+    ),
+    "a key of the recipe": (
+        lambda run: Path(run, "recipe.toml").write_text('"\\u001b[2J" = 3\n', "utf-8"),
+        ("resume", "out"),
+    ),
+    "a vocabulary": (lambda run: changed(f"{run}/tokenizer.json", "errors", to=ESCAPE), ("generate", "out")),
+    "the holder of a claim": (held_by_a_stranger, ("resume", "out")),
+    "another beginning": (
+        lambda run: changed(f"{run}/provenance.json", "from", to={"path": ESCAPE, "sha256": "x"}),
+        ("run", "./out", "--out", "out", "--resume", "--from", "out"),
+    ),
+    "a directory": (lambda run: Path(run).rename(ESCAPE), ("verify", ESCAPE)),
+    "a missing file": (lambda run: None, ("evaluate", "out", f"{ESCAPE}.txt")),
+}
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("place", PLACES)
+def test_no_place_in_a_run_reaches_the_terminal(tiny_run: str, place: str) -> None:
+    change, line = PLACES[place]
+    change(tiny_run)
+    written, _ = on_a_terminal(*line)
+    assert b"\x1b" not in written, written
+    assert b"Traceback" not in written
+    assert written
