@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def _record() -> Path | None:
-    """Where the names are kept; None if the files differ from the commit."""
+    """The file of the names; None if the files differ from the commit."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
