@@ -61,7 +61,7 @@ def train_seeds(
         begun = _Seeds(
             recipe=recipe.name,
             seeds=seeds,
-            init_from=None if init_from is None else str(init_from),
+            init_from=None if init_from is None else str(Path(init_from).resolve()),
             extend_vocabulary=extend_vocabulary,
         )
         if (path / rundir.SEEDS).exists():
