@@ -132,8 +132,8 @@ def _run_directory(error: Any, command: str, parameters: Parameters, words: Sequ
     runs = runs_by_date()
     if not runs:
         return "There are no runs in runs/ yet: seqkit run quickstart makes one."
-    names = {Path(run).name: run for run in reversed(runs)} | {run: run for run in runs}
-    near = difflib.get_close_matches(given.rstrip("/"), names, n=1)
+    names = {Path(run).name: run for run in reversed(runs)}
+    near = difflib.get_close_matches(Path(given).name, names, n=1)
     is_prompt = command == "generate" and parameters.get("prompt") is None and not _looks_like_a_path(given)
     if is_prompt and not near:
         return "The run comes first: " + _typed("generate", runs[0], given)
@@ -144,8 +144,9 @@ def _run_directory(error: Any, command: str, parameters: Parameters, words: Sequ
 
 def _nearest_run(given: str) -> str:
     """The run whose path is nearest to the one that was typed."""
-    near = difflib.get_close_matches(given.rstrip("/"), runs_by_date(), n=1)
-    return f"Did you mean {near[0]}?" if near else ""
+    names = {Path(run).name: run for run in reversed(runs_by_date())}
+    near = difflib.get_close_matches(Path(given).name, names, n=1)
+    return f"Did you mean {names[near[0]]}?" if near else ""
 
 
 def _text_as_file(error: Any, command: str, parameters: Parameters, words: Sequence[str]) -> str:

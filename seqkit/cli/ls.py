@@ -61,7 +61,7 @@ def _show_runs(folder: Path, as_json: bool) -> None:
                 run.recipe,
                 "" if run.steps is None else f"{run.steps:,}",
                 "" if run.best_loss is None else f"{run.best_loss:.4f}",
-                run.ended_by,
+                run.ended_by.partition(":")[0],
                 f"{run.size_bytes / 1e6:.1f}",
                 f"{run.changed:%Y-%m-%d %H:%M}",
             )

@@ -85,5 +85,5 @@ def _memory_rows(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("memory", grown + process + free),
         ("", sizes),
-        ("checkpoint", f"{memory.checkpoint:,.1f} MB on disk; a run keeps two"),
+        ("checkpoint", f"{memory.checkpoint:,.1f} MB on disk; a run keeps two, and the best weights"),
     ]

@@ -95,7 +95,8 @@ class Progress:
             f"ended by {history.ended_by}, at step {trainer.budget.step:,}, "
             f"{tokens_per_s:,.0f} {self._position}s/s"
         )
-        self.summary += f"\nengine {engine_of(trainer.model)}"
+        if trainer.model.engine_ran is not None:  # else no step was taken
+            self.summary += f"\nengine {engine_of(trainer.model)}"
         if history.best is not None:
             best = history.best
             unit = " nats per token" if self._position == "token" else ""

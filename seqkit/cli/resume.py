@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from seqkit.cli.data import name_data
 from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.report import report_of
 
@@ -29,6 +30,8 @@ def command(directory: str, overrides: tuple[str, ...], plugins: tuple[str, ...]
 
     registry = registry_with(plugins)
     recipe = recipe_of(directory, registry).override(overrides)
-    report = report_of(recipe.resolve(registry))
+    resolved = recipe.resolve(registry)
+    report = report_of(resolved)
+    name_data(resolved, None, quiet=as_json)
     options = {"out": directory, "resume": True, "plugins": plugins, "strict_plugins": False}
     report.train(recipe, directory, seeds_in(Path(directory)), options, as_json, has_own_data=True)

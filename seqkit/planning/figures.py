@@ -68,7 +68,7 @@ class Memory:
     optimizer: float
     """State of the optimizer."""
     checkpoint: float
-    """Size of a checkpoint on disk; a run keeps two, the best weights and the last ones."""
+    """Size on disk of a checkpoint to resume from; a run keeps two, and the best weights."""
 
 
 @dataclass(frozen=True)

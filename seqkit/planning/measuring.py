@@ -123,14 +123,15 @@ def _peak_growth(work: Callable[[], None], device: torch.device) -> tuple[float 
 def _memory(trainer: Trainer, growth: float | None, available: float | None) -> Memory:
     weights = _megabytes(trainer.model.state_dict().values())
     states = trainer.optimizer.state.values()
+    optimizer = _megabytes(value for state in states for value in state.values())
     return Memory(
         place=trainer.device.type,
         growth=growth,
         available=available,
         process=resources.peak() if resources.peak_is_known() else None,
         weights=weights,
-        optimizer=_megabytes(value for state in states for value in state.values()),
-        checkpoint=weights,
+        optimizer=optimizer,
+        checkpoint=weights + optimizer,
     )
 
 

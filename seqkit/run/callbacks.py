@@ -160,13 +160,16 @@ class _LogState(BaseModel):
     sha256: str
 
 
-def require_rows(path: Path, snapshot: Snapshot) -> None:
+def require_rows(path: Path, values: Mapping[str, Any]) -> None:
     """Check that `metrics.jsonl` still has the rows that it had when a snapshot was taken.
 
+    Args:
+        path: the file.
+        values: those of the snapshot.
     Raises:
         RunError: it has changed since.
     """
-    for name, state in snapshot.values["callbacks"]:
+    for name, state in values["callbacks"]:
         if name == name_of(MetricsLog):
             try:
                 _digest_before(path, _LogState.model_validate(state))
@@ -182,10 +185,7 @@ def _digest_before(path: Path, saved: _LogState) -> Any:
     """
     digest = hashlib.sha256()
     if saved.bytes and not os.path.lexists(path):
-        raise RunError(
-            f"{path} is missing. Restore it from a copy; or train on from the weights alone: "
-            f"seqkit run {path.parent}{os.sep} --from {path.parent} --out OTHER."
-        )
+        raise RunError(f"{path} is missing.\n{_way_on(path)}")
     if saved.bytes:
         left = saved.bytes
         with open_file(path, limit=rundir.METRICS_BYTES) as file:
@@ -193,8 +193,18 @@ def _digest_before(path: Path, saved: _LogState) -> Any:
                 digest.update(block)
                 left -= len(block)
     if digest.hexdigest() != saved.sha256:
-        raise RunError(f"{path} is damaged: its first {saved.bytes:,} bytes have changed.")
+        raise RunError(
+            f"{path} is damaged: it has changed within its first {saved.bytes:,} bytes.\n{_way_on(path)}"
+        )
     return digest
+
+
+def _way_on(path: Path) -> str:
+    run = f"{path.parent}{os.sep}"
+    return (
+        "  Restore it from a copy; or train on from the weights alone: "
+        f"seqkit run {run} --from {run} --out OTHER."
+    )
 
 
 class SaveCheckpoints:
@@ -214,6 +224,7 @@ class SaveCheckpoints:
         self._folder = run.path / rundir.CHECKPOINTS
         self._saved_at, self._took_s = time.monotonic(), 0.0
         self._best_saved: int | None = None
+        self._has_begun = False
 
     def evaluated(self, trainer: Trainer, step: int, split: str, metrics: Mapping[str, Any]) -> None:
         """Save the weights if they are the best so far."""
@@ -223,6 +234,9 @@ class SaveCheckpoints:
     def step_ended(self, trainer: Trainer, step: int) -> None:
         """Save a checkpoint if one is due."""
         require_claim(self._run.path)
+        if not self._has_begun:  # it may have been resumed, and has not ended
+            (self._run.path / rundir.ENDED).unlink(missing_ok=True)
+            self._has_begun = True
         if self._is_due(step) and not trainer.status.ended_by:  # at the end run_finished saves
             with self._warnings():
                 self.save(trainer)

@@ -110,7 +110,7 @@ def _locked(out: str | Path | None, name: str, resume: bool) -> tuple[Path, Base
         except Timeout:
             raise RunError(
                 f"{path} is being written{_holder(path)}; nothing was changed.\n"
-                "  Choose another directory (--out)."
+                + ("  Wait for its end." if resume else "  Choose another directory (--out).")
             ) from None
         except FileNotFoundError:
             continue  # its holder has just removed it

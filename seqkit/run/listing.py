@@ -71,6 +71,6 @@ def _listed(path: Path) -> Listed:
 
 
 def _ended_by(path: Path, described: dict[str, Any]) -> str:
-    if "ended_by" in described:
-        return str(described["ended_by"])
-    return "is being written" if is_being_written(path) else "was stopped"
+    if is_being_written(path):
+        return "is being written"
+    return str(described.get("ended_by", "was stopped"))

@@ -56,7 +56,7 @@ def open_run(path: Path, registry: Registry, device: str = "auto", step: int | N
         sizes = task.sizes(kept)
     run = run_class(recipe)(path, recipe, kept, make_model(recipe, sizes))
     while True:
-        best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step)
+        best = checkpoint.best_checkpoint(path / rundir.CHECKPOINTS, step, last_step(path))
         try:
             resuming.require_whole(path, task.file, read_manifest(best))
             checkpoint.load_weights(run.model, best, choose_device(device))
@@ -68,9 +68,20 @@ def open_run(path: Path, registry: Registry, device: str = "auto", step: int | N
         return run
 
 
+def last_step(path: Path) -> int | None:
+    """The step that training ended at; None if it has not ended."""
+    if not (path / rundir.ENDED).exists():
+        return None
+    steps = rundir.read_object(path / rundir.ENDED).get("steps")
+    return steps if isinstance(steps, int) else None
+
+
 def read_kept(path: Path, recipe: ResolvedRecipe, task: Task) -> Any:
     """What the task of a run keeps in its directory, such as the tokenizer."""
-    saved = rundir.read_json(path / task.file)
+    try:
+        saved = rundir.read_json(path / task.file)
+    except RunError as error:
+        raise RunError(f"{error}\n  Restore it from a copy of the run.") from error
     with asking(recipe, "what a run keeps"):
         return task.restore(recipe, saved)
 

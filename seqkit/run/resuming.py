@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,9 @@ def recipe_of(path: str | Path, registry: Registry) -> Recipe:
     if not (path / rundir.RECIPE).exists() and (path / rundir.SEEDS).exists():
         path = path / "seed-0"
     rundir.require_run(path)
-    return saved_recipe(path, registry).as_recipe()
+    recipe = saved_recipe(path, registry)
+    name = rundir.read_object(path / rundir.PROVENANCE).get("recipe")
+    return replace(recipe, name=name if isinstance(name, str) else recipe.name).as_recipe()
 
 
 def differences(before: ResolvedRecipe, after: ResolvedRecipe) -> list[tuple[str, Any, Any]]:
@@ -77,7 +80,7 @@ def changes(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> list[s
         raise RunError(
             f"{path} cannot be continued with another recipe:\n"
             + "\n".join(refused)
-            + "\n  Leave these as they were, or train a new run in another directory (--out)."
+            + f"\n  Leave these as they were, or train a new run: seqkit run {path} --out OTHER."
         )
     if numbers := [each for each in differing if each[0] in CHANGES_NUMBERS]:
         logger.warning(
@@ -85,6 +88,8 @@ def changes(path: Path, saved: ResolvedRecipe, wanted: ResolvedRecipe) -> list[s
             path,
             ", ".join(f"{key} ({was} -> {now})" for key, was, now in numbers),
         )
+    if wanted.train.minutes is not None:
+        logger.warning("%s: its budget is in minutes, so the step of its end depends on the machine", path)
     has_value = _keys(wanted)
     return [f"{key}={now}" if key in has_value else f"~{key}" for key, _, now in differing]
 

@@ -30,7 +30,7 @@ from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
 from seqkit.training import Trainer, keeping
 from seqkit.training.manifest import read_manifest
-from seqkit.training.signals import Interrupted, stopping, whole
+from seqkit.training.signals import Interrupted, heed, stopping, whole
 from seqkit.training.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ def _continue(saved: ResolvedRecipe, recipe: ResolvedRecipe, path: Path, job: _J
         described = provenance.describe(recipe, job.registry, prepared.data, run.model)
         resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
         found = keeping.newest_snapshot(
-            path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot)
+            path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot.values)
         )
         if found is None:
             resuming.require_unfinished(path)
@@ -257,8 +257,10 @@ def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Ru
             start=start,
         )
     except BaseException as stop:
-        if trainer.status.step in (0, began_at):
-            raise  # nothing was trained: a new directory goes, that of a run is as it was
+        heed()
+        if trainer.status.step in (0, began_at):  # a new directory goes, that of a run is as it was
+            logger.warning("%s before its first step: there is nothing to save", _how(stop))
+            raise
         try:
             with whole():
                 trainer.status.ended_by = _reason(stop)
@@ -292,11 +294,15 @@ def _reason(stop: BaseException) -> str:
 
 def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
     """Log at which step a training ended early, and what is kept of it."""
-    how = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
-    logger.warning("%s at step %d; the weights are kept in %s", how, trainer.status.step, run.path)
+    logger.warning("%s at step %d; everything is saved in %s", _how(stopped), trainer.status.step, run.path)
     best = trainer.history.best
     if best is not None and best.step != trainer.status.step:
         logger.warning("the run opens with the weights of step %d, its lowest validation loss", best.step)
+    logger.warning("To continue: seqkit resume %s", run.path)
+
+
+def _how(stopped: BaseException) -> str:
+    return "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
 
 
 def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:

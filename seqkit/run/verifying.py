@@ -8,9 +8,18 @@ from pathlib import Path
 from seqkit.errors import RunError
 from seqkit.run import rundir
 from seqkit.run.callbacks import require_rows
+from seqkit.run.opening import last_step
 from seqkit.run.seeds import folders_of, seeds_in
-from seqkit.training.checkpoint import load_snapshot
-from seqkit.training.manifest import Manifest, damages, missing_best, read_manifest, step_folders
+from seqkit.training.checkpoint import read_values
+from seqkit.training.manifest import (
+    Manifest,
+    damages,
+    missing_best,
+    read_manifest,
+    step_folder,
+    step_folders,
+    step_of,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,10 @@ def _verify_run(folder: Path) -> list[Verified]:
                 problems.append(said)
             newest = place if manifest.can_be_resumed else newest
         found.append(Verified(place, tuple(problems)))
+    last = last_step(folder)
+    if found and last is not None and step_of(found[-1].path) < last:
+        place = step_folder(folder / rundir.CHECKPOINTS, last)
+        found.append(Verified(place, (f"{place} is missing: training ended with it.",)))
     if not found:
         raise RunError(f"there are no checkpoints in {folder}: the run ended before its first one.")
     return [*found, _metrics(folder, newest)]
@@ -66,7 +79,7 @@ def _metrics(folder: Path, newest: Path | None) -> Verified:
     try:
         rundir.read_metrics(folder)
         if newest is not None:
-            require_rows(file, load_snapshot(newest))
+            require_rows(file, read_values(newest))
     except RunError as error:
         return Verified(file, (str(error),))
     return Verified(file, ())

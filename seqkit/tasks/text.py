@@ -28,6 +28,8 @@ EVALUATION_LANES: Final = 16
 """Number of lanes of an evaluation with carried state, for any batch size, so that figures are comparable."""
 EVALUATION_POSITIONS: Final = 1 << 14
 """Positions that an evaluation reads at once, if a training batch has less than a quarter of them."""
+MOST_SHOWN: Final = 20
+"""New tokens that are named."""
 LARGE_VOCABULARY: Final = 512
 """Above this size fewer positions are read at once, because each has an output for every token."""
 
@@ -43,6 +45,8 @@ class TextTask(Task):
         """The recipe's source, split and tokenised; logs the number of unknown characters."""
         data = prepare_text(recipe, kept, on_progress)
         for split, counts in data.corpus.counts.items():
+            if counts.unknown_characters and split == "train" and kept is not None:
+                logger.warning("what the vocabulary lacks is read as unknown; --extend-vocabulary adds it")
             if counts.unknown_characters:  # they add to the bits per character
                 logger.warning(
                     "characters of the %s split that the vocabulary lacks: %s (%.2g %%); each costs %.1f "
@@ -57,6 +61,10 @@ class TextTask(Task):
     def extended(self, recipe: ResolvedRecipe, kept: Tokenizer) -> tuple[Tokenizer, Sequence[int]]:
         """The tokenizer, extended by the characters or words that only the recipe's training split has."""
         extended = kept.extended(prepare_tokenizer(recipe))
+        new = [extended.decode([index]) for index in range(kept.vocab_size, extended.vocab_size)]
+        if extended.end_id == extended.vocab_size - 1:
+            new = [extended.decode([index]) for index in range(kept.vocab_size - 1, extended.vocab_size - 1)]
+        logger.info("%s more tokens: %s", f"{len(new):,}", " ".join(map(repr, new[:MOST_SHOWN])))
         ids = list(range(kept.vocab_size))
         if kept.end_id is not None and extended.end_id is not None:
             ids[kept.end_id] = extended.end_id

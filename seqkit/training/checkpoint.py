@@ -18,6 +18,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -124,12 +125,13 @@ def save_checkpoint(
     return path
 
 
-def best_checkpoint(folder: Path, step: int | None = None) -> Path:
+def best_checkpoint(folder: Path, step: int | None = None, last: int | None = None) -> Path:
     """The checkpoint with the lowest validation loss; the last one if none was measured.
 
     Args:
         folder: the directory of all checkpoints.
         step: take the one of this step instead.
+        last: the step that training ended at; its checkpoint has to be there.
     Raises:
         RunError: there is none, or it is damaged; the message names the others.
     """
@@ -151,6 +153,9 @@ def best_checkpoint(folder: Path, step: int | None = None) -> Path:
     if not found:
         raise RunError(f"there are no weights in {folder}: the run ended before its first checkpoint.")
     newest = list(found)[-1]
+    if last is not None and step_of(newest) < last:
+        place = step_folder(folder, last)
+        raise _refusal(place, f"{place} is missing: training ended with it.")
     if (said := missing_best(newest, found[newest])) is not None and newest.exists():
         raise _refusal(newest, said)
     return lowest(found)
@@ -198,14 +203,8 @@ def load_snapshot(path: Path) -> Snapshot:
     Raises:
         RunError: a file is damaged, it has no snapshot, or its best weights are missing.
     """
-    manifest = read_manifest(path)
-    if not manifest.can_be_resumed:
-        raise RunError(f"{path} has weights only: training cannot be resumed from it.")
-    data = {name: verified(path / name, record) for name, record in manifest.files.items()}
-    try:
-        values = Values.model_validate_json(data[VALUES]).model_dump()
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path / VALUES} is not a snapshot of a training: {_first_fault(error)}.") from error
+    manifest, values = read_manifest(path), read_values(path)
+    data = {name: verified(path / name, manifest.files[name]) for name in (WEIGHTS, TENSORS)}
     best_step = None if values["best"] is None else values["best"]["step"]
     best_weights = None
     if best_step is not None and best_step != manifest.step:
@@ -216,6 +215,22 @@ def load_snapshot(path: Path) -> Snapshot:
     return Snapshot(
         _tensors(data[WEIGHTS], path / WEIGHTS), _tensors(data[TENSORS], path / TENSORS), values, best_weights
     )
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The values of the snapshot of a checkpoint, verified.
+
+    Raises:
+        RunError: it has none, or they are damaged.
+    """
+    manifest = read_manifest(path)
+    if not manifest.can_be_resumed:
+        raise RunError(f"{path} has weights only: training cannot be resumed from it.")
+    data = verified(path / VALUES, manifest.files[VALUES])
+    try:
+        return Values.model_validate_json(data).model_dump()
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path / VALUES} is not a snapshot of a training: {_first_fault(error)}.") from error
 
 
 def _first_fault(error: Exception) -> str:

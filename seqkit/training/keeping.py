@@ -80,7 +80,7 @@ def newest_snapshot(
                 require(snapshot)
         except RunError as error:
             refused = refused or error
-            logger.warning("%s\n  The checkpoint before that of step %d is tried.", error, step_of(path))
+            logger.info("the checkpoint of step %d does not fit; an earlier one is tried", step_of(path))
             continue
         if snapshot is not None:
             for other in step_folders(folder):

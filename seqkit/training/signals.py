@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: an exception at once, except while something must not be cut in two.
 
-first signal      Interrupted is raised, at the end of a whole block if it comes in one
+first signal      Interrupted is raised, at the end of a whole block if it comes in one; if Python drops
+                  it, as it does in a destructor, it is raised again at the end of the next block
 second            changes nothing: what the first one saves is saved
 third             ends the process at once, even in a save that hangs
 """
@@ -40,7 +41,7 @@ class _Heard:
 
     count = 0
     waiting: int | None = None
-    """The signal that came in a whole block."""
+    """The signal that nobody has heeded yet."""
     depth = 0
     """Whole blocks that the main thread is in."""
 
@@ -62,9 +63,23 @@ def stopping() -> Iterator[None]:
         signal.signal(number, _hear)
     try:
         yield
+        if before:
+            _raise_what_waits()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if before:
+            heed()
+
+
+def heed() -> None:
+    """Say that the signal is dealt with: it is not raised again."""
+    _Heard.waiting = None
+
+
+def _raise_what_waits() -> None:
+    if _Heard.waiting is not None:
+        raise Interrupted(_Heard.waiting)
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
@@ -74,10 +89,9 @@ def _hear(number: int, frame: FrameType | None) -> None:
         os.kill(os.getpid(), number)
     if _Heard.count > 1:
         return
-    if _Heard.depth:
-        _Heard.waiting = number
-        return
-    raise Interrupted(number)
+    _Heard.waiting = number
+    if not _Heard.depth:
+        raise Interrupted(number)
 
 
 @contextmanager
@@ -95,9 +109,8 @@ def whole() -> Iterator[None]:
             yield
         finally:
             _Heard.depth -= 1
-            if not _Heard.depth and _Heard.waiting is not None:
-                number, _Heard.waiting = _Heard.waiting, None
-                raise Interrupted(number)
+            if not _Heard.depth:
+                _raise_what_waits()
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,47 @@ def test_the_last_save_on_a_full_disk_is_an_error_and_can_be_made_up_for(recipe:
     assert not any(each.problems for each in verify(Path("cut")))
     seqkit.resume("cut")
     assert content("cut") == content("whole")
+
+
+@pytest.fixture
+def small_disk(workdir: Path) -> Iterator[Path]:
+    """A file system of 1 MiB, where mounting is allowed."""
+    disk = workdir / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.ci
+def test_a_disk_that_is_full_and_has_room_again(recipe: seqkit.Recipe, small_disk: Path) -> None:
+    seqkit.train(recipe, "whole")
+    filler = small_disk / "filler"
+
+    class Fill:
+        def step_ended(self, trainer: Any, step: int) -> None:
+            if step == 9:
+                with suppress(OSError), filler.open("wb") as file:
+                    while True:
+                        file.write(bytes(4096))
+            if step == 25:
+                filler.unlink()
+
+    seqkit.train(recipe, small_disk / "cut", callbacks=[Fill()])
+    assert content(small_disk / "cut")["rows"] == content("whole")["rows"]
+    assert not any(each.problems for each in verify(small_disk / "cut"))
+    with filler.open("wb") as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(SaveError, match=r"needed, and|No space left"):
+        seqkit.resume(small_disk / "cut", ["train.steps=40"])
+    filler.unlink()
+    run = seqkit.resume(small_disk / "cut", ["train.steps=40"])
+    assert run.metrics[-1]["step"] == 40
 
 
 @pytest.mark.ci
