@@ -112,7 +112,6 @@ def begin_from(run: Run, recipe: ResolvedRecipe, task: Task, *, extend_vocabular
     except ContractError as error:
         raise RunError(str(error)) from error
     old, new = task.sizes(run.kept).vocab_size or 0, task.sizes(kept).vocab_size or 0
-    logger.info("the vocabulary grows from %s to %s tokens", f"{old:,}", f"{new:,}")
     return Beginning(run, kept, ids if new > old else None)
 
 

@@ -37,7 +37,7 @@ def test_it_prints_what_training_would_take_and_makes_no_run(text_file: Path, wo
     assert table["evaluations"].endswith("s, 2 of them")
     assert table["train"].endswith(" characters")
     assert " MB for the training, " in table["memory"]
-    assert table["checkpoint"].endswith("on disk; a run keeps two")
+    assert table["checkpoint"].endswith("on disk; a run keeps two, and the best weights")
     assert "\n- tiny data: " in output
     assert "\nSizes for this text: cell.hidden_size=16 model.dropout=0.0 train.batch_size=8 " in output
     assert output.endswith("Nothing was trained, and no run was made.\n")

@@ -15,6 +15,7 @@ import pytest
 import seqkit
 from seqkit.errors import RunError, SaveError
 from seqkit.run import train_seeds
+from seqkit.run.listing import list_runs
 from seqkit.run.rundir import CLAIM, RECIPE
 from seqkit.run.verifying import verify
 from seqkit.training import checkpoint, keeping, manifest, signals
@@ -113,10 +114,12 @@ def test_a_checkpoint_that_comes_or_goes_while_one_reads(
     monkeypatch.setattr(checkpoint, "step_folders", comes)
     assert seqkit.load("out").generate("a")
 
+    older = steps(folder)[0]
+
     def goes(folder: Path) -> list[Path]:
         found = steps(folder)
-        if newest.exists() and not hidden.exists():
-            newest.rename(hidden)
+        if older.exists():
+            older.rename(hidden)
         return found
 
     monkeypatch.setattr(checkpoint, "step_folders", goes)
@@ -148,7 +151,7 @@ def test_a_directory_of_something_else_is_not_emptied(recipe: seqkit.Recipe) -> 
 
 def test_a_missing_log_offers_a_way_on(tiny_run: str) -> None:
     Path(tiny_run, "metrics.jsonl").unlink()
-    with pytest.raises(RunError, match=r"metrics.jsonl is missing. Restore it .*--from out --out OTHER"):
+    with pytest.raises(RunError, match=r"metrics.jsonl is missing.\n  Restore it .*--from out.? --out OTHER"):
         seqkit.resume(tiny_run, ["train.steps=31"])
 
 
@@ -296,3 +299,64 @@ def test_signals_do_not_hide_that_nothing_was_saved(
 def test_names_are_no_markup(recipe: seqkit.Recipe) -> None:
     recipe.override(["train.steps=2"]).save("x[bold].toml")
     assert "training x[bold]: RNN" in command("run", "x[bold].toml", "--out", "out").stderr
+
+
+@pytest.mark.ci
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_drops_is_raised_again(recipe: seqkit.Recipe) -> None:
+    class Dropped:
+        def __init__(self) -> None:
+            self.number = signal.SIGINT
+
+        def __del__(self) -> None:
+            os.kill(os.getpid(), self.number)
+            for _ in range(1000):  # Python handles it here, and ignores the exception
+                pass
+
+    class Drop:
+        def run_started(self, trainer: Any) -> None:
+            hook = trainer.model.register_forward_pre_hook(lambda *_: hook.remove() or (Dropped() and None))
+
+    with pytest.raises(signals.Interrupted):
+        seqkit.train(recipe, "out", callbacks=[Drop()])
+    assert not Path("out/checkpoints/step-00000030").exists()
+
+
+@pytest.mark.ci
+def test_the_last_checkpoint_is_missed(recipe: seqkit.Recipe) -> None:
+    seqkit.train(recipe, "out")
+    shutil.rmtree("out/checkpoints/step-00000030")
+    with pytest.raises(RunError, match=r"step-00000030 is missing: training ended with it.\n.*--step 28"):
+        seqkit.load("out")
+    assert any("is missing" in problem for each in verify(Path("out")) for problem in each.problems)
+    seqkit.resume("out")
+    assert seqkit.load("out").generate("a")
+    assert not any(each.problems for each in verify(Path("out")))
+
+
+@pytest.mark.ci
+def test_a_run_that_goes_on_has_not_ended(recipe: seqkit.Recipe) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        seqkit.train(recipe, "out", callbacks=[StopAt(12, KeyboardInterrupt())])
+    seen = []
+
+    class Look:
+        def step_finished(self, trainer: Any, step: int, metrics: Any) -> None:
+            if step == 20:
+                seen.append((list_runs(Path("."))[0].ended_by, Path("out/ended.json").exists()))
+
+    seqkit.resume("out", callbacks=[Look()])
+    assert seen == [("is being written", False)]
+    assert list_runs(Path("."))[0].ended_by == "30 steps"
+
+
+@pytest.mark.ci
+def test_resumed_seeds_have_the_name_of_their_recipe(recipe: seqkit.Recipe) -> None:
+    def stop(seed: int) -> list[object]:
+        return [StopAt(11, KeyboardInterrupt())] if seed == 0 else []
+
+    with pytest.raises(KeyboardInterrupt):
+        train_seeds(recipe, 2, "seeds", callbacks=stop)
+    assert command("resume", "seeds").returncode == 0
+    names = [seqkit.load(f"seeds/seed-{seed}").provenance["recipe"] for seed in range(2)]
+    assert names == ["tiny", "tiny"]

@@ -385,7 +385,7 @@ class TestInterrupt:
         recipe = tiny_recipe.override([f"train.evaluate_every={evaluate_every}"])
         with pytest.raises(KeyboardInterrupt):
             seqkit.train(recipe, "out", callbacks=[self.Interrupt()])
-        assert "interrupted at step 15; the weights are kept in out" in caplog.text
+        assert "interrupted at step 15; everything is saved in out" in caplog.text
         run = seqkit.load("out")
         assert run.generate("the ")
         assert run.provenance["ended_by"] == "an interrupt"
