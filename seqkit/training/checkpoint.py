@@ -153,8 +153,8 @@ def best_checkpoint(folder: Path, step: int | None = None, last: int | None = No
     if not found:
         raise RunError(f"there are no weights in {folder}: the run ended before its first checkpoint.")
     newest = list(found)[-1]
-    if last is not None and step_of(newest) < last:
-        place = step_folder(folder, last)
+    place = newest if last is None else step_folder(folder, last)
+    if step_of(newest) < step_of(place) and not os.path.lexists(place):
         raise _refusal(place, f"{place} is missing: training ended with it.")
     if (said := missing_best(newest, found[newest])) is not None and newest.exists():
         raise _refusal(newest, said)
