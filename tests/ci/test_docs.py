@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
 REDUCED = ["train.steps=12", "train.evaluate_every=6"]
 SMALLER = {
+    "busy": ["--seconds", "0.5", "--repeats", "1"],
+    "checkpoint": ["--seconds", "1"],
     "cells": ["--steps", "6", "--seeds", "2", "--parameters", "20000"],
     "controls": ["--rows", "400", "--series", "1", "--walks", "1"],
     "data": ["--megabytes", "2"],
