@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seqkit.cli import bench_checkpoint, bench_controls, bench_engine, bench_prices, bench_words
-from seqkit.cli.output import json_option, plugin_option, print_json, print_table
+from seqkit.cli.output import json_option, plugin_option, print_json, print_table, set_option
 
 
 @click.group("bench")
@@ -251,13 +251,7 @@ def cells(
     type=click.IntRange(min=2),
     help="Number of trainings of each recipe, each with its own seed.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key of all recipes; may be given several times.",
-)
+@set_option
 @click.option("--out", help="The directory of the runs. [default: runs/recipes, then runs/recipes-2, ...]")
 @plugin_option
 @json_option

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seqkit.cli.output import json_option, plugin_option, print_json, print_table
+from seqkit.cli.output import json_option, plugin_option, print_json, print_table, set_option
 
 
 @click.command("checkpoint")
@@ -20,13 +20,7 @@ from seqkit.cli.output import json_option, plugin_option, print_json, print_tabl
     help="Length of each training.",
 )
 @click.option("--folder", help="Directory on the disk to measure. [default: that of temporary files]")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key of all recipes; may be given several times.",
-)
+@set_option
 @plugin_option
 @json_option
 def command(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seqkit.cli.output import json_option, plugin_option, print_json, print_table
+from seqkit.cli.output import json_option, plugin_option, print_json, print_table, set_option
 
 
 @click.command("engine")
@@ -83,13 +83,7 @@ def engine(
     type=click.IntRange(min=1),
     help="Number of turns of each engine.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key of all recipes; may be given several times.",
-)
+@set_option
 @plugin_option
 @json_option
 def training(recipes: tuple[str, ...], as_json: bool, **options: Any) -> None:

@@ -28,6 +28,14 @@ plugin_option = click.option(
     help="Load a plugin: a .py file or a module; no:NAME blocks an installed one.",
 )
 
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of all recipes; may be given several times.",
+)
+
 LABELS = {
     "loss": "loss (nats per token)",
     "bits_per_char": "bits per character",
