@@ -152,7 +152,8 @@ def kill_while_a_folder_is_copied(recipe: seqkit.Recipe, seed: int) -> None:
     with suppress(SeqkitError):
         opened = seqkit.load("cut")
         losses = [row["loss"] for row in opened.metrics if row["split"] == "validation"]
-        assert opened.evaluate("validation")["loss"] == min(losses)
+        found = opened.evaluate("validation")["loss"]
+        assert abs(found - min(losses)) < 1e-5, "other weights"  # rounding depends on what ran before
     try:
         seqkit.train(recipe, "cut", resume=True)
     except RunError:  # the first checkpoint arrived in part
