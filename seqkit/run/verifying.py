@@ -44,12 +44,14 @@ def verify(path: Path) -> list[Verified]:
 def _verify_run(folder: Path) -> list[Verified]:
     found = []
     newest: Path | None = None
-    for place in step_folders(folder / rundir.CHECKPOINTS):
+    places = step_folders(folder / rundir.CHECKPOINTS)
+    for place in places:
         problems = damages(place)
         if not problems:
             manifest = read_manifest(place)
             problems = _other_files(folder, manifest)
-            if (said := missing_best(place, manifest)) is not None:
+            said = missing_best(place, manifest)
+            if said is not None and place == places[-1]:  # those of older ones may have been removed
                 problems.append(said)
             newest = place if manifest.can_be_resumed else newest
         found.append(Verified(place, tuple(problems)))

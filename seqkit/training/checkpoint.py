@@ -82,7 +82,9 @@ def save_checkpoint(
         before = read_manifest(path)
     except RunError:
         before = None
-    if before is not None and (snapshot is None or before.can_be_resumed) and not before.is_legacy:
+    lacks_loss = before is not None and before.validation_loss is None and validation_loss is not None
+    is_there = before is not None and not before.is_legacy and (snapshot is None or before.can_be_resumed)
+    if is_there and not lacks_loss:
         return path  # the weights of a step do not change
     partial = folder / f"{path.name}.partial"
     target = partial if before is None or before.is_legacy else path
@@ -95,7 +97,10 @@ def save_checkpoint(
             files = {WEIGHTS: _write_tensors(partial / WEIGHTS, weights)}
         else:
             assert before is not None
-            files, validation_loss = dict(before.files), before.validation_loss
+            files = dict(before.files)
+            validation_loss = validation_loss if lacks_loss else before.validation_loss
+            if before.can_be_resumed:  # its snapshot may know an earlier best only
+                snapshot, best_step = None, before.best_step
         if snapshot is not None:
             files[TENSORS] = _write_tensors(target / TENSORS, snapshot.tensors)
             values = json.dumps(snapshot.values, separators=(",", ":")).encode()

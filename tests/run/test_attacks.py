@@ -360,3 +360,20 @@ def test_resumed_seeds_have_the_name_of_their_recipe(recipe: seqkit.Recipe) -> N
     assert command("resume", "seeds").returncode == 0
     names = [seqkit.load(f"seeds/seed-{seed}").provenance["recipe"] for seed in range(2)]
     assert names == ["tiny", "tiny"]
+
+
+@pytest.mark.ci
+def test_a_best_that_was_interrupted_before_its_evaluation(recipe: seqkit.Recipe) -> None:
+    """Its checkpoint is there without a loss; the loss is added when it has been measured."""
+    with pytest.raises(KeyboardInterrupt):
+        seqkit.train(recipe, "cut", callbacks=[StopAt(20, KeyboardInterrupt())])
+    assert manifest.read_manifest(Path("cut/checkpoints/step-00000020")).validation_loss is None
+    with pytest.raises(KeyboardInterrupt):
+        seqkit.resume("cut", callbacks=[StopAt(22, KeyboardInterrupt())])
+    (row,) = [row for row in seqkit.load("cut").metrics if row["step"] == 20 and row["split"] == "validation"]
+    found = manifest.read_manifest(Path("cut/checkpoints/step-00000020"))
+    assert (found.validation_loss, found.can_be_resumed) == (row["loss"], True)
+    assert not any(each.problems for each in verify(Path("cut")))
+    seqkit.train(recipe, "whole")
+    seqkit.resume("cut")
+    assert content("cut") == content("whole")

@@ -49,7 +49,8 @@ def content(path: str | Path) -> dict[str, Any]:
             {key: value for key, value in row.items() if key not in ("elapsed_s", "tokens_per_s")}
             for row in rows
         ],
-        "checkpoints": {place.name: (each.validation_loss, each.best_step) for place, each in places.items()},
+        "checkpoints": {place.name: each.validation_loss for place, each in places.items()},
+        "best": list(places.values())[-1].best_step,
         "tensors": {
             f"{file.parent.name}/{file.name}": {
                 name: value.tolist() for name, value in load_file(file).items()
