@@ -80,7 +80,8 @@ def newest_snapshot(
                 require(snapshot)
         except RunError as error:
             refused = refused or error
-            logger.info("the checkpoint of step %d does not fit; an earlier one is tried", step_of(path))
+            said = str(error).splitlines()[0]
+            logger.warning("%s\n  An earlier checkpoint than that of step %d is tried.", said, step_of(path))
             continue
         if snapshot is not None:
             for other in step_folders(folder):
