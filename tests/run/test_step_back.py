@@ -185,21 +185,22 @@ def test_a_disk_that_is_full_and_has_room_again(recipe: seqkit.Recipe, small_dis
     seqkit.train(recipe, "whole")
     filler = small_disk / "filler"
 
+    def fill() -> None:
+        with suppress(OSError), filler.open("wb") as file:  # closing it fails as well
+            while True:
+                file.write(bytes(4096))
+
     class Fill:
         def step_ended(self, trainer: Any, step: int) -> None:
             if step == 9:
-                with suppress(OSError), filler.open("wb") as file:
-                    while True:
-                        file.write(bytes(4096))
+                fill()
             if step == 25:
                 filler.unlink()
 
     seqkit.train(recipe, small_disk / "cut", callbacks=[Fill()])
     assert content(small_disk / "cut")["rows"] == content("whole")["rows"]
     assert not any(each.problems for each in verify(small_disk / "cut"))
-    with filler.open("wb") as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    fill()
     with pytest.raises(SaveError, match=r"needed, and|No space left"):
         seqkit.resume(small_disk / "cut", ["train.steps=40"])
     filler.unlink()
