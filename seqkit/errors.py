@@ -112,6 +112,19 @@ class LostClaimError(RunError):
     exit_code = 1
 
 
+class RankError(SeqkitError):
+    """Of the processes that train together, another one has failed or gone, or they cannot be connected.
+
+    Attributes:
+        reporter: rank of the process that prints the message.
+        is_known: whether all processes have heard of it.
+    """
+
+    exit_code = 1
+    reporter = 0
+    is_known = False
+
+
 class WrongKindError(RunError, AttributeError):
     """A forecast was requested from a run on text, or text from a run on series."""
 

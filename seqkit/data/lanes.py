@@ -14,12 +14,16 @@ next window of every lane, so the next window of a row continues from the state 
 
 Every position is a target exactly once per epoch. The stream defines the positions: tokens of a text
 (`TokenStream`), or rows of prices (`RowStream`).
+
+Both are the same for any number of processes that train together: each reads some rows of every batch,
+`share`, and may have one more than another, or none.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -41,6 +45,13 @@ class Stream(Protocol):
 
     def metrics(self, loss: float) -> dict[str, float]:
         """Convert the mean loss of the whole stream to further units."""
+
+
+class Sharing(Protocol):
+    """Cuts rows into the blocks of several processes; see `Ranks`."""
+
+    def share(self, count: int) -> slice:
+        """The block of this process."""
 
 
 class TokenStream:
@@ -117,7 +128,14 @@ class Windows:
         self.batch_size, self.seq_len = batch_size, seq_len
         self._shuffle_seed = shuffle_seed
         self._count = -(-len(stream) // seq_len)
+        self._sharing: Sharing | None = None
         self.set_epoch(0)
+
+    def share(self, sharing: Sharing) -> Self:
+        """The same batches, with the rows of this process only."""
+        shared = copy.copy(self)
+        shared._sharing = sharing
+        return shared
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of this epoch."""
@@ -136,6 +154,8 @@ class Windows:
     def batch(self, step: int) -> Batch:
         """The batch at a step of this epoch."""
         chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
+        if self._sharing is not None:
+            chosen = chosen[self._sharing.share(len(chosen))]
         starts = chosen.astype(np.int64) * self.seq_len
         lengths = np.minimum(len(self._stream) - starts, self.seq_len)
         return self._stream.read(starts, lengths, self.seq_len)
@@ -161,6 +181,12 @@ class Lanes:
         self._lane_length = -(-len(stream) // self.lanes)
         self._lane_starts = np.arange(self.lanes, dtype=np.int64) * self._lane_length
 
+    def share(self, sharing: Sharing) -> Self:
+        """The same batches, with the lanes of this process only; `lanes` is the number of all."""
+        shared = copy.copy(self)
+        shared._lane_starts = self._lane_starts[sharing.share(self.lanes)]
+        return shared
+
     def __len__(self) -> int:
         """Batches per epoch."""
         return -(-self._lane_length // self.seq_len)
@@ -176,7 +202,7 @@ class Lanes:
         batch = self._stream.read(starts, np.clip(len(self._stream) - starts, 0, time), time)
         reset = batch.reset
         if step == 0:
-            reset = torch.zeros(self.lanes, time, dtype=torch.bool) if reset is None else reset.clone()
+            reset = torch.zeros(len(starts), time, dtype=torch.bool) if reset is None else reset.clone()
             reset[:, 0] = True
         return batch._replace(reset=reset)
 

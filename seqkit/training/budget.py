@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seqkit.errors import BudgetError
 from seqkit.training.state import TrainingState
 
@@ -15,6 +17,7 @@ class Budget:
         minutes: minutes, evaluation included.
         steps_per_epoch: None if the length of the data is unknown.
         state: state of the training, which holds what was spent.
+        seconds: the seconds spent; by default those of the state's clock.
 
     Raises:
         BudgetError: none of the three is given, or one is not positive.
@@ -28,6 +31,7 @@ class Budget:
         minutes: float | None = None,
         steps_per_epoch: int | None = None,
         state: TrainingState | None = None,
+        seconds: Callable[[], float] | None = None,
     ) -> None:
         given = {"steps": steps, "epochs": epochs, "minutes": minutes}
         self._limits = {name: limit for name, limit in given.items() if limit is not None}
@@ -38,6 +42,7 @@ class Budget:
                 raise BudgetError(f"a budget must be greater than 0, got {name}={limit}.")
         self._steps_per_epoch = steps_per_epoch
         self._state = TrainingState() if state is None else state
+        self._seconds = seconds or self._state.meter.look
 
     @property
     def step(self) -> int:
@@ -52,7 +57,7 @@ class Budget:
     @property
     def elapsed_s(self) -> float:
         """Seconds spent."""
-        return self._state.meter.look()
+        return self._seconds()
 
     @property
     def progress(self) -> float:

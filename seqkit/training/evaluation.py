@@ -17,6 +17,8 @@ from seqkit.model import SequenceModel, device_of, evaluating
 from seqkit.training.intervals import LossSlices
 from seqkit.training.losses import batch_loss, position_losses
 from seqkit.training.meter import mean_loss
+from seqkit.training.ranks import ALONE, Ranks
+from seqkit.training.signals import Interrupted
 
 Data: TypeAlias = Iterable[Batch | tuple[Tensor, Tensor]]
 """Batches that can be read again from the start: `Windows`, `Lanes`, a DataLoader, a list."""
@@ -33,6 +35,8 @@ def evaluate(
     state: Policy = "reset",
     precision: Precision = "float32",
     slices: LossSlices | None = None,
+    ranks: Ranks = ALONE,
+    stop: Callable[[], int] = lambda: 0,
 ) -> dict[str, Any]:
     """The mean loss over all counted positions of the data, and the data's own metrics of it.
 
@@ -41,17 +45,25 @@ def evaluate(
     Args:
         model, data, loss_fn, state, precision: see `Trainer`.
         slices: collect the loss of the model's head at every position, for an interval.
+        ranks: the processes that evaluate together, each its share; data that cannot be shared is read whole
+            by each.
+        stop: the number of a signal that this process has received, else 0; it ends the evaluation in all.
     Returns:
         `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
     Raises:
         BudgetError: the data is empty.
+        Interrupted: one of several processes has received a signal.
     """
     device = device_of(model)
+    is_shared = ranks.world > 1 and hasattr(data, "share")
+    own: Data = data.share(ranks) if is_shared else data  # type: ignore[union-attr]  # just looked at
     sums: list[Tensor] = []  # read at the end: each read waits for a GPU
     count = 0
     with evaluating(model.modules()), torch.no_grad(), _random_stream_kept(device):
         carried: State = None
-        for item in data:
+        for item in own:
+            if heard := ranks.sum(stop=stop())[1]:
+                raise Interrupted(heard)
             batch = to_device(item, device)
             outputs, carried = run_model(model, batch, carried, state, precision)
             if slices is None:
@@ -64,9 +76,13 @@ def evaluate(
                 tokens = int(counted.sum())
                 sums.append(losses.sum(dtype=torch.float64))
             count += tokens
+    summed = math.fsum(value.item() for value in sums)
+    if is_shared:
+        (summed, counted_by_all), _ = ranks.sum(summed, count)
+        count = int(counted_by_all)
     if not count:
         raise BudgetError("there is nothing to evaluate: the data is empty.")
-    loss = mean_loss(math.fsum(value.item() for value in sums), count)
+    loss = mean_loss(summed, count)
     return with_units(data, {"loss": loss, "tokens": count})
 
 

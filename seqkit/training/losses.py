@@ -32,8 +32,8 @@ def batch_loss(
         ContractError: the targets have another batch size or length.
     """
     flat_outputs, flat_targets = _counted(outputs, batch)
-    if not len(flat_targets):
-        return flat_outputs.sum() * 0, 0  # zero gradients if no position counts
+    if not len(flat_targets):  # zero gradients if no position counts
+        return sum((each.sum() for each in model.head.parameters()), flat_outputs.sum()) * 0, 0
     if loss_fn is not None:
         mean = loss_fn(full_precision(flat_outputs), flat_targets)
         return mean * len(flat_targets), len(flat_targets)

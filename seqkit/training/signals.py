@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -92,6 +92,17 @@ def _hear(number: int, frame: FrameType | None) -> None:
     _Heard.waiting = number
     if not _Heard.depth:
         raise Interrupted(number)
+
+
+@contextmanager
+def noting() -> Iterator[Callable[[], int]]:
+    """In the block SIGINT and SIGTERM raise nothing; a function says which one has come, 0 if none has."""
+    with stopping():
+        _Heard.depth += 1
+        try:
+            yield lambda: _Heard.waiting or 0
+        finally:
+            _Heard.depth -= 1
 
 
 @contextmanager

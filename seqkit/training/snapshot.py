@@ -66,20 +66,20 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
     return int.from_bytes(blake2b(f"{seed}:{step}:{rank}".encode()).digest()[:8], "little")
 
 
-def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Set torch's generator of the device for one step."""
+def seed_step(seed: int, step: int, device: torch.device, rank: int = 0) -> None:
+    """Set torch's generator of the device for one step; see `step_seed`."""
     generator = torch.default_generator
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         generator = torch.cuda.default_generators[index]
-    generator.manual_seed(step_seed(seed, step))  # 2 us; torch.manual_seed takes 0.4 ms
+    generator.manual_seed(step_seed(seed, step, rank))  # 2 us; torch.manual_seed takes 0.4 ms
 
 
 def take(trainer: Trainer) -> Snapshot:
     """Copy the state of a training, between two steps."""
     status, history = trainer.status, trainer.history
     tensors, numbers = _optimizer_state(trainer)
-    leaves = None if status.carried is None else pytree.tree_leaves(status.carried)
+    leaves = trainer.ranks.gather(status.leaves())
     for place, leaf in enumerate(leaves or ()):
         tensors[f"carried.{place}"] = leaf.detach().clone()
     tensors["losses"] = torch.tensor(history.losses, dtype=torch.float64)
@@ -317,4 +317,5 @@ def _carried(trainer: Trainer, start: Snapshot, rows: int | None) -> State:
         rows = len(next(iter(saved.values()), ())) if all(value.dim() for value in saved.values()) else 0
     own = pytree.tree_leaves(cell.initial_state(rows))
     _require_like(saved, dict(zip(names, own, strict=True)), "carried state")
-    return pytree.tree_unflatten([saved[name].to(trainer.device) for name in names], structure)
+    mine = trainer.ranks.share(rows)
+    return pytree.tree_unflatten([saved[name][mine].to(trainer.device) for name in names], structure)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
+from torch.utils import _pytree as pytree  # torch has no public one; its own engines use this
 
 from seqkit.cells.base import State
 from seqkit.training.meter import Meter, Reading
@@ -51,3 +52,7 @@ class TrainingState:
     """The step of the last evaluation."""
     ended_by: str = ""
     """What ended training, such as `"2,000 steps"`, or the patience; empty while it continues."""
+
+    def leaves(self) -> list[Tensor] | None:
+        """The tensors of the carried state, in order; None if there is none."""
+        return None if self.carried is None else list(pytree.tree_leaves(self.carried))

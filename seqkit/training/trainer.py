@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from seqkit.cells.base import detach_state
 from seqkit.data.batches import Batch
 from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
 from seqkit.model import SequenceModel
@@ -20,12 +19,14 @@ from seqkit.training import snapshot
 from seqkit.training.audit import audit, is_audited
 from seqkit.training.budget import Budget
 from seqkit.training.denormals import flushing_denormals
-from seqkit.training.evaluation import Data, Policy, Precision, evaluate, run_model, to_device, with_units
+from seqkit.training.evaluation import Data, Policy, Precision, evaluate, to_device, with_units
+from seqkit.training.forward import ForwardPass, averaged
 from seqkit.training.history import History
-from seqkit.training.losses import batch_loss, mean_of
+from seqkit.training.losses import mean_of
 from seqkit.training.meter import Meter
 from seqkit.training.optim import Schedule
-from seqkit.training.signals import whole
+from seqkit.training.ranks import ALONE, Message, Ranks
+from seqkit.training.signals import Interrupted, noting, whole
 from seqkit.training.snapshot import Snapshot
 from seqkit.training.state import TrainingState
 from seqkit.training.step import Step, differentiate
@@ -62,6 +63,10 @@ class Trainer:
             `step_ended(trainer, step)`, after the evaluation of the step if there is one, and
             `run_finished(trainer)`. One with `state()` and `restore(state)`, JSON values, is part of a
             snapshot.
+        ranks: the processes that train this model together, each with a trainer of the same arguments. Data
+            with a method `share(ranks)` gives each process its rows of every batch; other data, such as a
+            DataLoader, must have rows of its own in each, and as many batches. The loss is the mean over the
+            counted positions of all. Only the first process needs callbacks.
 
     Attributes:
         status: the whole current state of the training.
@@ -86,6 +91,7 @@ class Trainer:
         read_every: int = 1,
         seed: int | None = None,
         callbacks: Sequence[object] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
         for kind, value, known in (
             ("state policy", state, ("reset", "carry")),
@@ -104,6 +110,7 @@ class Trainer:
         self.audit = audit
         self.seed = seed
         self.callbacks = callbacks
+        self.ranks = ranks
         self._schedule = schedule
         self._rates = [group["lr"] for group in optimizer.param_groups]
         can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)  # skips a step on the device
@@ -147,12 +154,20 @@ class Trainer:
             BudgetError: there is no budget, the data is empty, or patience is set without validation data.
             NonFiniteError: the loss or the gradient norm is not finite; the weights are not changed.
             AuditError: the engine's gradients differ from the loop's; the weights are not changed.
+            RankError: of several processes, another one has failed or gone.
         """
         self.status = TrainingState(base_rates=self._rates)
         self.budget = Budget(
-            steps=steps, epochs=epochs, minutes=minutes, steps_per_epoch=_length(data), state=self.status
+            steps=steps,
+            epochs=epochs,
+            minutes=minutes,
+            steps_per_epoch=_length(data),
+            state=self.status,
+            seconds=None if self.ranks.world == 1 else lambda: self._agreed_s,
         )
         self.history = History(self.status)
+        self._forward: nn.Module | None = None
+        self._agreed_s = 0.0
         self._unread.clear()
         self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
         if patience is not None and validation is None:
@@ -160,17 +175,21 @@ class Trainer:
         validate = Validation(validation, evaluate_every, patience, self.status)
         if start is not None:
             snapshot.restore(self, start, batches=_length(data), rows=getattr(data, "lanes", None))
+            self._agreed_s = self.meter.spent_s
+        if self.ranks.world > 1 and hasattr(data, "share"):
+            data = data.share(self.ranks)
+        self.ranks.serve(lambda: (self.status.step, self.status.leaves()))
         self.model.train()
-        self._notify("run_started")
-        if start is not None:
-            snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
         try:
-            with flushing_denormals():
+            self._notify("run_started")
+            with self._signals_noted(), flushing_denormals():
                 if start is not None:
+                    snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
                     self._catch_up(validate)
                 while not self.status.ended_by:
                     self._fit_epoch(data, validate)
-        except BaseException:
+        except BaseException as error:
+            self.ranks.leave(error)
             with suppress(Exception):  # a callback that has raised may do so again
                 self._read_losses()  # of the last steps, whose updates have been made
             raise
@@ -178,7 +197,18 @@ class Trainer:
             vars(self.optimizer).pop("found_inf", None)
         with whole():
             self._notify("run_finished")
+        self.ranks.close()
         return self.history
+
+    @contextmanager
+    def _signals_noted(self) -> Iterator[None]:
+        """With several processes, a signal to one of them ends all of them after the same step."""
+        self._signal: Callable[[], int] = lambda: 0
+        if self.ranks.world == 1:
+            yield
+            return
+        with noting() as self._signal:
+            yield
 
     def _fit_epoch(self, data: Data, validate: Validation) -> None:
         """Train on the rest of a pass over the data, or until the budget is spent."""
@@ -187,7 +217,8 @@ class Trainer:
             data.set_epoch(status.epoch)
         if not status.batch:
             status.carried, status.epoch_began = None, self.meter.read()
-        for item in _batches_from(data, status.batch):
+        batches = _batches_from(data, status.batch)
+        while (item := next(batches, None)) is not None:
             self._set_learning_rate()
             self._take_step(to_device(item, self.device))
             status.ended_by = self.budget.ended_by
@@ -200,6 +231,8 @@ class Trainer:
                 break
             if status.batch != length:
                 self._notify("step_ended", step=status.step)
+        if item is None:
+            self._exchange(torch.zeros((), device=self.device))
         self._read_losses()
         if not status.batch:
             raise BudgetError("the training data is empty, or cannot be read from the start again.")
@@ -238,36 +271,79 @@ class Trainer:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def evaluate(self, data: Data) -> dict[str, Any]:
-        """The mean loss over all counted positions of the data; training is not affected.
+        """The mean loss over all counted positions of the data, by this process; training is not affected.
 
         Returns:
             `loss` in nats (or the loss function's unit), `tokens`, and the data's own `metrics(loss)`.
         """
-        return evaluate(self.model, data, loss_fn=self.loss_fn, state=self.state, precision=self.precision)
+        return self._evaluate(data)
+
+    def _evaluate(self, data: Data, **together: Any) -> dict[str, Any]:
+        return evaluate(
+            self.model,
+            data,
+            loss_fn=self.loss_fn,
+            state=self.state,
+            precision=self.precision,
+            **together,
+        )
 
     def _take_step(self, batch: Batch) -> None:
         """Forward, loss, backward, clip, update."""
-        status = self.status
+        status, ranks = self.status, self.ranks
         if self.seed is not None:
-            snapshot.seed_step(self.seed, status.step + 1, self.device)
-        outputs, state = run_model(self.model, batch, status.carried, self.state, self.precision)
-        total, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
+            snapshot.seed_step(self.seed, status.step + 1, self.device, ranks.rank)
+        total, tokens, state = self._forward_pass(batch)(batch, status.carried)
+        summed = self._exchange(total.detach(), tokens, len(batch.inputs), batches=1)
+        counted = summed.tokens if self.loss_over_time == "mean" else summed.rows
         self.optimizer.zero_grad()
-        differentiate(mean_of(total, tokens if self.loss_over_time == "mean" else len(batch.inputs)))
+        with ranks.averaging():  # over the processes: the sum over them is wanted
+            differentiate(total / (max(counted, 1) / ranks.world))
         norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
         rate = float(self.optimizer.param_groups[0]["lr"])
-        mean = mean_of(total.detach(), tokens)
-        taken = Step(status.step + 1, status.epoch, rate, tokens, mean, norm)
+        mean = mean_of(summed.total, summed.tokens)
+        taken = Step(status.step + 1, status.epoch, rate, summed.tokens, mean, norm)
         self._require_finite(taken)
-        state = detach_state(state)
         if self.audit and is_audited(taken.step) and isinstance(self.model, SequenceModel):
-            audit(self.model, batch, state, self.precision, taken.step)
+            if len(batch.inputs):
+                audit(self.model, batch, state, self.precision, taken.step)
+            ranks.sum()  # nobody goes on before all have compared
         with whole():  # counters and weights must agree
             self.optimizer.step()
             status.step += 1
             status.batch += 1
             status.carried = state
             self._unread.append(taken)
+
+    def _forward_pass(self, batch: Batch) -> nn.Module:
+        """The forward pass; for several processes it is made again if other weights are trained."""
+        trained = [parameter.requires_grad for parameter in self.model.parameters()]
+        if self._forward is None or (self.ranks.world > 1 and trained != self._trained):
+            forward = ForwardPass(self.model, self.loss_fn, self.state, self.precision)
+            self._forward, self._trained = forward, trained
+            if self.ranks.world > 1:
+                self._forward = averaged(forward, batch, self.status.carried, self.ranks)
+        return self._forward
+
+    def _exchange(self, total: Tensor, tokens: int = 0, rows: int = 0, *, batches: int = 0) -> Message:
+        """The sums over all processes of a step's losses and counts.
+
+        Raises:
+            Interrupted: one of the processes has received a signal.
+            ContractError: one has a batch, another has none.
+        """
+        summed = self.ranks.message(
+            Message(total, tokens, rows, batches, self._signal(), self.meter.look())
+        )
+        self._agreed_s = summed.seconds
+        if summed.stop:
+            raise Interrupted(summed.stop)
+        if summed.batches != batches * self.ranks.world:
+            raise ContractError(
+                f"{summed.batches} of the {self.ranks.world} processes have a batch {self.status.batch + 1} in "
+                "this epoch, the others have none: the data of each must have as many batches."
+            )
+        return summed
 
     def _require_finite(self, taken: Step) -> None:
         """Do not update the weights from the first step on whose loss or gradient is not finite.
@@ -332,7 +408,8 @@ class Trainer:
         status = self.status
         with self.meter.paused():
             epoch = status.epoch if epoch is None else epoch
-            metrics = {"epoch": epoch, **self.evaluate(validate.data)}
+            evaluated = self._evaluate(validate.data, ranks=self.ranks, stop=self._signal)
+            metrics = {"epoch": epoch, **evaluated}
             with whole():
                 validate.record(metrics, self.model)
                 self.history.evaluations.append({"step": status.step, **metrics})

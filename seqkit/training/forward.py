@@ -1,0 +1,70 @@
+"""The forward pass of a step with its loss, as one module, so that its gradients can be averaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from seqkit.cells.base import State, detach_state
+from seqkit.data.batches import Batch
+from seqkit.model import SequenceModel
+from seqkit.training.evaluation import Policy, Precision, run_model
+from seqkit.training.losses import batch_loss
+from seqkit.training.ranks import Ranks
+from seqkit.training.step import differentiate
+
+logger = logging.getLogger(__name__)
+
+
+class ForwardPass(nn.Module):
+    """The model and its loss; for the arguments see `Trainer`."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        loss_fn: Callable[[Tensor, Tensor], Tensor] | None,
+        policy: Policy,
+        precision: Precision,
+    ) -> None:
+        super().__init__()
+        self.model, self.loss_fn = model, loss_fn
+        self._policy, self._precision = policy, precision
+
+    def forward(self, batch: Batch, carried: State) -> tuple[Tensor, int, State]:
+        """The sum of the loss over the counted positions, their number, and the state after the batch."""
+        outputs, state = run_model(self.model, batch, carried, self._policy, self._precision)
+        total, tokens = batch_loss(self.model, self.loss_fn, outputs, batch)
+        return total, tokens, detach_state(state)
+
+
+def averaged(forward: ForwardPass, batch: Batch, carried: State, ranks: Ranks) -> nn.Module:
+    """The forward pass, whose gradients are averaged over the processes.
+
+    Random streams and gradients are left as they are.
+
+    Args:
+        forward: the forward pass of this process.
+        batch, carried: the first batch, and the state before it.
+        ranks: the processes.
+    """
+    device = batch.inputs.device
+    with torch.random.fork_rng([] if device.type == "cpu" else [device]):
+        differentiate(forward(batch, carried)[0] * 0)
+        unused = [
+            name.removeprefix("model.")
+            for name, parameter in forward.named_parameters()
+            if parameter.requires_grad and parameter.grad is None
+        ]
+        (count,), _ = ranks.sum(len(unused))
+        if unused and ranks.first:
+            logger.warning("these weights have no part in the loss: %s", ", ".join(unused))
+        wrapped = ranks.wrap(forward, bool(count))
+        # DistributedDataParallel chooses the order of its sums after the first backward pass: without this
+        # one a training that is resumed would add in another order than one that was never interrupted.
+        with ranks.averaging():
+            differentiate(wrapped(batch, carried)[0] * 0)
+    forward.zero_grad()
+    return wrapped
