@@ -74,6 +74,10 @@ class TrainConfig(Config):
     threads: int = Field(default=0, ge=0)
     """Number of CPU threads; 0 is the number of free cores when training begins."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    compress: Literal["none", "bfloat16"] = "none"
+    """How several processes exchange gradients: bfloat16 sends half of the bytes, for a slow network."""
+    timeout_minutes: float = Field(default=10.0, gt=0)
+    """Minutes after which several processes give one up that does not answer."""
 
     @model_validator(mode="before")
     @classmethod

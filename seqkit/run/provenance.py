@@ -19,12 +19,17 @@ from seqkit.registry import Registry
 from seqkit.registry.registry import KINDS
 from seqkit.run import rundir
 from seqkit.tasks import TaskData
+from seqkit.training.ranks import ALONE, Ranks
 
 logger = logging.getLogger(__name__)
 
 
 def describe(
-    recipe: ResolvedRecipe, registry: Registry, data: TaskData, model: SequenceModel
+    recipe: ResolvedRecipe,
+    registry: Registry,
+    data: TaskData,
+    model: SequenceModel,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """The contents of `provenance.json`, as plain JSON values."""
     return {
@@ -58,6 +63,8 @@ def describe(
         "platform": platform.platform(),
         "device": str(device_of(model)),
         "threads": torch.get_num_threads(),
+        "ranks": ranks.world,
+        **({"backends": ranks.backends, "hosts": list(ranks.hosts)} if ranks.world > 1 else {}),
         "precision": recipe.train.precision,
         "engine": model.engine,
         "seed": recipe.train.seed,

@@ -21,11 +21,11 @@ MAY_CHANGE: Final = frozenset(
     for key in (
         *("steps", "epochs", "minutes", "patience", "evaluate_every", "log_every"),
         *("save_every", "keep_checkpoints", "learning_rate", "schedule", "warmup_steps", "final_fraction"),
-        *("device", "threads"),
+        *("device", "threads", "compress", "timeout_minutes"),
     )
 )
 CHANGES_NUMBERS: Final = MAY_CHANGE - {
-    f"train.{key}" for key in ("patience", "log_every", "save_every", "keep_checkpoints")
+    f"train.{key}" for key in ("patience", "log_every", "save_every", "keep_checkpoints", "timeout_minutes")
 }
 """After a change of these the result is not that of a training that was never interrupted."""
 
@@ -152,6 +152,7 @@ def require_the_same(path: Path, described: Mapping[str, Any], kept_file: str, s
                 for name, now in described["versions"].items()
             ),
             *((name, before.get(name), described[name]) for name in ("device", "threads", "platform")),
+            ("ranks", before.get("ranks", 1), described["ranks"]),
         )
         if was != now
     ]

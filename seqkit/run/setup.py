@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ def _unusually_decayed(model: SequenceModel) -> list[str]:
 
 
 @contextmanager
-def process_for(train: TrainConfig) -> Iterator[torch.device]:
+def process_for(train: TrainConfig, world: int = 1) -> Iterator[torch.device]:
     """Set torch's random streams and thread count for a run, and restore both afterwards.
 
     Yields the device that the run computes on. If the recipe sets no number of threads, one thread per free
@@ -85,7 +86,7 @@ def process_for(train: TrainConfig) -> Iterator[torch.device]:
 
     From here on, the process keeps the memory that it frees.
     """
-    device = choose_device(train.device)
+    device = choose_device(train.device, world)
     keep_freed_memory()
     before = torch.get_num_threads()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -100,14 +101,18 @@ def process_for(train: TrainConfig) -> Iterator[torch.device]:
             torch.set_num_threads(before)
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, world: int = 1) -> torch.device:
     """The device of this name; `"auto"` is cuda if available, else cpu.
+
+    Of several processes each has a GPU of its own: that of its number on the machine, `LOCAL_RANK`.
 
     Raises:
         ContractError: torch does not know the device, or it is not available here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and world > 1:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,25 +14,27 @@ from typing import Any
 import torch
 
 from seqkit.data import Lanes
-from seqkit.errors import RunError, SaveError
+from seqkit.errors import RunError
 from seqkit.files import remove, replacing, sync
-from seqkit.plots import plot_loss
 from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.run import provenance, resuming, rundir
+from seqkit.run.agreement import claimed, require_agreement
 from seqkit.run.base import Run
-from seqkit.run.callbacks import CallPlugins, MetricsLog, SaveCheckpoints, progress_of, require_rows
-from seqkit.run.claim import claim
+from seqkit.run.callbacks import progress_of, require_rows
 from seqkit.run.fine_tuning import Beginning, begin_from, beginning_of
+from seqkit.run.fitting import fit
 from seqkit.run.opening import open_run, read_kept, run_class
-from seqkit.run.setup import make_training, process_for, resolved
+from seqkit.run.setup import choose_device, process_for, resolved
 from seqkit.tasks import Sizes, Task, TaskData, task_of
 from seqkit.tasks.base import asking
 from seqkit.tasks.components import make_model
-from seqkit.training import Trainer, keeping
+from seqkit.training import keeping
 from seqkit.training.manifest import read_manifest
-from seqkit.training.signals import Interrupted, heed, stopping, whole
-from seqkit.training.snapshot import Snapshot
+from seqkit.training.ranks import Ranks
+from seqkit.training.signals import stopping
+from seqkit.training.snapshot import Snapshot, spread
+from seqkit.training.together import joined
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +78,17 @@ def train(
     if extend_vocabulary and init_from is None:
         raise RunError("only the vocabulary of another run can be extended: init_from= (--from).")
     began = None if init_from is None else Path(init_from)
-    job = _Job(registry_with(plugins), strict_plugins, callbacks, began, extend_vocabulary)
-    with stopping():
-        return _train(resolved(recipe, job.registry), out, resume, job)
+    registry = registry_with(plugins)
+    with stopping(), joined() as ranks:
+        job = _Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
+        return _train(resolved(recipe, registry), out, resume, job)
 
 
 @dataclass(frozen=True)
 class _Job:
     """What does not change between the parts of a training."""
 
+    ranks: Ranks
     registry: Registry
     strict_plugins: bool
     callbacks: Sequence[object]
@@ -100,19 +105,30 @@ def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: _J
     if resume and out is None:
         raise RunError("to resume a run, give its directory: out= (on the command line --out).")
     if not resume:
-        with process_for(recipe.train) as device:
+        with process_for(recipe.train, job.ranks.world) as device:
             prepared = _prepare_first(recipe, job)
-            with claim(out, recipe.name) as path:
+            with claimed(job.ranks, out, recipe.name) as path:
                 return _begin(recipe, job, prepared, path, device)
-    with claim(out, recipe.name, resume=True) as path:
-        if (path / rundir.SEEDS).exists():
-            raise RunError(
-                f"{path} holds several seeds, not one run.\n  Continue them all: seqkit resume {path}."
-            )
-        if (path / rundir.RECIPE).exists():
-            return _continue(resuming.saved_recipe(path, job.registry), recipe, path, job)
-        with process_for(recipe.train) as device:
+    with claimed(job.ranks, out, recipe.name, resume=True) as path:
+        with job.ranks.agreed():
+            found = _found_in(path) if job.ranks.first else ""
+        if job.ranks.broadcast(found) == rundir.RECIPE:
+            return _continue(recipe, path, job)
+        with process_for(recipe.train, job.ranks.world) as device:
             return _begin(recipe, job, _prepare_first(recipe, job), path, device)
+
+
+def _found_in(path: Path) -> str:
+    """The file that makes a directory a run; an empty string if there is none.
+
+    Raises:
+        RunError: it holds several seeds.
+    """
+    if (path / rundir.SEEDS).exists():
+        raise RunError(
+            f"{path} holds several seeds, not one run.\n  Continue them all: seqkit resume {path}."
+        )
+    return rundir.RECIPE if (path / rundir.RECIPE).exists() else ""
 
 
 def resume(
@@ -138,11 +154,25 @@ def resume(
         RunError: there is no run, an override changes what it is, its data has changed, or another process
             trains it.
     """
-    rundir.require_run(Path(path))
-    job = _Job(registry_with(plugins), strict_plugins, callbacks)
-    with stopping(), claim(path, Path(path).name, resume=True) as path:
-        saved = resuming.saved_recipe(path, job.registry)
-        return _continue(saved, saved.override(overrides).resolve(job.registry), path, job)
+    registry = registry_with(plugins)
+    with stopping(), joined() as ranks:
+        job = _Job(ranks, registry, strict_plugins, callbacks)
+        with ranks.agreed():
+            if ranks.first:
+                rundir.require_run(Path(path))
+        with claimed(ranks, path, Path(path).name, resume=True) as path:
+            wanted = None
+            with ranks.agreed():
+                if ranks.first:
+                    saved = resuming.saved_recipe(path, registry)
+                    wanted = saved.override(overrides).resolve(registry)
+            return _continue(_recipe_of_first(wanted, ranks, registry), path, job)
+
+
+def _recipe_of_first(recipe: ResolvedRecipe | None, ranks: Ranks, registry: Registry) -> ResolvedRecipe:
+    """The recipe of the first process, in all of them."""
+    name, text = ranks.broadcast(("", "") if recipe is None else (recipe.name, recipe.to_toml()))
+    return recipe or Recipe(name=name, **tomllib.loads(text)).resolve(registry)
 
 
 @dataclass(frozen=True)
@@ -159,12 +189,32 @@ class _Prepared:
 
 
 def _prepare_first(recipe: ResolvedRecipe, job: _Job) -> _Prepared:
-    """The data of a new run, with what it takes from another one."""
-    if job.init_from is None:
-        return _prepare(recipe, job)
-    run = open_run(job.init_from, job.registry)
-    beginning = begin_from(run, recipe, task_of(recipe), extend_vocabulary=job.extend_vocabulary)
-    return replace(_prepare(recipe, job, beginning.kept), beginning=beginning)
+    """The data of a new run, with what it takes from another one; the processes are connected then."""
+    prepared = None
+    with job.ranks.agreed():
+        if job.init_from is None:
+            prepared = _prepare(recipe, job)
+        elif job.ranks.first:
+            run = open_run(job.init_from, job.registry)
+            beginning = begin_from(run, recipe, task_of(recipe), extend_vocabulary=job.extend_vocabulary)
+            prepared = replace(_prepare(recipe, job, beginning.kept), beginning=beginning)
+    if job.init_from is not None:
+        saved = job.ranks.broadcast(None if prepared is None else prepared.saved)
+        with job.ranks.agreed():
+            prepared = prepared or _prepare(recipe, job, task_of(recipe).restore(recipe, saved))
+    assert prepared is not None
+    _connect(recipe, job, prepared)
+    return prepared
+
+
+def _connect(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared) -> None:
+    """Check that all processes are about to train the same, and connect them."""
+    if job.ranks.world == 1:
+        return
+    require_agreement(job.ranks, recipe, job.registry, prepared.data, prepared.saved)
+    train = recipe.train
+    device = choose_device(train.device, job.ranks.world).type
+    job.ranks.connect(device, train.timeout_minutes, train.compress)
 
 
 def _prepare(recipe: ResolvedRecipe, job: _Job, kept: Any = None) -> _Prepared:
@@ -182,9 +232,18 @@ def _prepare(recipe: ResolvedRecipe, job: _Job, kept: Any = None) -> _Prepared:
 
 def _begin(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared, path: Path, device: torch.device) -> Run:
     """Train into a directory that is claimed and empty."""
-    run = _made_run(recipe, prepared, path, device)
-    logger.info("the run is in %s", path)
-    described = provenance.describe(recipe, job.registry, prepared.data, run.model)
+    with job.ranks.agreed():
+        run = _made_run(recipe, prepared, path, device)
+        if job.ranks.first:
+            logger.info("the run is in %s", path)
+            _write_run(run, job, prepared)
+    return _fit(run, job, prepared, None)
+
+
+def _write_run(run: Run, job: _Job, prepared: _Prepared) -> None:
+    """Write the files of a run that do not change."""
+    path = run.path
+    described = provenance.describe(run.recipe, job.registry, prepared.data, run.model, job.ranks)
     if prepared.beginning is not None:
         prepared.beginning.give_weights(run.model)
         described["from"] = prepared.beginning.describe()
@@ -193,39 +252,62 @@ def _begin(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared, path: Path, d
     provenance.keep_plugin_texts(path, job.registry)
     rundir.write_json(path / prepared.task.file, prepared.saved)
     with replacing(path / rundir.RECIPE) as partial:  # the last: with it, the directory is a run
-        recipe.save(partial)
+        run.recipe.save(partial)
     sync(path)
-    return _fit(run, job, prepared, None)
 
 
-def _continue(saved: ResolvedRecipe, recipe: ResolvedRecipe, path: Path, job: _Job) -> Run:
+def _continue(recipe: ResolvedRecipe, path: Path, job: _Job) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
-    changes = resuming.changes(path, saved, recipe)
+    ranks, changes, kept_values = job.ranks, [], None
+    with ranks.agreed():
+        if ranks.first:
+            changes = resuming.changes(path, resuming.saved_recipe(path, job.registry), recipe)
+            kept_values = _clean_up(path, job, recipe)
+    kept_values = ranks.broadcast(kept_values)
+    kept = None if kept_values is None else task_of(recipe).restore(recipe, kept_values)
+    with process_for(recipe.train, ranks.world) as device:
+        with ranks.agreed():
+            prepared = _prepare(recipe, job, kept)
+        _connect(recipe, job, prepared)
+        start = None
+        with ranks.agreed():
+            run = _made_run(recipe, prepared, path, device)
+            if ranks.first:
+                described = provenance.describe(recipe, job.registry, prepared.data, run.model, ranks)
+                resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
+                start = _newest_snapshot(path, prepared.task)
+                resuming.keep(path, changes)
+        return _fit(run, job, prepared, spread(start, ranks))
+
+
+def _clean_up(path: Path, job: _Job, recipe: ResolvedRecipe) -> Any:
+    """Remove what a killed process has left; the values of what the run keeps, if it has begun with another."""
     keeping.sweep(path / rundir.CHECKPOINTS)
     for left in path.glob("*.partial"):
         remove(left)
     began_with = rundir.read_object(path / rundir.PROVENANCE).get("from")
     if job.init_from is not None:
         resuming.require_the_same_beginning(path, began_with, beginning_of(job.init_from))
-    with process_for(recipe.train) as device:
-        kept = None if began_with is None else read_kept(path, recipe, task_of(recipe))
-        prepared = _prepare(recipe, job, kept)
-        run = _made_run(recipe, prepared, path, device)
-        described = provenance.describe(recipe, job.registry, prepared.data, run.model)
-        resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
-        found = keeping.newest_snapshot(
-            path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot.values)
-        )
-        if found is None:
-            resuming.require_unfinished(path)
-            logger.info("%s has no checkpoint to resume from: its training begins again", path)
-            for name in (rundir.METRICS, rundir.ENDED):
-                (path / name).unlink(missing_ok=True)
-        else:
-            resuming.require_whole(path, prepared.task.file, read_manifest(found[0]))
-            logger.info("%s continues from step %d", path, found[1].values["step"])
-        resuming.keep(path, changes)
-        return _fit(run, job, prepared, None if found is None else found[1])
+    if began_with is None:
+        return None
+    read_kept(path, recipe, task_of(recipe))  # which checks it
+    return rundir.read_json(path / task_of(recipe).file)
+
+
+def _newest_snapshot(path: Path, task: Task) -> Snapshot | None:
+    """The snapshot to continue from; None if there is none, so that the training begins again."""
+    found = keeping.newest_snapshot(
+        path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot.values)
+    )
+    if found is None:
+        resuming.require_unfinished(path)
+        logger.info("%s has no checkpoint to resume from: its training begins again", path)
+        for name in (rundir.METRICS, rundir.ENDED):
+            (path / name).unlink(missing_ok=True)
+        return None
+    resuming.require_whole(path, task.file, read_manifest(found[0]))
+    logger.info("%s continues from step %d", path, found[1].values["step"])
+    return found[1]
 
 
 def _made_run(recipe: ResolvedRecipe, prepared: _Prepared, path: Path, device: torch.device) -> Run:
@@ -234,75 +316,17 @@ def _made_run(recipe: ResolvedRecipe, prepared: _Prepared, path: Path, device: t
 
 
 def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Run:
-    """Train, save and close the run; an exception after the first step leaves a checkpoint of that moment."""
-    train, path = run.recipe.train, run.path
-    began_at = 0 if start is None else start.values["step"]
-    files = rundir.files_of_run(path, prepared.task.file)
-    saver = SaveCheckpoints(run, job.hooks, train, files)
-    log = MetricsLog(path / rundir.METRICS, train.log_every, prepared.batches)
-    trainer = Trainer(
-        run.model,
-        **make_training(train, run.model),
-        callbacks=[log, saver, CallPlugins(run, job.hooks), *job.callbacks],
+    fit(
+        run,
+        prepared.task,
+        prepared.batches,
+        prepared.validation,
+        start,
+        hooks=job.hooks,
+        callbacks=job.callbacks,
+        ranks=job.ranks,
     )
-    try:
-        trainer.fit(
-            prepared.batches,
-            epochs=train.epochs,
-            steps=train.steps,
-            minutes=train.minutes,
-            validation=prepared.validation,
-            evaluate_every=train.evaluate_every,
-            patience=train.patience,
-            start=start,
-        )
-    except BaseException as stop:
-        heed()
-        if trainer.status.step in (0, began_at):  # a new directory goes, that of a run is as it was
-            logger.warning("%s before its first step: there is nothing to save", _how(stop))
-            raise
-        try:
-            with whole():
-                trainer.status.ended_by = _reason(stop)
-                saver.save(trainer)
-                log.run_finished(trainer)
-                _finish(run, prepared.task, trainer)
-                _log_stop(run, trainer, stop)
-        except Interrupted as second:  # it came in the block, and is raised at its end
-            if isinstance(second.__context__, SaveError):
-                raise second.__context__ from stop
-            second.path = path
-            raise
-        if isinstance(stop, Interrupted):
-            stop.path = path
-        raise
-    with whole():
-        if start is not None and trainer.status.step == began_at:
-            logger.warning(
-                "%s: nothing is left to train; it ended by %s, at step %d",
-                *(path, trainer.history.ended_by, trainer.status.step),
-            )
-        _finish(run, prepared.task, trainer)
-    job.hooks.call("seqkit_run_finished", run=run)
     return run
-
-
-def _reason(stop: BaseException) -> str:
-    """Value of `ended_by` for a training that ended early."""
-    return "an interrupt" if isinstance(stop, KeyboardInterrupt) else f"an error ({type(stop).__name__})"
-
-
-def _log_stop(run: Run, trainer: Trainer, stopped: BaseException) -> None:
-    """Log at which step a training ended early, and what is kept of it."""
-    logger.warning("%s at step %d; everything is saved in %s", _how(stopped), trainer.status.step, run.path)
-    best = trainer.history.best
-    if best is not None and best.step != trainer.status.step:
-        logger.warning("the run opens with the weights of step %d, its lowest validation loss", best.step)
-    logger.warning("To continue: seqkit resume %s", run.path)
-
-
-def _how(stopped: BaseException) -> str:
-    return "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
 
 
 def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:
@@ -315,30 +339,3 @@ def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> 
         )
     if validation is None:
         logger.warning("there is no validation split: the last weights are kept, not the best")
-
-
-def _finish(run: Run, task: Task, trainer: Trainer) -> None:
-    """Load the best weights into the model, add how training ended to the provenance, and plot the loss."""
-    history = trainer.history
-    if history.best is not None:
-        run.model.load_state_dict(history.best.weights)
-    run.model.eval()
-    if (means := history.ended_higher) is not None:
-        logger.warning(
-            "the loss of training ended higher than it began: %.3f, then %.3f; try a lower learning rate "
-            "(train.learning_rate is %g)",
-            *means,
-            run.recipe.train.learning_rate,
-        )
-    ended = {
-        "engine": run.model.engine_ran or run.model.engine,
-        "ended_by": history.ended_by,
-        "steps": trainer.status.step,
-        "ended_higher": history.ended_higher is not None,
-        "tokens": history.tokens,
-        "training_s": history.training_s,
-    }
-    if run.model.engine_ran is not None or not (run.path / rundir.ENDED).exists():  # else no step was taken
-        rundir.write_json(run.path / rundir.ENDED, ended)
-    unit = task.loss_unit(run.recipe.head.use)
-    plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)

@@ -30,6 +30,7 @@ from torch.utils import _pytree as pytree  # torch has no public one; its own en
 from seqkit.cells.base import State
 from seqkit.errors import ContractError
 from seqkit.training.meter import Reading
+from seqkit.training.ranks import Ranks
 from seqkit.training.state import Best
 
 if TYPE_CHECKING:
@@ -188,6 +189,20 @@ def restore(
     history.losses[:] = array("d", losses.tolist())
     history.evaluations[:] = values["evaluations"]
     history.epochs[:] = values["epochs"]
+
+
+def spread(start: Snapshot | None, ranks: Ranks) -> Snapshot | None:
+    """The snapshot of the first process, in all of them."""
+    if ranks.world == 1:
+        return start
+    values = ranks.broadcast(None if start is None else start.values)
+    if values is None:
+        return None
+    empty: Mapping[str, Tensor] = {}
+    has_best = ranks.broadcast(start is not None and start.best_weights is not None)
+    given = (empty, empty, empty) if start is None else (start.weights, start.tensors, start.best_weights or empty)
+    weights, tensors, best = (ranks.broadcast_tensors(each) for each in given)
+    return Snapshot(weights, tensors, values, best if has_best else None)
 
 
 def _require_like(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str) -> None:

@@ -183,8 +183,9 @@ class Trainer:
         try:
             self._notify("run_started")
             with self._signals_noted(), flushing_denormals():
-                if start is not None:
+                if start is not None and self.ranks.first:
                     snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
+                if start is not None:
                     self._catch_up(validate)
                 while not self.status.ended_by:
                     self._fit_epoch(data, validate)

@@ -388,7 +388,7 @@ class TestInterrupt:
         assert "interrupted at step 15; everything is saved in out" in caplog.text
         run = seqkit.load("out")
         assert run.generate("the ")
-        assert run.provenance["ended_by"] == "an interrupt"
+        assert run.provenance["ended_by"] == "SIGINT"
         assert (run.path / "loss.png").exists()
         kept = [path.name for path in sorted((run.path / "checkpoints").iterdir())]
         assert kept == (["step-00000010", "step-00000015"] if evaluate_every == 10 else ["step-00000015"])

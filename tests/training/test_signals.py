@@ -100,6 +100,6 @@ def test_a_second_ctrl_c_loses_nothing(tiny_recipe: seqkit.Recipe, monkeypatch: 
     with pytest.raises(KeyboardInterrupt):
         seqkit.train(tiny_recipe.override(["~train.evaluate_every"]), "a", callbacks=[Stop()])
     path = Path("a")
-    assert seqkit.load(path).provenance["ended_by"] == "an interrupt"
+    assert seqkit.load(path).provenance["ended_by"] == "SIGINT"
     assert rundir.read_metrics(path)[-1]["step"] == 13
     assert (path / rundir.LOSS_PLOT).exists()

@@ -1,0 +1,84 @@
+"""Runs that several processes train."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqkit
+from seqkit.run import rundir
+from tests.ranks import together
+
+
+def trained(recipe: Any, out: str, **options: Any) -> Any:
+    run = seqkit.train(recipe, out, **options)
+    return {name: value.numpy() for name, value in run.model.state_dict().items()}
+
+
+def continued(out: str, overrides: list[str]) -> Any:
+    run = seqkit.resume(out, overrides)
+    return {name: value.numpy() for name, value in run.model.state_dict().items()}
+
+
+def digest(path: str | Path) -> str:
+    """Of the weights, the optimizer, the state and the losses of the last checkpoint."""
+    last = sorted((Path(path) / "checkpoints").glob("step-*"))[-1]
+    return hashlib.sha256(
+        b"".join((last / f"{name}.safetensors").read_bytes() for name in ("model", "training"))
+    ).hexdigest()
+
+
+def rows(path: str | Path) -> list[dict[str, Any]]:
+    return rundir.read_metrics(Path(path))
+
+
+def same_rows(several: str, one: str) -> None:
+    found, wanted = rows(several), rows(one)
+    assert [(row["step"], row["split"], row["tokens"]) for row in found] == [
+        (row["step"], row["split"], row["tokens"]) for row in wanted
+    ]
+    np.testing.assert_allclose([row["loss"] for row in found], [row["loss"] for row in wanted], rtol=1e-5)
+
+
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_the_same_run(tiny_recipe: seqkit.Recipe, state: str) -> None:
+    recipe = tiny_recipe.override([f"train.state={state}"])
+    trained(recipe, "one")
+    weights = together(3, trained, recipe, "three")
+    same_rows("three", "one")
+    assert {path.name for path in Path("one").iterdir()} == {path.name for path in Path("three").iterdir()}
+    for other in weights[1:]:
+        for name, value in weights[0].items():
+            np.testing.assert_array_equal(other[name], value)
+    provenance = seqkit.load("three").provenance
+    assert provenance["ranks"] == 3
+    assert provenance["backends"] == "gloo"
+    assert len(provenance["hosts"]) == 3
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_resumed_bit_for_bit(tiny_recipe: seqkit.Recipe, world: int) -> None:
+    recipe = tiny_recipe.override(["model.dropout=0.3", "model.layers=2", "train.save_every=13"])
+    together(world, trained, recipe.override(["train.steps=41"]), "whole")
+    together(world, trained, recipe.override(["train.steps=23"]), "parts")
+    together(world, continued, "parts", ["train.steps=41"])
+    assert digest("parts") == digest("whole")
+
+
+def test_other_numbers_of_processes(tiny_recipe: seqkit.Recipe) -> None:
+    trained(tiny_recipe.override(["train.steps=41"]), "one")
+    trained(tiny_recipe.override(["train.steps=10"]), "elastic")
+    together(2, continued, "elastic", ["train.steps=22"])
+    together(4, continued, "elastic", ["train.steps=30"])
+    continued("elastic", ["train.steps=41"])
+    last = [sorted(Path(path, "checkpoints").glob("step-*"))[-1] for path in ("one", "elastic")]
+    from safetensors.numpy import load_file
+
+    one, elastic = (load_file(path / "training.safetensors") for path in last)
+    for name, value in one.items():
+        np.testing.assert_allclose(elastic[name], value, atol=1e-5, rtol=1e-4, err_msg=name)
