@@ -15,6 +15,8 @@ class SeqkitError(Exception):
     """The base class: `except seqkit.errors.SeqkitError` catches all that seqkit raises on purpose."""
 
     exit_code = 2
+    is_known = False
+    """Whether all processes have heard of it, if several train together."""
 
 
 class UnknownNameError(SeqkitError):
@@ -117,12 +119,10 @@ class RankError(SeqkitError):
 
     Attributes:
         reporter: rank of the process that prints the message.
-        is_known: whether all processes have heard of it.
     """
 
     exit_code = 1
     reporter = 0
-    is_known = False
 
 
 class WrongKindError(RunError, AttributeError):

@@ -21,7 +21,9 @@ def together(world: int, function: Callable[..., Any], *arguments: Any) -> list[
         AssertionError: a process ended with an exception, or none of its results came in time.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["seqkit", "seqkit.training.together", "seqkit.run.training", "tests.ranks"])
+    context.set_forkserver_preload(
+        ["seqkit", "seqkit.training.together", "seqkit.run.training", "tests.ranks"]
+    )
     port = free_port()
     processes, ends = [], []
     for rank in range(world):

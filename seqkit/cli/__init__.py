@@ -33,13 +33,11 @@ from seqkit.cli import (
     verify,
 )
 from seqkit.cli.foreign import ForeignFormatter, echo, shown
-from seqkit.cli.hints import hint
+from seqkit.cli.hints import WORDS, hint
+from seqkit.cli.ranks import is_reporter, rank
 from seqkit.errors import SeqkitError
 
 __all__ = ["cli", "main"]
-
-WORDS = "seqkit.words"
-"""The key of `ctx.meta` that holds the words the user typed."""
 
 
 class PluginGroup(click.Group):
@@ -158,13 +156,14 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # show "?" for a character the terminal's encoding lacks
     logging.basicConfig(stream=sys.stderr)
     for handler in logging.getLogger().handlers:
-        handler.setFormatter(ForeignFormatter("%(message)s"))
+        handler.setFormatter(ForeignFormatter(f"rank {rank()}: %(message)s" if rank() else "%(message)s"))
         handler.addFilter(LogOnce())
-    logging.getLogger("seqkit").setLevel(logging.INFO)
+    logging.getLogger("seqkit").setLevel(logging.INFO if rank() == 0 else logging.WARNING)
     try:
         cli(prog_name="seqkit")
     except SeqkitError as error:
-        echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
+        if is_reporter(error):
+            echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) has closed the pipe; Python would complain again when it flushes at exit.

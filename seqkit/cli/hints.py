@@ -36,6 +36,8 @@ COMMANDS = {
 KEYS = {"lr": "learning_rate", "batch": "batch_size", "hidden": "hidden_size", "num_layers": "layers"}
 """Names that other programs use, and the keys of a recipe that mean the same."""
 RUNS_SHOWN = 5
+WORDS = "seqkit.words"
+"""The key of `ctx.meta` that holds the words the user typed."""
 
 Parameters: TypeAlias = Mapping[str, Any]
 

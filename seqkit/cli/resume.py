@@ -7,16 +7,39 @@ from pathlib import Path
 import click
 
 from seqkit.cli.data import name_data
+from seqkit.cli.hints import WORDS
 from seqkit.cli.output import json_option, plugin_option
+from seqkit.cli.ranks import (
+    follow,
+    launch,
+    rank,
+    ranks_option,
+    stop_after_option,
+    stop_on_option,
+    stopping,
+)
 from seqkit.cli.report import report_of
 
 
 @click.command("resume")
 @click.argument("directory", metavar="DIR")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@ranks_option
+@stop_after_option
+@stop_on_option
 @plugin_option
 @json_option
-def command(directory: str, overrides: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    directory: str,
+    overrides: tuple[str, ...],
+    ranks: int | None,
+    stop_after: str | None,
+    stop_on: str | None,
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Continue the training of the run in DIR from its newest checkpoint.
 
     The result is that of a training that was never interrupted. KEY=VALUE changes the budget (train.steps,
@@ -32,6 +55,14 @@ def command(directory: str, overrides: tuple[str, ...], plugins: tuple[str, ...]
     recipe = recipe_of(directory, registry).override(overrides)
     resolved = recipe.resolve(registry)
     report = report_of(resolved)
-    name_data(resolved, None, quiet=as_json)
+    launches = ranks is not None and ranks > 1
+    name_data(resolved, None, quiet=as_json or launches or rank() > 0)
     options = {"out": directory, "resume": True, "plugins": plugins, "strict_plugins": False}
-    report.train(recipe, directory, seeds_in(Path(directory)), options, as_json, has_own_data=True)
+    seeds = seeds_in(Path(directory))
+    with stopping(stop_after, stop_on):
+        if launches:
+            launch(ranks, ctx.find_root().meta[WORDS])
+        elif rank() > 0:
+            follow(recipe, seeds, options)
+        else:
+            report.train(recipe, directory, seeds, options, as_json, has_own_data=True)

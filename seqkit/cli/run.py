@@ -9,8 +9,18 @@ from typing import Any
 import click
 
 from seqkit.cli.foreign import echo
+from seqkit.cli.hints import WORDS
 from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.plan import show_plan
+from seqkit.cli.ranks import (
+    follow,
+    launch,
+    rank,
+    ranks_option,
+    stop_after_option,
+    stop_on_option,
+    stopping,
+)
 from seqkit.cli.report import report_of
 
 
@@ -52,14 +62,22 @@ from seqkit.cli.report import report_of
     is_flag=True,
     help="Time a few steps, report the time and memory of the whole training, and train nothing.",
 )
+@ranks_option
+@stop_after_option
+@stop_on_option
 @plugin_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     recipe: str,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
     seeds: int | None,
     plan: bool,
+    ranks: int | None,
+    stop_after: str | None,
+    stop_on: str | None,
     as_json: bool,
     plugins: tuple[str, ...],
     **options: Any,
@@ -73,6 +91,11 @@ def command(
 
     With --resume, the same command can be given again until the training is complete. With --from, the
     training begins with the weights of another run: to fine-tune it on other data, or to learn what is new.
+
+    With --ranks, or under torchrun, several processes train the run together, as one would.
+
+    Exit codes: 0 done, 1 the training failed, 2 a mistake in the command, 130 or 143 stopped by a signal and
+    saved. After the last two the same command with --resume continues it.
     """
     from seqkit.recipe import Recipe
     from seqkit.registry import registry_with
@@ -90,13 +113,21 @@ def command(
     options["plugins"] = plugins
     resolved = chosen.resolve(registry)
     report = report_of(resolved)
-    if data:
+    launches = ranks is not None and ranks > 1 and not plan
+    if data and not launches and rank() == 0:
         report.show_source(data, resolved)
     if plan:
         show_plan(chosen, plugins, seeds, as_json)
         return
     seeds = seeds or resolved.task.declaration.seeds
-    path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
+    with stopping(stop_after, stop_on):
+        if launches:
+            launch(ranks, ctx.find_root().meta[WORDS])
+            return
+        if rank() > 0:
+            follow(chosen, seeds, options)
+            return
+        path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
     if _ended_higher(path):
         sys.exit(1)  # the trainer has logged that too
 

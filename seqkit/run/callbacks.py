@@ -29,7 +29,7 @@ from seqkit.training import Trainer, checkpoint, keeping
 from seqkit.training.evaluation import Data, with_units
 from seqkit.training.manifest import MANIFEST, step_folder
 from seqkit.training.meter import Reading
-from seqkit.training.signals import whole
+from seqkit.training.signals import note_save, whole
 from seqkit.training.snapshot import Snapshot, name_of
 
 logger = logging.getLogger(__name__)
@@ -266,6 +266,7 @@ class SaveCheckpoints:
         keeping.prune(self._folder, self._train.keep_checkpoints)
         self._saved_at = time.monotonic()
         self._took_s = self._saved_at - began
+        note_save(self._took_s)
 
     @contextmanager
     def _warnings(self) -> Iterator[None]:

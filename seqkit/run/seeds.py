@@ -13,12 +13,14 @@ from seqkit.errors import RunError
 from seqkit.recipe import Recipe
 from seqkit.registry import Registry, registry_with
 from seqkit.run import resuming, rundir
+from seqkit.run.agreement import claimed
 from seqkit.run.base import Run
-from seqkit.run.claim import claim
 from seqkit.run.opening import load
-from seqkit.run.training import train
+from seqkit.run.training import train_with
 from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
+from seqkit.training.ranks import ALONE, Ranks
+from seqkit.training.together import joined
 
 SUMMARY = "summary.json"
 
@@ -50,45 +52,41 @@ def train_seeds(
     """
     if seeds < 2:
         raise RunError(f"an interval needs at least two seeds, got {seeds}.")
-    # The recipe's faults are reported before a directory is created.
-    resolved = recipe.resolve(registry := registry_with(plugins))
-    compares_by_loss = task_of(resolved).compares_by_loss
     if resume and out is None:
         raise RunError("to resume runs, give their directory: out= (on the command line --out).")
-    with claim(out, recipe.name, resume=resume) as path:
-        if (path / rundir.RECIPE).exists():
-            raise RunError(f"{path} holds one run, not several seeds.\n  Resume it without --seeds.")
-        begun = _Seeds(
-            recipe=recipe.name,
-            seeds=seeds,
-            init_from=None if init_from is None else str(Path(init_from).resolve()),
-            extend_vocabulary=extend_vocabulary,
-        )
-        if (path / rundir.SEEDS).exists():
-            if init_from is None:
-                saved = _read_seeds(path)
-                beginning = {"init_from": saved.init_from, "extend_vocabulary": saved.extend_vocabulary}
-                begun = begun.model_copy(update=beginning)
-            _require_the_same(path, recipe, registry)
-        rundir.write_json(path / rundir.SEEDS, begun.model_dump(exclude_defaults=True))
-        best = []
-        for seed in range(seeds):
-            run = train(
-                recipe.override([f"train.seed={seed}"]),
-                path / f"seed-{seed}",
-                resume=resume,
-                init_from=begun.init_from,
-                extend_vocabulary=begun.extend_vocabulary,
-                plugins=plugins,
-                strict_plugins=strict_plugins,
-                callbacks=callbacks(seed),
-            )
-            row = rundir.lowest_validation(run.metrics)
-            if row is None and not compares_by_loss:
-                continue  # its report judges the seeds together
-            if row is None:
-                raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
-            best.append(row)
+    begun = _Seeds(
+        recipe=recipe.name,
+        seeds=seeds,
+        init_from=None if init_from is None else str(Path(init_from).resolve()),
+        extend_vocabulary=extend_vocabulary,
+    )
+    # The recipe's faults are reported before a directory is created.
+    compares_by_loss = task_of(recipe.resolve(registry := registry_with(plugins))).compares_by_loss
+    with joined() as ranks, claimed(ranks, out, recipe.name, resume=resume) as path:
+        with ranks.agreed():
+            if ranks.first:
+                begun = _begin(path, begun, recipe, registry)
+        begun = _Seeds(**ranks.broadcast(begun.model_dump()))
+        rows: dict[int, Any] = {}
+        with ranks.agreed():
+            _require_seen(path, ranks)
+            for seed in range(ranks.rank, seeds, ranks.world):
+                run = train_with(
+                    ALONE,
+                    recipe.override([f"train.seed={seed}"]),
+                    path / f"seed-{seed}",
+                    resume=resume,
+                    init_from=begun.init_from,
+                    extend_vocabulary=begun.extend_vocabulary,
+                    plugins=plugins,
+                    strict_plugins=strict_plugins,
+                    callbacks=callbacks(seed),
+                )
+                rows[seed] = rundir.lowest_validation(run.metrics)
+                if rows[seed] is None and compares_by_loss:  # else its report judges the seeds together
+                    raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
+        every = {int(seed): row for of_rank in ranks.meet(rows) for seed, row in of_rank.items()}
+        best = [every[seed] for seed in range(seeds) if every[seed] is not None]
         summary: dict[str, Any] = {
             "path": str(path),
             "recipe": recipe.name,
@@ -98,8 +96,40 @@ def train_seeds(
         for name in ("loss", "bits_per_char"):
             if best and name in best[0]:
                 summary[name] = mean_and_interval([row[name] for row in best])
-        rundir.write_json(path / SUMMARY, summary)
+        if ranks.first:
+            rundir.write_json(path / SUMMARY, summary)
     return summary
+
+
+def _begin(path: Path, begun: _Seeds, recipe: Recipe, registry: Registry) -> _Seeds:
+    """Write what the directory is for, or check that it is for the same.
+
+    Raises:
+        RunError: it holds one run, or seeds of another recipe.
+    """
+    if (path / rundir.RECIPE).exists():
+        raise RunError(f"{path} holds one run, not several seeds.\n  Resume it without --seeds.")
+    if (path / rundir.SEEDS).exists():
+        if begun.init_from is None:
+            saved = _read_seeds(path)
+            beginning = {"init_from": saved.init_from, "extend_vocabulary": saved.extend_vocabulary}
+            begun = begun.model_copy(update=beginning)
+        _require_the_same(path, recipe, registry)
+    rundir.write_json(path / rundir.SEEDS, begun.model_dump(exclude_defaults=True))
+    return begun
+
+
+def _require_seen(path: Path, ranks: Ranks) -> None:
+    """Check that this process, which trains seeds of its own, can write where the first reads them.
+
+    Raises:
+        RunError: it is on another machine, which has another directory.
+    """
+    if not ranks.first and not (path / rundir.SEEDS).exists():
+        raise RunError(
+            f"{path} of the first process is not seen here: seeds on several machines need a common directory "
+            "(--out)."
+        )
 
 
 def load_seeds(

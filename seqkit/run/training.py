@@ -74,12 +74,44 @@ def train(
         PluginError: a plugin that was given cannot be loaded.
         NonFiniteError, AuditError: see `Trainer.fit`. Like Ctrl-C, and every other exception after the first
             step, they leave a checkpoint of that moment, and the best weights, in the run.
+        RankError: of several processes, another one has failed or gone, or has other data.
+
+    Under torchrun, or with an initialized process group, the processes train one run together. Every one of
+    them calls this function with the same arguments; only the first writes to the directory, and calls the
+    callbacks and hooks.
     """
+    with joined() as ranks:
+        return train_with(
+            ranks,
+            recipe,
+            out,
+            resume=resume,
+            init_from=init_from,
+            extend_vocabulary=extend_vocabulary,
+            plugins=plugins,
+            strict_plugins=strict_plugins,
+            callbacks=callbacks,
+        )
+
+
+def train_with(
+    ranks: Ranks,
+    recipe: Recipe | ResolvedRecipe | str | Path,
+    out: str | Path | None,
+    *,
+    resume: bool,
+    init_from: str | Path | None,
+    extend_vocabulary: bool,
+    plugins: Sequence[Any],
+    strict_plugins: bool,
+    callbacks: Sequence[object],
+) -> Run:
+    """Train a recipe with these processes; for the rest see `train`."""
     if extend_vocabulary and init_from is None:
         raise RunError("only the vocabulary of another run can be extended: init_from= (--from).")
     began = None if init_from is None else Path(init_from)
     registry = registry_with(plugins)
-    with stopping(), joined() as ranks:
+    with stopping():
         job = _Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
         return _train(resolved(recipe, registry), out, resume, job)
 

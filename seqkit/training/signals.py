@@ -11,13 +11,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SAVES_SPARED: Final = 10
+"""Saves that must fit before the end of a limit that is the scheduler's."""
 PATIENCE: Final = 3
 """The signal that ends the process at once."""
 
@@ -44,14 +47,56 @@ class _Heard:
     """The signal that nobody has heeded yet."""
     depth = 0
     """Whole blocks that the main thread is in."""
+    limit: Limit | None = None
+
+
+class Limit:
+    """A moment at which this process is to stop, as by SIGTERM.
+
+    Args:
+        seconds: seconds from now.
+        spared: also stop so much earlier that ten saves fit, as long as the last one took.
+    """
+
+    def __init__(self, seconds: float, *, spared: bool = False) -> None:
+        self._at, self._spared = time.monotonic() + seconds, spared
+        self._timer: threading.Timer | None = None
+
+    def begin(self, margin_s: float = 0.0) -> None:
+        """Start the clock, or set it to a moment that is earlier by a margin."""
+        self.end()
+        left = self._at - margin_s - time.monotonic()
+        self._timer = threading.Timer(max(left, 0.0), os.kill, (os.getpid(), signal.SIGTERM))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def took(self, save_s: float) -> None:
+        """Note how long a save took."""
+        if self._spared:
+            self.begin(SAVES_SPARED * save_s)
+
+
+def note_save(seconds: float) -> None:
+    """Note how long a save took: a limit may have to come earlier."""
+    if _Heard.limit is not None:
+        _Heard.limit.took(seconds)
 
 
 @contextmanager
-def stopping() -> Iterator[None]:
+def stopping(also: Sequence[int] = (), limit: Limit | None = None) -> Iterator[None]:
     """In the block, SIGINT and SIGTERM raise Interrupted; afterwards they do what they did before.
 
     A signal that the program handles itself, or ignores, is left alone. Signals reach the main thread only;
     in another one nothing changes.
+
+    Args:
+        also: further signals that mean the same as SIGTERM.
+        limit: when to behave as if SIGTERM had come.
     """
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -59,8 +104,12 @@ def stopping() -> Iterator[None]:
         before = {number: usual[number] for number in SIGNALS if signal.getsignal(number) == usual[number]}
     if before:
         _Heard.count, _Heard.waiting, _Heard.depth = 0, None, 0
+        before |= {signal.Signals(number): signal.getsignal(number) for number in also}
+        _Heard.limit = limit
     for number in before:
         signal.signal(number, _hear)
+    if limit is not None:
+        limit.begin()
     try:
         yield
         if before:
@@ -68,6 +117,9 @@ def stopping() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if limit is not None:
+            limit.end()
+            _Heard.limit = None
         if before:
             heed()
 
@@ -89,9 +141,9 @@ def _hear(number: int, frame: FrameType | None) -> None:
         os.kill(os.getpid(), number)
     if _Heard.count > 1:
         return
-    _Heard.waiting = number
+    _Heard.waiting = number if number == signal.SIGINT else signal.SIGTERM
     if not _Heard.depth:
-        raise Interrupted(number)
+        raise Interrupted(_Heard.waiting)
 
 
 @contextmanager

@@ -200,7 +200,11 @@ def spread(start: Snapshot | None, ranks: Ranks) -> Snapshot | None:
         return None
     empty: Mapping[str, Tensor] = {}
     has_best = ranks.broadcast(start is not None and start.best_weights is not None)
-    given = (empty, empty, empty) if start is None else (start.weights, start.tensors, start.best_weights or empty)
+    given = (
+        (empty, empty, empty)
+        if start is None
+        else (start.weights, start.tensors, start.best_weights or empty)
+    )
     weights, tensors, best = (ranks.broadcast_tensors(each) for each in given)
     return Snapshot(weights, tensors, values, best if has_best else None)
 

@@ -80,10 +80,29 @@ def joined() -> Iterator[Ranks]:
         return
     else:
         together = Together(_store(), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    with together.agreed():
+        pass  # another one may have failed before it came here
     try:
         yield together
     finally:
         together.disconnect()
+
+
+def report(error: SeqkitError) -> bool:
+    """Whether this process is the one to print an error; the others have heard of it then."""
+    rank = int(os.environ.get("RANK", "0"))
+    if isinstance(error, RankError):
+        return rank == error.reporter
+    if not error.is_known and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        try:
+            together = Together(_store(), rank, int(os.environ["WORLD_SIZE"]))
+            with together.agreed():
+                raise error
+        except RankError:
+            return True
+        except SeqkitError:
+            pass
+    return rank == 0
 
 
 _stores: dict[tuple[str, str], dist.Store] = {}
@@ -170,6 +189,8 @@ class Together(Ranks):
         except Exception as error:
             own = error
         failures = self.meet(None if own is None else _described(own))
+        if isinstance(own, SeqkitError):
+            own.is_known = True
         if own is not None:
             raise own
         for rank, failure in enumerate(failures):
@@ -201,7 +222,7 @@ class Together(Ranks):
 
     def _failure(self, rank: int, described: Mapping[str, Any]) -> RankError:
         error = RankError(f"{self._named([rank])}: {described['message']}")
-        error.exit_code = described["exit_code"]
+        error.exit_code, error.is_known = described["exit_code"], True
         return error
 
     # The process group.
@@ -264,7 +285,10 @@ class Together(Ranks):
     def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors of the first process, on the CPU."""
         kinds = self.broadcast(
-            [(name, str(value.dtype).removeprefix("torch."), list(value.shape)) for name, value in tensors.items()]
+            [
+                (name, str(value.dtype).removeprefix("torch."), list(value.shape))
+                for name, value in tensors.items()
+            ]
         )
         found = {}
         for name, dtype, shape in kinds:
@@ -369,8 +393,10 @@ class Together(Ranks):
 
     def leave(self, error: BaseException) -> None:
         """Report to the others that this process has failed."""
-        if self._error is not None or (isinstance(error, RankError) and error.is_known):
+        if self._error is not None or (isinstance(error, SeqkitError) and error.is_known):
             return
+        if isinstance(error, SeqkitError):
+            error.is_known = True
         self._store.set(f"failed/{self.rank}", json.dumps(_described(error)))
         try:
             self._exchange(Place.STEP, failed=True)
@@ -420,9 +446,7 @@ class Together(Ranks):
             rank = int(found[CULPRIT]) - 1
         else:
             rank = next(rank for rank in range(self.world) if self._store.check([f"failed/{rank}"]))
-        error = self._failure(rank, json.loads(self._store.get(f"failed/{rank}")))
-        error.is_known = True
-        return error
+        return self._failure(rank, json.loads(self._store.get(f"failed/{rank}")))
 
     def _rows(self) -> list[Tensor] | None:
         """Send the leaves of the carried state to the first process; returns all rows there."""
@@ -432,7 +456,9 @@ class Together(Ranks):
         with self._connected():
             dist.all_gather(every, own, group=self._messages)
         if any(one[:2].tolist() != own[:2].tolist() for one in every):
-            error = RankError("the processes are at different steps, so there is no checkpoint of this moment.")
+            error = RankError(
+                "the processes are at different steps, so there is no checkpoint of this moment."
+            )
             if self.first:
                 raise error
             return None

@@ -180,22 +180,17 @@ class Trainer:
             data = data.share(self.ranks)
         self.ranks.serve(lambda: (self.status.step, self.status.leaves()))
         self.model.train()
-        try:
-            self._notify("run_started")
-            with self._signals_noted(), flushing_denormals():
-                if start is not None and self.ranks.first:
-                    snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
-                if start is not None:
-                    self._catch_up(validate)
-                while not self.status.ended_by:
-                    self._fit_epoch(data, validate)
-        except BaseException as error:
-            self.ranks.leave(error)
-            with suppress(Exception):  # a callback that has raised may do so again
-                self._read_losses()  # of the last steps, whose updates have been made
-            raise
-        finally:
-            vars(self.optimizer).pop("found_inf", None)
+        with self._signals_noted():
+            try:
+                self._notify("run_started")
+                self._fit_all(data, validate, start)
+            except BaseException as error:
+                self.ranks.leave(error)
+                with suppress(Exception):  # a callback that has raised may do so again
+                    self._read_losses()  # of the last steps, whose updates have been made
+                raise
+            finally:
+                vars(self.optimizer).pop("found_inf", None)
         with whole():
             self._notify("run_finished")
         self.ranks.close()
@@ -210,6 +205,16 @@ class Trainer:
             return
         with noting() as self._signal:
             yield
+
+    def _fit_all(self, data: Data, validate: Validation, start: Snapshot | None) -> None:
+        """Train until the budget is spent or the patience runs out."""
+        with flushing_denormals():
+            if start is not None:
+                if self.ranks.first:
+                    snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
+                self._catch_up(validate)
+            while not self.status.ended_by:
+                self._fit_epoch(data, validate)
 
     def _fit_epoch(self, data: Data, validate: Validation) -> None:
         """Train on the rest of a pass over the data, or until the budget is spent."""
@@ -333,9 +338,7 @@ class Trainer:
             Interrupted: one of the processes has received a signal.
             ContractError: one has a batch, another has none.
         """
-        summed = self.ranks.message(
-            Message(total, tokens, rows, batches, self._signal(), self.meter.look())
-        )
+        summed = self.ranks.message(Message(total, tokens, rows, batches, self._signal(), self.meter.look()))
         self._agreed_s = summed.seconds
         if summed.stop:
             raise Interrupted(summed.stop)

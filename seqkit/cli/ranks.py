@@ -1,0 +1,148 @@
+"""Several processes on the command line: `--ranks` starts them, and the first one prints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from seqkit.errors import SeqkitError
+
+if TYPE_CHECKING:
+    from seqkit.recipe import Recipe
+
+FAREWELL_S: Final = 1.0
+"""Seconds that a process which fails stays after it has said so: then torchrun ends the others."""
+SPARED_S: Final = 120.0
+"""Seconds before the end of a SLURM job in which training has stopped."""
+_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+ranks_option = click.option(
+    "--ranks",
+    type=click.IntRange(min=1),
+    help="Number of processes of this machine that train the run together. [default: 1]",
+)
+stop_after_option = click.option(
+    "--stop-after",
+    metavar="TIME",
+    help="Save and stop after this time, such as 3h50m, or `slurm` for the end of the SLURM job; the budget of "
+    "the recipe does not change.",
+)
+stop_on_option = click.option(
+    "--stop-on", metavar="SIGNALS", help="Save and stop at these signals too, such as USR1,USR2."
+)
+
+
+def rank() -> int:
+    """Number of this process among those that train together, from 0."""
+    return int(os.environ.get("RANK", "0")) if is_together() else 0
+
+
+def is_together() -> bool:
+    """Whether torchrun, or another program, has started several processes."""
+    return os.environ.get("WORLD_SIZE", "1") not in ("", "1")
+
+
+def launch(count: int, words: Sequence[str]) -> None:
+    """Start the same command in several processes, and end as they do.
+
+    Args:
+        count: number of processes.
+        words: all words that were typed after `seqkit`.
+    """
+    if is_together():
+        raise click.UsageError("--ranks starts processes of its own; under torchrun leave it out.")
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    from seqkit.cores import free_cores
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, free_cores() // count)))
+    logging.disable(logging.CRITICAL)  # the first process reports
+    arguments = ["--standalone", "--nproc-per-node", str(count), "-m", "seqkit", *without_ranks(words)]
+    try:
+        run(parse_args(arguments))
+    except ChildFailedError as error:
+        codes = [failure.exitcode for failure in error.failures.values()]
+        code = next((code for code in codes if code not in (-signal.SIGTERM, -signal.SIGKILL)), codes[0])
+        sys.exit(code if code > 0 else 128 - code)
+    except SignalException as stop:
+        sys.exit(128 + stop.sigval)
+
+
+def without_ranks(words: Sequence[str]) -> list[str]:
+    """The words of a command without `--ranks N`."""
+    left, is_value = [], False
+    for word in words:
+        if not is_value and word != "--ranks" and not word.startswith("--ranks="):
+            left.append(word)
+        is_value = word == "--ranks"
+    return left
+
+
+def follow(recipe: Recipe, seeds: int, options: dict[str, Any]) -> None:
+    """Train together with the first process, which reports."""
+    import seqkit
+
+    if seeds > 1:
+        from seqkit.run import train_seeds
+
+        train_seeds(recipe, seeds, **options)
+    else:
+        seqkit.train(recipe, **options)
+
+
+def is_reporter(error: SeqkitError) -> bool:
+    """Whether this process prints an error; the others have heard of it, and are silent."""
+    if not is_together():
+        return True
+    from seqkit.training.together import report
+
+    if report(error):
+        return True
+    time.sleep(FAREWELL_S)
+    return False
+
+
+def stopping(after: str | None, on: str | None) -> AbstractContextManager[None]:
+    """The block in which training saves and stops after a time, or at further signals."""
+    from seqkit.training import signals
+
+    also = [_signal(name) for name in (on or "").split(",") if name.strip()]
+    return signals.stopping(also, None if after is None else _limit(after))
+
+
+def _signal(name: str) -> signal.Signals:
+    full = f"SIG{name.strip().upper().removeprefix('SIG')}"
+    found = getattr(signal, full, None)
+    if not isinstance(found, signal.Signals) or found in (signal.SIGKILL, signal.SIGSTOP):
+        raise click.UsageError(f"--stop-on: there is no signal {name.strip()!r} that a program can handle.")
+    return found
+
+
+def _limit(text: str) -> Any:
+    from seqkit.training.signals import Limit
+
+    if text == "slurm":
+        ends = os.environ.get("SLURM_JOB_END_TIME", "")
+        if not ends.isdecimal():
+            raise click.UsageError(
+                "--stop-after slurm reads SLURM_JOB_END_TIME, which is not set here: SLURM sets it in a job "
+                "that has a time limit (version 23.02 or later).\n  Give the time: --stop-after 3h50m."
+            )
+        return Limit(int(ends) - time.time() - SPARED_S, spared=True)
+    found = _SPAN.fullmatch(text)
+    parts = [int(part or 0) for part in found.groups()] if found else []
+    if not any(parts):
+        raise click.UsageError(f"--stop-after takes a time such as 3h50m, 90m or 45s, and got {text!r}.")
+    days, hours, minutes, seconds = parts
+    return Limit(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
