@@ -22,7 +22,7 @@ def together(world: int, function: Callable[..., Any], *arguments: Any) -> list[
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["seqkit", "seqkit.training.together", "seqkit.run.training", "tests.ranks"]
+        ["seqkit", "seqkit.training.joining", "seqkit.run.training", "tests.ranks"]
     )
     port = free_port()
     processes, ends = [], []

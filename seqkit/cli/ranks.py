@@ -28,13 +28,15 @@ _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 ranks_option = click.option(
     "--ranks",
     type=click.IntRange(min=1),
-    help="Number of processes of this machine that train the run together. [default: 1]",
+    default=1,
+    show_default=True,
+    help="Number of processes of this machine that train the run together.",
 )
 stop_after_option = click.option(
     "--stop-after",
     metavar="TIME",
-    help="Save and stop after this time, such as 3h50m, or `slurm` for the end of the SLURM job; the budget of "
-    "the recipe does not change.",
+    help="Save and stop after this time, such as 3h50m, or `slurm` for the end of the SLURM job; the recipe's "
+    "budget does not change.",
 )
 stop_on_option = click.option(
     "--stop-on", metavar="SIGNALS", help="Save and stop at these signals too, such as USR1,USR2."
@@ -70,7 +72,7 @@ def launch(count: int, words: Sequence[str]) -> None:
     logging.disable(logging.CRITICAL)  # the first process reports
     arguments = ["--standalone", "--nproc-per-node", str(count), "-m", "seqkit", *without_ranks(words)]
     try:
-        run(parse_args(arguments))
+        run(parse_args(arguments))  # type: ignore[no-untyped-call]  # torch has not typed them
     except ChildFailedError as error:
         codes = [failure.exitcode for failure in error.failures.values()]
         code = next((code for code in codes if code not in (-signal.SIGTERM, -signal.SIGKILL)), codes[0])
@@ -105,7 +107,7 @@ def is_reporter(error: SeqkitError) -> bool:
     """Whether this process prints an error; the others have heard of it, and are silent."""
     if not is_together():
         return True
-    from seqkit.training.together import report
+    from seqkit.training.joining import report
 
     if report(error):
         return True

@@ -32,9 +32,10 @@ from seqkit.cli.report import report_of
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     directory: str,
     overrides: tuple[str, ...],
-    ranks: int | None,
+    ranks: int,
     stop_after: str | None,
     stop_on: str | None,
     plugins: tuple[str, ...],
@@ -55,7 +56,7 @@ def command(
     recipe = recipe_of(directory, registry).override(overrides)
     resolved = recipe.resolve(registry)
     report = report_of(resolved)
-    launches = ranks is not None and ranks > 1
+    launches = ranks > 1
     name_data(resolved, None, quiet=as_json or launches or rank() > 0)
     options = {"out": directory, "resume": True, "plugins": plugins, "strict_plugins": False}
     seeds = seeds_in(Path(directory))

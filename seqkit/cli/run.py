@@ -70,12 +70,13 @@ from seqkit.cli.report import report_of
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     recipe: str,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
     seeds: int | None,
     plan: bool,
-    ranks: int | None,
+    ranks: int,
     stop_after: str | None,
     stop_on: str | None,
     as_json: bool,
@@ -113,7 +114,7 @@ def command(
     options["plugins"] = plugins
     resolved = chosen.resolve(registry)
     report = report_of(resolved)
-    launches = ranks is not None and ranks > 1 and not plan
+    launches = ranks > 1 and not plan
     if data and not launches and rank() == 0:
         report.show_source(data, resolved)
     if plan:

@@ -19,8 +19,8 @@ from seqkit.run.opening import load
 from seqkit.run.training import train_with
 from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
+from seqkit.training.joining import joined
 from seqkit.training.ranks import ALONE, Ranks
-from seqkit.training.together import joined
 
 SUMMARY = "summary.json"
 
@@ -127,8 +127,8 @@ def _require_seen(path: Path, ranks: Ranks) -> None:
     """
     if not ranks.first and not (path / rundir.SEEDS).exists():
         raise RunError(
-            f"{path} of the first process is not seen here: seeds on several machines need a common directory "
-            "(--out)."
+            f"{path} of the first process is not seen here.\n"
+            "  Seeds on several machines need a common directory (--out)."
         )
 
 

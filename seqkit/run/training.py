@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from seqkit.data import Lanes
 from seqkit.errors import RunError
 from seqkit.files import remove, replacing, sync
-from seqkit.recipe import Recipe, ResolvedRecipe, TrainConfig
-from seqkit.registry import BehaviourHooks, Registry, registry_with
+from seqkit.recipe import Recipe, ResolvedRecipe
+from seqkit.registry import Registry, registry_with
 from seqkit.run import provenance, resuming, rundir
-from seqkit.run.agreement import claimed, require_agreement
+from seqkit.run.agreement import claimed
 from seqkit.run.base import Run
-from seqkit.run.callbacks import progress_of, require_rows
-from seqkit.run.fine_tuning import Beginning, begin_from, beginning_of
+from seqkit.run.callbacks import require_rows
+from seqkit.run.fine_tuning import beginning_of
 from seqkit.run.fitting import fit
-from seqkit.run.opening import open_run, read_kept, run_class
-from seqkit.run.setup import choose_device, process_for, resolved
-from seqkit.tasks import Sizes, Task, TaskData, task_of
-from seqkit.tasks.base import asking
+from seqkit.run.opening import read_kept, run_class
+from seqkit.run.preparing import Job, Prepared, connect, prepare, prepare_first
+from seqkit.run.setup import process_for, resolved
+from seqkit.tasks import Task, task_of
 from seqkit.tasks.components import make_model
 from seqkit.training import keeping
+from seqkit.training.joining import joined
 from seqkit.training.manifest import read_manifest
 from seqkit.training.ranks import Ranks
 from seqkit.training.signals import stopping
 from seqkit.training.snapshot import Snapshot, spread
-from seqkit.training.together import joined
 
 logger = logging.getLogger(__name__)
 
@@ -112,33 +108,16 @@ def train_with(
     began = None if init_from is None else Path(init_from)
     registry = registry_with(plugins)
     with stopping():
-        job = _Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
+        job = Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
         return _train(resolved(recipe, registry), out, resume, job)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What does not change between the parts of a training."""
-
-    ranks: Ranks
-    registry: Registry
-    strict_plugins: bool
-    callbacks: Sequence[object]
-    init_from: Path | None = None
-    extend_vocabulary: bool = False
-
-    @cached_property
-    def hooks(self) -> BehaviourHooks:
-        """The hooks of the plugins."""
-        return BehaviourHooks(self.registry, self.strict_plugins)
-
-
-def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: _Job) -> Run:
+def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: Job) -> Run:
     if resume and out is None:
         raise RunError("to resume a run, give its directory: out= (on the command line --out).")
     if not resume:
         with process_for(recipe.train, job.ranks.world) as device:
-            prepared = _prepare_first(recipe, job)
+            prepared = prepare_first(recipe, job)
             with claimed(job.ranks, out, recipe.name) as path:
                 return _begin(recipe, job, prepared, path, device)
     with claimed(job.ranks, out, recipe.name, resume=True) as path:
@@ -147,7 +126,7 @@ def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: _J
         if job.ranks.broadcast(found) == rundir.RECIPE:
             return _continue(recipe, path, job)
         with process_for(recipe.train, job.ranks.world) as device:
-            return _begin(recipe, job, _prepare_first(recipe, job), path, device)
+            return _begin(recipe, job, prepare_first(recipe, job), path, device)
 
 
 def _found_in(path: Path) -> str:
@@ -188,7 +167,7 @@ def resume(
     """
     registry = registry_with(plugins)
     with stopping(), joined() as ranks:
-        job = _Job(ranks, registry, strict_plugins, callbacks)
+        job = Job(ranks, registry, strict_plugins, callbacks)
         with ranks.agreed():
             if ranks.first:
                 rundir.require_run(Path(path))
@@ -207,62 +186,7 @@ def _recipe_of_first(recipe: ResolvedRecipe | None, ranks: Ranks, registry: Regi
     return recipe or Recipe(name=name, **tomllib.loads(text)).resolve(registry)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """The data of a recipe, ready for training, before there is a directory."""
-
-    task: Task
-    data: TaskData
-    batches: Any
-    validation: Any
-    saved: Any
-    sizes: Sizes
-    beginning: Beginning | None = None
-
-
-def _prepare_first(recipe: ResolvedRecipe, job: _Job) -> _Prepared:
-    """The data of a new run, with what it takes from another one; the processes are connected then."""
-    prepared = None
-    with job.ranks.agreed():
-        if job.init_from is None:
-            prepared = _prepare(recipe, job)
-        elif job.ranks.first:
-            run = open_run(job.init_from, job.registry)
-            beginning = begin_from(run, recipe, task_of(recipe), extend_vocabulary=job.extend_vocabulary)
-            prepared = replace(_prepare(recipe, job, beginning.kept), beginning=beginning)
-    if job.init_from is not None:
-        saved = job.ranks.broadcast(None if prepared is None else prepared.saved)
-        with job.ranks.agreed():
-            prepared = prepared or _prepare(recipe, job, task_of(recipe).restore(recipe, saved))
-    assert prepared is not None
-    _connect(recipe, job, prepared)
-    return prepared
-
-
-def _connect(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared) -> None:
-    """Check that all processes are about to train the same, and connect them."""
-    if job.ranks.world == 1:
-        return
-    require_agreement(job.ranks, recipe, job.registry, prepared.data, prepared.saved)
-    train = recipe.train
-    device = choose_device(train.device, job.ranks.world).type
-    job.ranks.connect(device, train.timeout_minutes, train.compress)
-
-
-def _prepare(recipe: ResolvedRecipe, job: _Job, kept: Any = None) -> _Prepared:
-    task, progress = task_of(recipe), progress_of(job.callbacks)
-    with asking(recipe, "its data"):
-        given = {} if kept is None else {"kept": kept}
-        data = task.prepare(recipe, on_progress=progress, **given)
-        batches = data.training_batches(recipe.train)
-        validation = data.validation_batches(recipe.train)
-        sizes, saved = task.sizes(data.kept), data.saved()
-        json.dumps(saved)  # what is not JSON fails before there is a directory
-    _warn_of_short_splits(recipe.train, batches, validation)
-    return _Prepared(task, data, batches, validation, saved, sizes)
-
-
-def _begin(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared, path: Path, device: torch.device) -> Run:
+def _begin(recipe: ResolvedRecipe, job: Job, prepared: Prepared, path: Path, device: torch.device) -> Run:
     """Train into a directory that is claimed and empty."""
     with job.ranks.agreed():
         run = _made_run(recipe, prepared, path, device)
@@ -272,7 +196,7 @@ def _begin(recipe: ResolvedRecipe, job: _Job, prepared: _Prepared, path: Path, d
     return _fit(run, job, prepared, None)
 
 
-def _write_run(run: Run, job: _Job, prepared: _Prepared) -> None:
+def _write_run(run: Run, job: Job, prepared: Prepared) -> None:
     """Write the files of a run that do not change."""
     path = run.path
     described = provenance.describe(run.recipe, job.registry, prepared.data, run.model, job.ranks)
@@ -288,7 +212,7 @@ def _write_run(run: Run, job: _Job, prepared: _Prepared) -> None:
     sync(path)
 
 
-def _continue(recipe: ResolvedRecipe, path: Path, job: _Job) -> Run:
+def _continue(recipe: ResolvedRecipe, path: Path, job: Job) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
     ranks, changes, kept_values = job.ranks, [], None
     with ranks.agreed():
@@ -299,8 +223,8 @@ def _continue(recipe: ResolvedRecipe, path: Path, job: _Job) -> Run:
     kept = None if kept_values is None else task_of(recipe).restore(recipe, kept_values)
     with process_for(recipe.train, ranks.world) as device:
         with ranks.agreed():
-            prepared = _prepare(recipe, job, kept)
-        _connect(recipe, job, prepared)
+            prepared = prepare(recipe, job, kept)
+        connect(recipe, job, prepared)
         start = None
         with ranks.agreed():
             run = _made_run(recipe, prepared, path, device)
@@ -312,8 +236,12 @@ def _continue(recipe: ResolvedRecipe, path: Path, job: _Job) -> Run:
         return _fit(run, job, prepared, spread(start, ranks))
 
 
-def _clean_up(path: Path, job: _Job, recipe: ResolvedRecipe) -> Any:
-    """Remove what a killed process has left; the values of what the run keeps, if it has begun with another."""
+def _clean_up(path: Path, job: Job, recipe: ResolvedRecipe) -> Any:
+    """Remove what a killed process has left.
+
+    Returns:
+        The values of what the run keeps, such as its tokenizer, if it has begun with another run.
+    """
     keeping.sweep(path / rundir.CHECKPOINTS)
     for left in path.glob("*.partial"):
         remove(left)
@@ -342,12 +270,12 @@ def _newest_snapshot(path: Path, task: Task) -> Snapshot | None:
     return found[1]
 
 
-def _made_run(recipe: ResolvedRecipe, prepared: _Prepared, path: Path, device: torch.device) -> Run:
+def _made_run(recipe: ResolvedRecipe, prepared: Prepared, path: Path, device: torch.device) -> Run:
     model = make_model(recipe, prepared.sizes).to(device)
     return run_class(recipe)(path, recipe, prepared.data.kept, model)
 
 
-def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Run:
+def _fit(run: Run, job: Job, prepared: Prepared, start: Snapshot | None) -> Run:
     fit(
         run,
         prepared.task,
@@ -359,15 +287,3 @@ def _fit(run: Run, job: _Job, prepared: _Prepared, start: Snapshot | None) -> Ru
         ranks=job.ranks,
     )
     return run
-
-
-def _warn_of_short_splits(train: TrainConfig, batches: Any, validation: Any) -> None:
-    """Warn if the training split gives fewer lanes than requested, or if there is no validation split."""
-    if isinstance(batches, Lanes) and batches.lanes < train.batch_size:
-        logger.warning(
-            "the training split has room for %d lanes of one window, not for train.batch_size = %d",
-            batches.lanes,
-            train.batch_size,
-        )
-    if validation is None:
-        logger.warning("there is no validation split: the last weights are kept, not the best")

@@ -56,7 +56,7 @@ def evaluate(
     """
     device = device_of(model)
     is_shared = ranks.world > 1 and hasattr(data, "share")
-    own: Data = data.share(ranks) if is_shared else data  # type: ignore[union-attr]  # just looked at
+    own: Data = data.share(ranks) if is_shared else data  # type: ignore[attr-defined]  # just looked at
     sums: list[Tensor] = []  # read at the end: each read waits for a GPU
     count = 0
     with evaluating(model.modules()), torch.no_grad(), _random_stream_kept(device):

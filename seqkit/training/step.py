@@ -32,11 +32,16 @@ class Step:
             "tokens": self.tokens,
         }
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the loss and the norm of the gradient are finite."""
+        return math.isfinite(self.loss.item()) and math.isfinite(self.norm.item())
+
     def require_finite(self, clip_norm: float) -> None:
         """Raise NonFiniteError if the loss or the norm of the gradient is not finite."""
-        loss, norm = self.loss.item(), self.norm.item()
-        if math.isfinite(loss) and math.isfinite(norm):
+        if self.is_finite:
             return
+        loss, norm = self.loss.item(), self.norm.item()
         what = f"the gradient norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
         raise NonFiniteError(
             f"{what} at step {self.step}; training stopped before the weights were changed.\n"

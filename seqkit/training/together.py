@@ -1,7 +1,6 @@
-"""Several processes that train one model, with `torch.distributed`: those of torchrun, or of a process group.
+"""Several processes that train one model, with `torch.distributed`.
 
-Before training they write JSON to a store that all of them can read, and wait for each other as long as it
-takes: one of them may have to tokenise a large text. In training they exchange rows of ten numbers:
+Before training they exchange JSON values, see `Meeting`. In training they exchange rows of ten numbers:
 
     flags    place        where in the training this process is; all must be at the same one
              failed       this process has raised an exception
@@ -15,7 +14,6 @@ others are. Nothing is pickled.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -23,7 +21,6 @@ import platform
 import signal
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -33,10 +30,12 @@ from typing import Any, Final
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]  # documented
 from torch.nn.parallel import DistributedDataParallel
 
 from seqkit.errors import RankError, SeqkitError
-from seqkit.training.ranks import ALONE, Message, Ranks, Value
+from seqkit.training.meeting import Meeting
+from seqkit.training.ranks import Message, Ranks, Value
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +43,6 @@ CONNECT_S: Final = 60
 """Seconds for the processes to connect, once all of them are ready."""
 CALL_S: Final = 2.0
 """Seconds in which the processes that are left report that they are there, after another one has gone."""
-PIECE: Final = 2**18
-"""Characters of a value in the store; it refuses long ones."""
-MINUTE: Final = 60.0
 FLAGS, NUMBERS = 4, 6
 FAILED, CULPRIT, GATHER = 1, 2, 3
 
@@ -59,85 +55,8 @@ class Place(IntEnum):
     END = 3
 
 
-@contextmanager
-def joined() -> Iterator[Ranks]:
-    """The processes that train together.
-
-    They are those of an initialized process group, else those of torchrun's environment, `RANK`, `WORLD_SIZE`,
-    `MASTER_ADDR` and `MASTER_PORT`; without either this process is alone.
-
-    Raises:
-        RankError: the environment is incomplete, or the first process cannot be reached.
-    """
-    if dist.is_available() and dist.is_initialized():
-        if dist.get_world_size() == 1:
-            yield ALONE
-            return
-        store = dist.distributed_c10d._get_default_store()  # torch has no public way to it
-        together = Together(store, dist.get_rank(), dist.get_world_size())
-    elif int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield ALONE
-        return
-    else:
-        together = Together(_store(), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    with together.agreed():
-        pass  # another one may have failed before it came here
-    try:
-        yield together
-    finally:
-        together.disconnect()
-
-
-def report(error: SeqkitError) -> bool:
-    """Whether this process is the one to print an error; the others have heard of it then."""
-    rank = int(os.environ.get("RANK", "0"))
-    if isinstance(error, RankError):
-        return rank == error.reporter
-    if not error.is_known and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        try:
-            together = Together(_store(), rank, int(os.environ["WORLD_SIZE"]))
-            with together.agreed():
-                raise error
-        except RankError:
-            return True
-        except SeqkitError:
-            pass
-    return rank == 0
-
-
-_stores: dict[tuple[str, str], dist.Store] = {}
-
-
-def _store() -> dist.Store:
-    """The store of torchrun, or one of the first process."""
-    names = ("RANK", "MASTER_ADDR", "MASTER_PORT")
-    if missing := [name for name in names if name not in os.environ]:
-        raise RankError(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(missing)} is not set.\n"
-            "  Start the processes with torchrun, or with --ranks N."
-        )
-    host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
-    if (host, port) not in _stores:
-        is_torchruns = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-        try:
-            _stores[host, port] = dist.TCPStore(
-                host,
-                int(port),
-                is_master=os.environ["RANK"] == "0" and not is_torchruns,
-                timeout=timedelta(minutes=10),
-                wait_for_workers=False,
-            )
-        except (RuntimeError, ValueError) as error:
-            raise RankError(
-                f"the first process cannot be reached at {host}:{port} ({_first_line(error)}).\n"
-                "  These are MASTER_ADDR and MASTER_PORT: the first process must be able to open the port, and "
-                "the others to reach it."
-            ) from error
-    return _stores[host, port]
-
-
 class Together(Ranks):
-    """Several processes; see `joined`.
+    """Several processes; see `joining.joined`.
 
     Args:
         store: keys and values that all processes can read.
@@ -145,10 +64,10 @@ class Together(Ranks):
         world: number of processes.
     """
 
-    def __init__(self, store: dist.Store, rank: int, world: int) -> None:
+    def __init__(self, store: Store, rank: int, world: int) -> None:
         self.rank, self.world = rank, world
-        self._store = _handshake(store, rank, world)
-        self._meetings = 0
+        self._meeting = Meeting(store, rank, world)
+        self._met = 0
         self._messages: Any = None
         self._gradients: Any = None
         self._compress = "none"
@@ -156,29 +75,33 @@ class Together(Ranks):
         self._error: RankError | None = None
         self._state: Callable[[], tuple[int, list[Tensor] | None]] = lambda: (0, None)
         self.hosts = tuple(self.meet(platform.node()))
+        self._meeting.names = [f"rank {number} ({host})" for number, host in enumerate(self.hosts)]
 
     # Before training: values through the store.
 
     def meet(self, value: Any) -> list[Any]:
         """The JSON values of all processes, by rank."""
-        self._meetings += 1
-        name = f"meeting/{self._meetings}"
-        self._set(f"{name}/{self.rank}", value)
+        name = self._next("meeting")
+        self._meeting.put(f"{name}/{self.rank}", value)
         if not self.first:
-            found: list[Any] = self._get(f"{name}/all", [0])
+            found: list[Any] = self._meeting.take(f"{name}/all", 0)
             return found
-        values = [self._get(f"{name}/{rank}", [rank]) for rank in range(self.world)]
-        self._set(f"{name}/all", values)
+        values = [self._meeting.take(f"{name}/{rank}", rank) for rank in range(self.world)]
+        self._meeting.put(f"{name}/all", values)
         return values
 
     def broadcast(self, value: Value) -> Value:
         """The JSON value of the first process."""
-        self._meetings += 1
+        name = self._next("value")
         if self.first:
-            self._set(f"value/{self._meetings}", value)
+            self._meeting.put(name, value)
             return value
-        found: Value = self._get(f"value/{self._meetings}", [0])
+        found: Value = self._meeting.take(name, 0)
         return found
+
+    def _next(self, what: str) -> str:
+        self._met += 1
+        return f"{what}/{self._met}"
 
     @contextmanager
     def agreed(self) -> Iterator[None]:
@@ -197,28 +120,8 @@ class Together(Ranks):
             if failure is not None:
                 raise self._failure(rank, failure)
 
-    def _set(self, key: str, value: Any) -> None:
-        text = json.dumps(value)
-        pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
-        for number, piece in enumerate(pieces):
-            self._store.set(f"{key}/{number}", piece)
-        self._store.set(key, str(len(pieces)))
-
-    def _get(self, key: str, of: list[int]) -> Any:
-        """A value that another process sets; it is waited for."""
-        asked = noted = time.monotonic()
-        while not self._store.check([key]):
-            time.sleep(min(0.01 + 0.1 * (time.monotonic() - asked), 0.5))
-            if time.monotonic() - noted > MINUTE:
-                noted = time.monotonic()
-                waited = (noted - asked) / 60
-                logger.warning("waiting for %s since %.0f min", self._named(of), waited)
-        pieces = int(self._store.get(key))
-        return json.loads(b"".join(self._store.get(f"{key}/{number}") for number in range(pieces)))
-
     def _named(self, ranks: list[int]) -> str:
-        hosts = [f" ({self.hosts[rank]})" if self.hosts else "" for rank in ranks]
-        return " and ".join(f"rank {rank}{host}" for rank, host in zip(ranks, hosts, strict=True))
+        return " and ".join(self._meeting.names[rank] for rank in ranks)
 
     def _failure(self, rank: int, described: Mapping[str, Any]) -> RankError:
         error = RankError(f"{self._named([rank])}: {described['message']}")
@@ -236,7 +139,7 @@ class Together(Ranks):
             if not dist.is_initialized():
                 dist.init_process_group(
                     "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl",
-                    store=dist.PrefixStore("group", self._store),
+                    store=PrefixStore("group", self._meeting.store),
                     rank=self.rank,
                     world_size=self.world,
                     timeout=timedelta(seconds=CONNECT_S),
@@ -249,14 +152,13 @@ class Together(Ranks):
             )
         except (RuntimeError, ValueError) as error:
             addresses = ", ".join(
-                f"rank {rank} ({host}) {address}"
-                for rank, (host, address) in enumerate(zip(self.hosts, offered, strict=True))
+                f"{name} {address}" for name, address in zip(self._meeting.names, offered, strict=True)
             )
             raise RankError(
-                f"the {self.world} processes cannot be connected in {CONNECT_S} s ({_first_line(error)}).\n"
+                f"the {self.world} processes cannot be connected in {CONNECT_S} s ({first_line(error)}).\n"
                 f"  Their addresses: {addresses}.\n"
-                "  If one of these is not reachable for the others, such as 127.0.0.1, set GLOO_SOCKET_IFNAME "
-                "on each machine to the name of one network interface, such as eth0."
+                "  If the others cannot reach one of these, such as 127.0.0.1, set GLOO_SOCKET_IFNAME on each "
+                "machine to the name of one network interface, such as eth0."
             ) from error
 
     def disconnect(self) -> None:
@@ -319,13 +221,13 @@ class Together(Ranks):
     def _gone(self, error: RuntimeError) -> RankError:
         """The error for a lost connection: the processes that are left find out who is missing."""
         if "imed out" in str(error):
-            return RankError(f"another process has not answered in time ({_first_line(error)}).")
+            return RankError(f"another process has not answered in time ({first_line(error)}).")
         left = {self.rank}
         try:
-            self._store.set(f"left/{self.rank}", "")
+            self._meeting.put(f"left/{self.rank}", None)
             until = time.monotonic() + CALL_S
             while time.monotonic() < until and len(left) < self.world:
-                left |= {rank for rank in range(self.world) if self._store.check([f"left/{rank}"])}
+                left |= {rank for rank in range(self.world) if self._meeting.has(f"left/{rank}")}
                 time.sleep(0.05)
         except RuntimeError:  # the store was in the first process
             return RankError(f"{self._named([0])} has gone")
@@ -333,7 +235,7 @@ class Together(Ranks):
         lost = RankError(f"{self._named(gone)} {'has' if len(gone) == 1 else 'have'} gone")
         lost.reporter = min(left)
         if not gone:
-            lost = RankError(f"the connection to another process is lost ({_first_line(error)})")
+            lost = RankError(f"the connection to another process is lost ({first_line(error)})")
         return lost
 
     # In training.
@@ -388,7 +290,7 @@ class Together(Ranks):
                 yield
         except BaseException as error:
             if self._error is None:
-                self._error = RankError(f"the gradients could not be averaged: {_first_line(error)}")
+                self._error = RankError(f"the gradients could not be averaged: {first_line(error)}")
             raise
 
     def leave(self, error: BaseException) -> None:
@@ -397,7 +299,7 @@ class Together(Ranks):
             return
         if isinstance(error, SeqkitError):
             error.is_known = True
-        self._store.set(f"failed/{self.rank}", json.dumps(_described(error)))
+        self._meeting.put(f"failed/{self.rank}", _described(error))
         try:
             self._exchange(Place.STEP, failed=True)
         except RankError as other:
@@ -445,8 +347,8 @@ class Together(Ranks):
         if found[FAILED] == 1:
             rank = int(found[CULPRIT]) - 1
         else:
-            rank = next(rank for rank in range(self.world) if self._store.check([f"failed/{rank}"]))
-        return self._failure(rank, json.loads(self._store.get(f"failed/{rank}")))
+            rank = next(rank for rank in range(self.world) if self._meeting.has(f"failed/{rank}"))
+        return self._failure(rank, self._meeting.take(f"failed/{rank}", rank))
 
     def _rows(self) -> list[Tensor] | None:
         """Send the leaves of the carried state to the first process; returns all rows there."""
@@ -479,29 +381,6 @@ class Together(Ranks):
         return rows.view(leaf.dtype).reshape(sum(counts), *leaf.shape[1:])
 
 
-def _handshake(store: dist.Store, rank: int, world: int) -> dist.Store:
-    """A part of the store that these processes alone use: a killed attempt may have left keys in it."""
-    own = uuid.uuid4().hex
-    store = dist.PrefixStore("seqkit", store)
-    store.set(f"hello/{rank}", own)
-    while True:
-        if rank == 0:
-            greeted = {
-                store.get(f"hello/{other}").decode()
-                for other in range(1, world)
-                if store.check([f"hello/{other}"])
-            }
-            for other in greeted:
-                store.set(f"welcome/{other}", own)
-            if all(store.check([f"joined/{own}/{other}"]) for other in range(1, world)):
-                return dist.PrefixStore(own, store)
-        elif store.check([f"welcome/{own}"]):
-            chosen = store.get(f"welcome/{own}").decode()
-            store.set(f"joined/{chosen}/{rank}", "")
-            return dist.PrefixStore(chosen, store)
-        time.sleep(0.02)
-
-
 def _described(error: BaseException) -> dict[str, Any]:
     """An exception as JSON values, for the other processes."""
     is_ours = isinstance(error, SeqkitError)
@@ -521,5 +400,6 @@ def _is_of_the_connection(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in ("gloo", "nccl"))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of its message."""
     return str(error).split("\n", 1)[0].strip()

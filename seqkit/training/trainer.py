@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.data.batches import Batch
-from seqkit.errors import BudgetError, ContractError, NonFiniteError, UnknownNameError
+from seqkit.errors import BudgetError, ContractError, UnknownNameError
 from seqkit.model import SequenceModel
 from seqkit.training import snapshot
 from seqkit.training.audit import audit, is_audited
@@ -30,6 +29,7 @@ from seqkit.training.signals import Interrupted, noting, whole
 from seqkit.training.snapshot import Snapshot
 from seqkit.training.state import TrainingState
 from seqkit.training.step import Step, differentiate
+from seqkit.training.unread import Unread
 from seqkit.training.validation import Validation
 
 
@@ -113,10 +113,8 @@ class Trainer:
         self.ranks = ranks
         self._schedule = schedule
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)  # skips a step on the device
         self.status = TrainingState()
-        self._read_every = read_every if can_skip else 1
-        self._unread: list[Step] = []
+        self._unread = Unread(optimizer, read_every, self.clip_norm)
         if not {id(p) for p in self._parameters} & {id(p) for p in model.parameters()}:
             raise ContractError(
                 "the optimizer holds none of the model's parameters: nothing would be trained."
@@ -167,9 +165,9 @@ class Trainer:
         )
         self.history = History(self.status)
         self._forward: nn.Module | None = None
+        self._trained: list[bool] = []
         self._agreed_s = 0.0
-        self._unread.clear()
-        self._failed = torch.zeros((), dtype=torch.bool, device=self.device)
+        self._unread.begin()
         if patience is not None and validation is None:
             raise BudgetError("patience needs the validation loss, and there is no validation data.")
         validate = Validation(validation, evaluate_every, patience, self.status)
@@ -190,7 +188,7 @@ class Trainer:
                     self._read_losses()  # of the last steps, whose updates have been made
                 raise
             finally:
-                vars(self.optimizer).pop("found_inf", None)
+                self._unread.end()
         with whole():
             self._notify("run_finished")
         self.ranks.close()
@@ -229,7 +227,7 @@ class Trainer:
             self._take_step(to_device(item, self.device))
             status.ended_by = self.budget.ended_by
             due = validate.due()
-            if due or status.ended_by or len(self._unread) >= self._read_every:
+            if due or status.ended_by or self._unread.is_full:
                 self._read_losses()
             if due:
                 self._validate(validate)
@@ -309,7 +307,7 @@ class Trainer:
         rate = float(self.optimizer.param_groups[0]["lr"])
         mean = mean_of(summed.total, summed.tokens)
         taken = Step(status.step + 1, status.epoch, rate, summed.tokens, mean, norm)
-        self._require_finite(taken)
+        self._unread.require_finite(taken)
         if self.audit and is_audited(taken.step) and isinstance(self.model, SequenceModel):
             if len(batch.inputs):
                 audit(self.model, batch, state, self.precision, taken.step)
@@ -319,7 +317,7 @@ class Trainer:
             status.step += 1
             status.batch += 1
             status.carried = state
-            self._unread.append(taken)
+            self._unread.add(taken)
 
     def _forward_pass(self, batch: Batch) -> nn.Module:
         """The forward pass; for several processes it is made again if other weights are trained."""
@@ -344,23 +342,10 @@ class Trainer:
             raise Interrupted(summed.stop)
         if summed.batches != batches * self.ranks.world:
             raise ContractError(
-                f"{summed.batches} of the {self.ranks.world} processes have a batch {self.status.batch + 1} in "
-                "this epoch, the others have none: the data of each must have as many batches."
+                f"{summed.batches} of the {self.ranks.world} processes have a batch {self.status.batch + 1} "
+                "in this epoch, the others have none: the data of each must have as many batches."
             )
         return summed
-
-    def _require_finite(self, taken: Step) -> None:
-        """Do not update the weights from the first step on whose loss or gradient is not finite.
-
-        Raises:
-            NonFiniteError: it is known at once, because every step is read.
-        """
-        if self._read_every == 1:
-            taken.require_finite(self.clip_norm)
-            return
-        self._failed = self._failed | ~(taken.loss.isfinite() & taken.norm.isfinite())
-        # A fused optimizer then skips the step on the device, as with PyTorch's GradScaler.
-        self.optimizer.found_inf = self._failed.float()  # type: ignore[attr-defined]  # read by `step`
 
     def _read_losses(self) -> None:
         """Read the losses of the steps since the last time, and report them; a signal waits.
@@ -369,27 +354,16 @@ class Trainer:
             NonFiniteError: one of them is not finite; the weights are those before that step.
         """
         with whole():
-            self._read_all()
-
-    def _read_all(self) -> None:
-        unread, self._unread = self._unread, []
-        if len(unread) > 1:  # all at once
-            numbers = torch.stack([number for each in unread for number in (each.loss, each.norm)]).cpu()
-            pairs = numbers.view(-1, 2).unbind()
-            unread = [
-                replace(each, loss=pair[0], norm=pair[1]) for each, pair in zip(unread, pairs, strict=True)
-            ]
-        for taken in unread:
-            try:
-                taken.require_finite(self.clip_norm)
-            except NonFiniteError:
-                self.status.step = taken.step - 1
-                raise
-            metrics = taken.metrics()
-            self.meter.look()
-            self.meter.add(metrics["loss"] * taken.tokens, taken.tokens)
-            self.history.losses.append(metrics["loss"])
-            self._notify("step_finished", step=taken.step, metrics=metrics)
+            steps, failed = self._unread.read()
+            for taken in steps:
+                metrics = taken.metrics()
+                self.meter.look()
+                self.meter.add(metrics["loss"] * taken.tokens, taken.tokens)
+                self.history.losses.append(metrics["loss"])
+                self._notify("step_finished", step=taken.step, metrics=metrics)
+            if failed is not None:
+                self.status.step = failed.step - 1
+                failed.require_finite(self.clip_norm)
 
     def _set_learning_rate(self) -> None:
         """Set the learning rate according to its schedule."""

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from seqkit import SequenceModel
-from seqkit.cells import RNN, Cell, Stacked
+from seqkit.cells import RNN, Stacked
 from seqkit.data import Lanes, TokenStream, Windows
 from seqkit.training import Trainer
+from seqkit.training.joining import joined
 from seqkit.training.ranks import ALONE, Ranks
-from seqkit.training.together import joined
 from tests.ranks import together
 
 TOKENS = 7

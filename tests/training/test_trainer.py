@@ -357,7 +357,7 @@ class TestReadingTheDeviceSeldom:
     def test_an_optimizer_that_cannot_skip_is_read_every_step(self) -> None:
         model = make_model()
         trainer = Trainer(model, torch.optim.RMSprop(model.parameters()), read_every=4)
-        assert trainer._read_every == 1
+        assert trainer._unread._every == 1
 
 
 def test_a_callback_may_add_parameters() -> None:

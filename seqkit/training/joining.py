@@ -1,0 +1,92 @@
+"""Which processes train together: those of torchrun, or of a process group that is there already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch.distributed as dist
+from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]  # documented
+
+from seqkit.errors import RankError, SeqkitError
+from seqkit.training.ranks import ALONE, Ranks
+from seqkit.training.together import Together, first_line
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """The processes that train together.
+
+    They are those of an initialized process group, else those of torchrun's environment: `RANK`,
+    `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`. Without either, this process is alone.
+
+    Raises:
+        RankError: the environment is incomplete, or the first process cannot be reached.
+    """
+    if dist.is_available() and dist.is_initialized():
+        if dist.get_world_size() == 1:
+            yield ALONE
+            return
+        store = dist.distributed_c10d._get_default_store()  # torch has no public way to it
+        together = Together(store, dist.get_rank(), dist.get_world_size())
+    elif int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    else:
+        together = Together(_store(), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    with together.agreed():
+        pass  # another one may have failed before it came here
+    try:
+        yield together
+    finally:
+        together.disconnect()
+
+
+def report(error: SeqkitError) -> bool:
+    """Whether this process is the one to print an error; the others have heard of it then."""
+    rank = int(os.environ.get("RANK", "0"))
+    if isinstance(error, RankError):
+        return rank == error.reporter
+    if not error.is_known and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        try:
+            together = Together(_store(), rank, int(os.environ["WORLD_SIZE"]))
+            with together.agreed():
+                raise error
+        except RankError:
+            return True
+        except SeqkitError:
+            pass
+    return rank == 0
+
+
+_stores: dict[tuple[str, str], Store] = {}
+
+
+def _store() -> Store:
+    """The store of torchrun, or one of the first process."""
+    names = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+    if missing := [name for name in names if name not in os.environ]:
+        raise RankError(
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(missing)} is not set.\n"
+            "  Start the processes with torchrun, or with --ranks N."
+        )
+    host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
+    if (host, port) not in _stores:
+        is_torchruns = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        try:
+            _stores[host, port] = TCPStore(
+                host,
+                int(port),
+                is_master=os.environ["RANK"] == "0" and not is_torchruns,
+                timeout=timedelta(minutes=10),
+                wait_for_workers=False,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise RankError(
+                f"the first process cannot be reached at {host}:{port} ({first_line(error)}).\n"
+                "  These are MASTER_ADDR and MASTER_PORT: the first process must be able to open the port, "
+                "and the others to reach it."
+            ) from error
+    return _stores[host, port]
