@@ -35,8 +35,8 @@ ranks_option = click.option(
 stop_after_option = click.option(
     "--stop-after",
     metavar="TIME",
-    help="Save and stop after this time, such as 3h50m, or `slurm` for the end of the SLURM job; the recipe's "
-    "budget does not change.",
+    help="Save and stop after this time, such as 3h50m, or `slurm` for the end of the SLURM job; the "
+    "recipe's budget does not change.",
 )
 stop_on_option = click.option(
     "--stop-on", metavar="SIGNALS", help="Save and stop at these signals too, such as USR1,USR2."

@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]  # documented
@@ -20,6 +21,8 @@ PIECE: Final = 2**18
 """Characters of a value that are set at once; a store refuses long ones."""
 MINUTE: Final = 60.0
 LONGEST_SLEEP_S: Final = 0.5
+FAREWELL_S: Final = 5.0
+"""Seconds that the first process waits at the end for one that has not said goodbye."""
 
 
 class Meeting:
@@ -52,6 +55,16 @@ class Meeting:
     def has(self, key: str) -> bool:
         """Whether the value is set."""
         return bool(self.store.check([key]))
+
+    def part(self, rank: int, world: int) -> None:
+        """Say goodbye; the first process may have the store, so it stays for a moment until all have."""
+        with suppress(RuntimeError):  # the store has gone already
+            self.store.set(f"parted/{rank}", "")
+            until = time.monotonic() + FAREWELL_S
+            while rank == 0 and time.monotonic() < until:
+                if all(self.has(f"parted/{other}") for other in range(world)):
+                    return
+                time.sleep(0.02)
 
     def _handshake(self, store: Store, rank: int, world: int) -> Store:
         """

@@ -22,7 +22,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from enum import IntEnum
 from typing import Any, Final
@@ -169,6 +169,7 @@ class Together(Ranks):
             groups = {None}  # the whole
         for group in groups:
             dist.destroy_process_group(group)
+        self._meeting.part(self.rank, self.world)
 
     def wrap(self, module: nn.Module, unused: bool) -> nn.Module:
         """The module in DistributedDataParallel."""
@@ -181,7 +182,10 @@ class Together(Ranks):
         if self._compress == "bfloat16":
             from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 
-            wrapped.register_comm_hook(self._gradients, bf16_compress_hook)
+            # PyTorch allows this hook for NCCL only, by its name; gloo can add bfloat16 as well.
+            wrapped.register_comm_hook(
+                self._gradients, lambda group, bucket: bf16_compress_hook(group, bucket)
+            )
         return wrapped
 
     def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -300,10 +304,8 @@ class Together(Ranks):
         if isinstance(error, SeqkitError):
             error.is_known = True
         self._meeting.put(f"failed/{self.rank}", _described(error))
-        try:
+        with suppress(RankError):  # the connection is lost, which is kept
             self._exchange(Place.STEP, failed=True)
-        except RankError as other:
-            self._error = None if other.is_known else other
 
     def close(self) -> None:
         """Wait until all processes are here, and give the first one what it gathers until then."""
@@ -328,6 +330,8 @@ class Together(Ranks):
             with self._connected():
                 dist.all_reduce(row, group=self._messages)
             found = row.tolist()
+            if failed:
+                return found[FLAGS:]
             if found[FAILED]:
                 raise self._failed(found)
             if found[GATHER]:
