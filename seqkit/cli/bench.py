@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from seqkit.cli import bench_checkpoint, bench_controls, bench_engine, bench_prices, bench_words
+from seqkit.cli import (
+    bench_checkpoint,
+    bench_controls,
+    bench_engine,
+    bench_prices,
+    bench_ranks,
+    bench_words,
+)
 from seqkit.cli.output import json_option, plugin_option, print_json, print_table, set_option
 
 
@@ -21,6 +28,7 @@ def command() -> None:
 command.add_command(bench_checkpoint.command)
 command.add_command(bench_controls.command)
 command.add_command(bench_prices.command)
+command.add_command(bench_ranks.command)
 command.add_command(bench_words.command)
 for _measurement in (bench_engine.engine, bench_engine.training, bench_engine.generate, bench_engine.memory):
     command.add_command(_measurement)

@@ -86,4 +86,5 @@ def _memory_rows(plan: Plan) -> list[tuple[str, str]]:
         ("memory", grown + process + free),
         ("", sizes),
         ("checkpoint", f"{memory.checkpoint:,.1f} MB on disk; a run keeps two, and the best weights"),
+        ("a save", "unknown: cannot write here" if memory.save_s is None else f"{memory.save_s:.2g} s here"),
     ]

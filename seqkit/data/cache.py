@@ -19,6 +19,7 @@ import platformdirs
 from seqkit.data.split import Splits
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
+from seqkit.locks import locked
 from seqkit.tokenizers.base import Tokenizer
 
 
@@ -59,16 +60,25 @@ def trained_tokenizer(
         folder / f"{fingerprint(['tokenizer', splits.fingerprint, repr(sorted(options.items())), code])}.json"
     )
     tokenizer_class: Any = train
-    if code is not None:
+
+    def found() -> Tokenizer | None:
         try:
-            found: Tokenizer = tokenizer_class.from_json(json.loads(path.read_text("utf-8")))
+            kept: Tokenizer = tokenizer_class.from_json(json.loads(path.read_text("utf-8")))
+            return kept
         except (OSError, ValueError):
-            pass  # missing, or truncated by a cache cleaner
-        else:
-            return found
-    tokenizer: Tokenizer = tokenizer_class.train(splits.texts("train"), **options)
-    if code is not None:
-        with writing_to(folder):
+            return None  # missing, or truncated by a cache cleaner
+
+    def trained() -> Tokenizer:
+        made: Tokenizer = tokenizer_class.train(splits.texts("train"), **options)
+        return made
+
+    if code is None:
+        return trained()
+    if (tokenizer := found()) is not None:
+        return tokenizer
+    with writing_to(folder), locked(path.with_suffix(".lock")):
+        if (tokenizer := found()) is None:  # otherwise another process was faster
+            tokenizer = trained()
             new = path.with_suffix(f".{os.getpid()}")
             new.write_text(json.dumps(tokenizer.to_json()), "utf-8")
             new.replace(path)

@@ -69,6 +69,8 @@ class Memory:
     """State of the optimizer."""
     checkpoint: float
     """Size on disk of a checkpoint to resume from; a run keeps two, and the best weights."""
+    save_s: float | None
+    """Seconds to save it in the working directory, as at a signal; None if that is read-only."""
 
 
 @dataclass(frozen=True)

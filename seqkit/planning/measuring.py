@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from seqkit import resources
 from seqkit.data import Lanes
+from seqkit.errors import SaveError
 from seqkit.planning.advice import advise
 from seqkit.planning.figures import Memory, Plan, Vocabulary
 from seqkit.planning.timing import Stopwatch, expect, run_a_few_steps, time_evaluation, time_first_steps
@@ -23,6 +26,7 @@ from seqkit.run.setup import make_training, process_for, resolved
 from seqkit.tasks.components import make_model
 from seqkit.tasks.text import TextData, TextTask, require_text
 from seqkit.training import Trainer
+from seqkit.training.checkpoint import save_checkpoint
 
 RARE_BELOW = 5
 """A token that occurs in the training text fewer times than this can hardly be learned."""
@@ -37,8 +41,8 @@ def plan(
 ) -> Plan:
     """Time a few steps and evaluations of a training, and estimate its total time and memory.
 
-    A model is trained for a few seconds and discarded. No run is made, and only the tokenised text is
-    written, to the cache. Behaviour hooks are not called.
+    A model is trained for a few seconds and discarded. No run is made: the tokenised text is written to the
+    cache, and one checkpoint to the working directory, which is removed. Behaviour hooks are not called.
 
     Args:
         recipe: a recipe, or the name or the path of one.
@@ -132,7 +136,22 @@ def _memory(trainer: Trainer, growth: float | None, available: float | None) -> 
         weights=weights,
         optimizer=optimizer,
         checkpoint=weights + optimizer,
+        save_s=_save_s(trainer),
     )
+
+
+def _save_s(trainer: Trainer) -> float | None:
+    """Seconds to save a checkpoint in the working directory; it is removed again."""
+    try:
+        with TemporaryDirectory(prefix=".seqkit-plan-", dir=".") as folder:
+            began = time.perf_counter()
+            snapshot = trainer.snapshot()
+            save_checkpoint(
+                Path(folder, "checkpoints"), snapshot.weights, trainer.status.step, None, snapshot=snapshot
+            )
+            return time.perf_counter() - began
+    except (OSError, SaveError):
+        return None
 
 
 def _vocabulary(data: TextData) -> Vocabulary:

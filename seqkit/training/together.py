@@ -157,8 +157,8 @@ class Together(Ranks):
             raise RankError(
                 f"the {self.world} processes cannot be connected in {CONNECT_S} s ({first_line(error)}).\n"
                 f"  Their addresses: {addresses}.\n"
-                "  If the others cannot reach one of these, such as 127.0.0.1, set GLOO_SOCKET_IFNAME on each "
-                "machine to the name of one network interface, such as eth0."
+                "  If one of these cannot be reached from the others, such as 127.0.0.1, set "
+                "GLOO_SOCKET_IFNAME on each machine to the name of one network interface, such as eth0."
             ) from error
 
     def disconnect(self) -> None:
