@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from seqkit.errors import RankError, SaveError
+from seqkit.errors import RankError, RunError, SaveError
 from seqkit.plots import plot_loss
 from seqkit.registry import BehaviourHooks
 from seqkit.run import rundir
@@ -177,7 +178,10 @@ def _finish(run: Run, task: Task, trainer: Trainer, *, finished: bool) -> None:
         "tokens": history.tokens,
         "training_s": history.training_s,
     }
-    if run.model.engine_ran is not None or not (run.path / rundir.ENDED).exists():  # else no step was taken
-        rundir.write_json(run.path / rundir.ENDED, ended)
+    file = run.path / rundir.ENDED
+    if run.model.engine_ran is None:  # no step was taken: the engine is that of the time before
+        with suppress(RunError, KeyError):
+            ended["engine"] = rundir.read_object(file)["engine"]
+    rundir.write_json(file, ended)
     unit = task.loss_unit(run.recipe.head.use)
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
