@@ -14,13 +14,13 @@ from seqkit.run import rundir
 from tests.ranks import together
 
 
-def trained(recipe: Any, out: str, **options: Any) -> Any:
-    run = seqkit.train(recipe, out, **options)
+def trained(recipe: Any, out: str, *plugins: str) -> Any:
+    run = seqkit.train(recipe, out, plugins=plugins)
     return {name: value.numpy() for name, value in run.model.state_dict().items()}
 
 
-def continued(out: str, overrides: list[str]) -> Any:
-    run = seqkit.resume(out, overrides)
+def continued(out: str, overrides: list[str], *plugins: str) -> Any:
+    run = seqkit.resume(out, overrides, plugins=plugins)
     return {name: value.numpy() for name, value in run.model.state_dict().items()}
 
 
@@ -60,6 +60,7 @@ def test_the_same_run(tiny_recipe: seqkit.Recipe, state: str) -> None:
     assert len(provenance["hosts"]) == 3
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("world", [2, 3])
 def test_resumed_bit_for_bit(tiny_recipe: seqkit.Recipe, world: int) -> None:
     recipe = tiny_recipe.override(["model.dropout=0.3", "model.layers=2", "train.save_every=13"])
@@ -69,6 +70,7 @@ def test_resumed_bit_for_bit(tiny_recipe: seqkit.Recipe, world: int) -> None:
     assert digest("parts") == digest("whole")
 
 
+@pytest.mark.ci
 def test_other_numbers_of_processes(tiny_recipe: seqkit.Recipe) -> None:
     trained(tiny_recipe.override(["train.steps=41"]), "one")
     trained(tiny_recipe.override(["train.steps=10"]), "elastic")
@@ -81,3 +83,22 @@ def test_other_numbers_of_processes(tiny_recipe: seqkit.Recipe) -> None:
     one, elastic = (load_file(path / "training.safetensors") for path in last)
     for name, value in one.items():
         np.testing.assert_allclose(elastic[name], value, atol=1e-5, rtol=1e-4, err_msg=name)
+
+
+def without_warm_up(function: Any, *arguments: Any) -> Any:
+    """Call it where the first backward pass is that of the first step."""
+    from seqkit.training import trainer
+
+    trainer.averaged = lambda forward, batch, carried, ranks: ranks.wrap(forward, False)
+    return function(*arguments)
+
+
+@pytest.mark.ci
+def test_without_a_backward_pass_of_zeros_it_would_not_be_bit_for_bit(tiny_recipe: seqkit.Recipe) -> None:
+    changes = ["cell.use=lstm", "model.layers=2", "model.dropout=0.3", "train.save_every=13"]
+    recipe = tiny_recipe.override(changes)
+    gated = "seqkit_gated"
+    together(3, without_warm_up, trained, recipe.override(["train.steps=41"]), "whole", gated)
+    together(3, without_warm_up, trained, recipe.override(["train.steps=23"]), "parts", gated)
+    together(3, without_warm_up, continued, "parts", ["train.steps=41"], gated)
+    assert digest("parts") != digest("whole")
