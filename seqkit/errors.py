@@ -115,7 +115,7 @@ class LostClaimError(RunError):
 
 
 class RankError(SeqkitError):
-    """Of the processes that train together, another one has failed or gone, or they cannot be connected.
+    """Another of the processes that train together has failed or gone, or they cannot be connected.
 
     Attributes:
         reporter: rank of the process that prints the message.

@@ -88,5 +88,4 @@ def exchange(parameters: int) -> Any:
 
 if __name__ == "__main__":
     what, arguments = json.loads(sys.argv[1])
-    result = {"train": train, "exchange": exchange}[what](*arguments)
-    print(json.dumps(result))
+    print(json.dumps(train(*arguments) if what == "train" else exchange(*arguments)))

@@ -80,6 +80,6 @@ def _described(recipe: ResolvedRecipe, registry: Registry, data: TaskData, saved
     }
     for report in registry.reports:
         if report.status == "loaded" and report.origin.distribution != "seqkit":
-            told = report.origin.sha256 or report.origin.version
-            described[f"plugin {report.origin.distribution}"] = str(told)[:12]
+            version_of = report.origin.sha256 or report.origin.version
+            described[f"plugin {report.origin.distribution}"] = str(version_of)[:12]
     return described

@@ -65,7 +65,7 @@ class Trainer:
             snapshot.
         ranks: the processes that train this model together, each with a trainer of the same arguments. Data
             with a method `share(ranks)` gives each process its rows of every batch; other data, such as a
-            DataLoader, must have rows of its own in each, and as many batches. The loss is the mean over the
+            DataLoader, must have rows of its own in each, and the same number of batches. The loss is the mean over the
             counted positions of all. Only the first process needs callbacks.
 
     Attributes:
@@ -343,7 +343,7 @@ class Trainer:
         if summed.batches != batches * self.ranks.world:
             raise ContractError(
                 f"{summed.batches} of the {self.ranks.world} processes have a batch {self.status.batch + 1} "
-                "in this epoch, the others have none: the data of each must have as many batches."
+                "in this epoch, the others have none: all must have the same number of batches."
             )
         return summed
 

@@ -204,7 +204,7 @@ def test_seeds_side_by_side(recipe: seqkit.Recipe) -> None:
 
 @contextmanager
 def two_machines() -> Iterator[list[tuple[list[str], str, str]]]:
-    """Of each machine: the words before a command, its address and its network interface."""
+    """For each machine: the words before a command, its address and its network interface."""
 
     def ip(*words: str) -> bool:
         return subprocess.run(["ip", *words], capture_output=True).returncode == 0

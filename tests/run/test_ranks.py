@@ -25,7 +25,7 @@ def continued(out: str, overrides: list[str], *plugins: str) -> Any:
 
 
 def digest(path: str | Path) -> str:
-    """Of the weights, the optimizer, the state and the losses of the last checkpoint."""
+    """The digest of weights, optimizer, state and losses of the last checkpoint."""
     last = sorted((Path(path) / "checkpoints").glob("step-*"))[-1]
     return hashlib.sha256(
         b"".join((last / f"{name}.safetensors").read_bytes() for name in ("model", "training"))
