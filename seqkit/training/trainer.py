@@ -65,8 +65,8 @@ class Trainer:
             snapshot.
         ranks: the processes that train this model together, each with a trainer of the same arguments. Data
             with a method `share(ranks)` gives each process its rows of every batch; other data, such as a
-            DataLoader, must have rows of its own in each, and the same number of batches. The loss is the mean over the
-            counted positions of all. Only the first process needs callbacks.
+            DataLoader, must have rows of its own in each, and the same number of batches. The loss is the
+            mean over the counted positions of all. Only the first process needs callbacks.
 
     Attributes:
         status: the whole current state of the training.
