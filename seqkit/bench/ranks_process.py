@@ -51,7 +51,7 @@ def train(name: str, data: str | None, overrides: list[str], seconds: float, plu
         task = task_of(resolved)
         prepared = task.prepare(resolved)
         model = make_model(resolved, task.sizes(prepared.kept)).to(device)
-        ranks.connect(device.type, options.timeout_minutes, options.compress)
+        ranks.connect(device, options.timeout_minutes, options.compress)
         clock = Clock()
         trainer = Trainer(model, **make_training(options, model), callbacks=[clock], ranks=ranks)
         trainer.fit(prepared.training_batches(options), minutes=options.minutes)
@@ -66,7 +66,7 @@ def train(name: str, data: str | None, overrides: list[str], seconds: float, plu
 def exchange(parameters: int) -> Any:
     """Milliseconds of what the processes exchange in a step: the message, and the gradients of a model."""
     with joined() as ranks:
-        ranks.connect("cpu", 10.0, "none")
+        ranks.connect(torch.device("cpu"), 10.0, "none")
         weights = nn.Linear(parameters, 1, bias=False)
         wrapped = ranks.wrap(weights, False)
         one, sums = torch.ones(1, parameters), Message(torch.zeros(()), 1, 1)

@@ -80,7 +80,7 @@ def connect(recipe: ResolvedRecipe, job: Job, prepared: Prepared) -> None:
         return
     require_agreement(job.ranks, recipe, job.registry, prepared.data, prepared.saved)
     train = recipe.train
-    device = choose_device(train.device, job.ranks.world).type
+    device = choose_device(train.device, job.ranks.world)
     job.ranks.connect(device, train.timeout_minutes, train.compress)
 
 

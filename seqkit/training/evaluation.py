@@ -80,6 +80,8 @@ def evaluate(
     if is_shared:
         (summed, counted_by_all), _ = ranks.sum(summed, count)
         count = int(counted_by_all)
+    elif ranks.world > 1:  # each has read all of it: the figure is the first one's
+        ((summed,), _) = ranks.sum(summed if ranks.first else 0.0)
     if not count:
         raise BudgetError("there is nothing to evaluate: the data is empty.")
     loss = mean_loss(summed, count)

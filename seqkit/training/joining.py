@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import ClassVar
 
 import torch.distributed as dist
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]  # documented
@@ -31,11 +32,12 @@ def joined() -> Iterator[Ranks]:
             return
         store = dist.distributed_c10d._get_default_store()  # torch has no public way to it
         together = Together(store, dist.get_rank(), dist.get_world_size())
-    elif int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    elif _world() == 1:
         yield ALONE
         return
     else:
-        together = Together(_store(), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+        together = Together(_store(), _rank(), _world())
+    _Process.has_joined = True
     with together.agreed():
         pass  # another one may have failed before it came here
     try:
@@ -46,22 +48,27 @@ def joined() -> Iterator[Ranks]:
 
 def report(error: SeqkitError) -> bool:
     """Whether this process is the one to print an error; the others have heard of it then."""
-    rank = int(os.environ.get("RANK", "0"))
     if isinstance(error, RankError):
-        return rank == error.reporter
-    if not error.is_known and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        try:
-            together = Together(_store(), rank, int(os.environ["WORLD_SIZE"]))
-            with together.agreed():
-                raise error
-        except RankError:
-            return True
-        except SeqkitError:
-            pass
-    return rank == 0
+        return _rank() == error.reporter
+    if not _Process.has_joined and _world() > 1:  # else the others do not wait for this one
+        with suppress(SeqkitError), Together(_store(), _rank(), _world()).agreed():
+            raise error
+    return _rank() == 0 or not error.is_known
 
 
-_stores: dict[tuple[str, str], Store] = {}
+class _Process:
+    """What this process has done."""
+
+    has_joined = False
+    stores: ClassVar[dict[tuple[str, str], Store]] = {}
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK") or 0)
+
+
+def _world() -> int:
+    return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def _store() -> Store:
@@ -73,10 +80,10 @@ def _store() -> Store:
             "  Start the processes with torchrun, or with --ranks N."
         )
     host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
-    if (host, port) not in _stores:
+    if (host, port) not in _Process.stores:
         is_torchruns = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         try:
-            _stores[host, port] = TCPStore(
+            _Process.stores[host, port] = TCPStore(
                 host,
                 int(port),
                 is_master=os.environ["RANK"] == "0" and not is_torchruns,
@@ -89,4 +96,4 @@ def _store() -> Store:
                 "  These are MASTER_ADDR and MASTER_PORT: the first process must be able to open the port, "
                 "and the others to reach it."
             ) from error
-    return _stores[host, port]
+    return _Process.stores[host, port]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 Value = TypeVar("Value")
@@ -120,11 +121,11 @@ class Ranks:
         """An exception of any process in the block is raised by all, at its end."""
         yield
 
-    def connect(self, device: str, timeout_minutes: float, compress: str) -> None:
+    def connect(self, device: torch.device, timeout_minutes: float, compress: str) -> None:
         """Connect the processes; `broadcast_tensors` and all that training needs work from here on.
 
         Args:
-            device: type of the device that they train on.
+            device: the device that this process trains on.
             timeout_minutes: how long a process may keep the others waiting in training.
             compress: `"bfloat16"` sends gradients in half of the bytes; `"none"` as they are.
         """

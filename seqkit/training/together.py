@@ -130,15 +130,18 @@ class Together(Ranks):
 
     # The process group.
 
-    def connect(self, device: str, timeout_minutes: float, compress: str) -> None:
+    def connect(self, device: torch.device, timeout_minutes: float, compress: str) -> None:
         """Make the process group, unless there is one, and groups of our own in it."""
         self._compress = compress
-        self.backends = "gloo" if device == "cpu" else "gloo, nccl"
+        on_cpu = device.type == "cpu"
+        self.backends = "gloo" if on_cpu else "gloo, nccl"
+        if not on_cpu:
+            torch.cuda.set_device(device)  # NCCL would take another one
         offered = self.meet(_address())
         try:
             if not dist.is_initialized():
                 dist.init_process_group(
-                    "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl",
+                    "gloo" if on_cpu else "cpu:gloo,cuda:nccl",
                     store=PrefixStore("group", self._meeting.store),
                     rank=self.rank,
                     world_size=self.world,
@@ -147,9 +150,7 @@ class Together(Ranks):
                 self._owns_group = True
             timeout = timedelta(minutes=timeout_minutes)
             self._messages = dist.new_group(backend="gloo", timeout=timeout)
-            self._gradients = (
-                self._messages if device == "cpu" else dist.new_group(backend="nccl", timeout=timeout)
-            )
+            self._gradients = self._messages if on_cpu else dist.new_group(backend="nccl", timeout=timeout)
         except (RuntimeError, ValueError) as error:
             addresses = ", ".join(
                 f"{name} {address}" for name, address in zip(self._meeting.names, offered, strict=True)

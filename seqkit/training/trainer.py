@@ -321,12 +321,15 @@ class Trainer:
 
     def _forward_pass(self, batch: Batch) -> nn.Module:
         """The forward pass; for several processes it is made again if other weights are trained."""
+        if self.ranks.world == 1:
+            if self._forward is None:
+                self._forward = ForwardPass(self.model, self.loss_fn, self.state, self.precision)
+            return self._forward
         trained = [parameter.requires_grad for parameter in self.model.parameters()]
-        if self._forward is None or (self.ranks.world > 1 and trained != self._trained):
+        if self._forward is None or trained != self._trained:
             forward = ForwardPass(self.model, self.loss_fn, self.state, self.precision)
-            self._forward, self._trained = forward, trained
-            if self.ranks.world > 1:
-                self._forward = averaged(forward, batch, self.status.carried, self.ranks)
+            self._forward = averaged(forward, batch, self.status.carried, self.ranks)
+            self._trained = trained
         return self._forward
 
     def _exchange(self, total: Tensor, tokens: int = 0, rows: int = 0, *, batches: int = 0) -> Message:

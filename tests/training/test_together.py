@@ -25,6 +25,7 @@ from seqkit.training.ranks import ALONE, Message, Ranks, block
 from tests.ranks import share_as, together
 
 TOKENS = 7
+CPU = torch.device("cpu")
 DOCUMENT_ENDS = 3
 
 
@@ -120,7 +121,7 @@ def fit(ranks: Ranks, name: str, engine: str, state: str, steps: int = 6, **opti
 
 def fit_together(rows: list[int], *arguments: Any) -> dict[str, Any]:
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         share_as(ranks, rows)
         return fit(ranks, *arguments)
 
@@ -175,7 +176,7 @@ def test_two_processes_train_as_one() -> None:
 def fit_with_mean_of_means(rows: list[int], *arguments: Any) -> dict[str, Any]:
     """Train with the mistake of taking the mean over one's own positions."""
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         share_as(ranks, rows)
         summed = ranks.message
 
@@ -222,7 +223,7 @@ def test_weights_without_a_gradient_are_named_once() -> None:
 def fit_to_the_error(what: str) -> tuple[str, str, int]:
     """The error of a training in which the second process meets something that is not finite."""
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         torch.manual_seed(0)
         model = MODELS["rnn"]("fused")
         lanes = Lanes(text(), lanes=32, seq_len=20)
@@ -254,7 +255,7 @@ def test_what_is_not_finite_in_one_process_ends_all(what: str) -> None:
 def fit_lists(lengths: list[int]) -> tuple[str, str]:
     """Train on a list of batches, as of a DataLoader, which is this long in each process."""
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         lanes = Lanes(text(), lanes=4, seq_len=20)
         model = MODELS["rnn"]("loop")
         trainer = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), ranks=ranks)
@@ -275,7 +276,7 @@ def test_data_of_ones_own() -> None:
 def fail_alone(where: str) -> tuple[str, str]:
     """The second process raises an exception in a step, in its evaluation or in a callback."""
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         model = MODELS["rnn"]("loop")
         lanes = Lanes(text(), lanes=4, seq_len=20)
 
@@ -311,7 +312,7 @@ def test_an_error_of_one_process_ends_all(where: str) -> None:
 
 def compressed(kind: str) -> dict[str, Any]:
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, kind)
+        ranks.connect(CPU, 1.0, kind)
         return fit(ranks, "rnn", "fused", "carry")
 
 
@@ -328,7 +329,7 @@ def fit_in_a_group_that_is_there() -> dict[str, Any]:
     dist.init_process_group("gloo")
     with joined() as ranks:
         assert ranks.world == 2
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         found = fit(ranks, "rnn", "fused", "carry")
     assert dist.is_initialized()
     dist.destroy_process_group()
@@ -373,7 +374,7 @@ def test_the_shares_of_a_batch_are_the_batch(state: str) -> None:
 
 def serve_nobody() -> str:
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         model = MODELS["rnn"]("loop")
         trainer = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), ranks=ranks)
         trainer.fit(Lanes(text(), lanes=4, seq_len=20), steps=2)
@@ -391,7 +392,7 @@ def test_a_snapshot_is_the_matter_of_the_first() -> None:
 def do_other_things() -> str:
     """One trains while the other evaluates."""
     with joined() as ranks:
-        ranks.connect("cpu", 1.0, "none")
+        ranks.connect(CPU, 1.0, "none")
         model = MODELS["rnn"]("loop")
         lanes = Lanes(text(), lanes=4, seq_len=20)
         trainer = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), ranks=ranks)
