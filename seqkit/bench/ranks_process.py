@@ -27,7 +27,7 @@ class Clock:
     """A callback that measures steps from one to another."""
 
     def __init__(self) -> None:
-        self.steps, self.tokens, self.began, self.seconds = 0, 0, 0.0, 0.0
+        self.steps, self.tokens, self.began, self.seconds, self.rate = 0, 0, 0.0, 0.0, 0.0
 
     def step_ended(self, trainer: Any, step: int) -> None:
         """Read the clock."""
@@ -54,7 +54,9 @@ def train(name: str, data: str | None, overrides: list[str], seconds: float, plu
         ranks.connect(device, options.timeout_minutes, options.compress)
         clock = Clock()
         trainer = Trainer(model, **make_training(options, model), callbacks=[clock], ranks=ranks)
-        trainer.fit(prepared.training_batches(options), minutes=options.minutes)
+        batches = prepared.training_batches(options)
+        trainer.fit(batches, steps=1)  # which compiles the engine
+        trainer.fit(batches, minutes=options.minutes)
     return {
         "tokens_per_s": clock.rate,
         "ms_per_step": clock.seconds / clock.steps * 1e3,
