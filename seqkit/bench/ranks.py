@@ -111,5 +111,5 @@ def _run(what: str, arguments: Any, *, threads: int, together: int = 1, apart: i
     ended = [process.communicate() for process in processes]
     if any(process.returncode for process in processes):
         raise RuntimeError("a training failed:\n" + "\n".join(error[-2000:] for _, error in ended))
-    result: dict[str, Any] = json.loads(ended[0][0].splitlines()[-1 if together == 1 else 0])
+    result: dict[str, Any] = json.loads(ended[0][0].splitlines()[-1])
     return result

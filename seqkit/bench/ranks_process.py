@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -90,4 +91,6 @@ def exchange(parameters: int) -> Any:
 
 if __name__ == "__main__":
     what, arguments = json.loads(sys.argv[1])
-    print(json.dumps(train(*arguments) if what == "train" else exchange(*arguments)))
+    result = train(*arguments) if what == "train" else exchange(*arguments)
+    if os.environ.get("RANK", "0") == "0":
+        print(json.dumps(result))
