@@ -48,7 +48,7 @@ def train(name: str, data: str | None, overrides: list[str], seconds: float, plu
     budget = ["train.steps=none", "train.epochs=none", f"train.minutes={seconds / 60}"]
     resolved = recipe.override([*overrides, *budget]).resolve(registry)
     options = resolved.train
-    with joined() as ranks, process_for(options, ranks.world) as device:
+    with joined() as ranks, process_for(options) as device:
         task = task_of(resolved)
         prepared = task.prepare(resolved)
         model = make_model(resolved, task.sizes(prepared.kept)).to(device)

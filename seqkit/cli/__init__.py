@@ -34,8 +34,9 @@ from seqkit.cli import (
 )
 from seqkit.cli.foreign import ForeignFormatter, echo, shown
 from seqkit.cli.hints import WORDS, hint
-from seqkit.cli.ranks import is_reporter, rank
+from seqkit.cli.ranks import is_reporter
 from seqkit.errors import SeqkitError
+from seqkit.launch import rank
 
 __all__ = ["cli", "main"]
 

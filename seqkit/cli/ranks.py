@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from seqkit.errors import SeqkitError
+from seqkit.launch import world
 
 if TYPE_CHECKING:
     from seqkit.recipe import Recipe
 
-FAREWELL_S: Final = 1.0
+STAYS_S: Final = 1.0
 """Seconds that a process which fails stays after it has said so: then torchrun ends the others."""
+SAVES_WITHIN_S: Final = 600
+"""Seconds in which the processes have saved, after a signal; then they are killed."""
 SPARED_S: Final = 120.0
 """Seconds before the end of a SLURM job in which training has stopped."""
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -43,24 +46,14 @@ stop_on_option = click.option(
 )
 
 
-def rank() -> int:
-    """Number of this process among those that train together, from 0."""
-    return int(os.environ.get("RANK", "0")) if is_together() else 0
-
-
-def is_together() -> bool:
-    """Whether torchrun, or another program, has started several processes."""
-    return os.environ.get("WORLD_SIZE", "1") not in ("", "1")
-
-
-def launch(count: int, words: Sequence[str]) -> None:
+def start_ranks(count: int, words: Sequence[str]) -> None:
     """Start the same command in several processes, and end as they do.
 
     Args:
         count: number of processes.
         words: all words that were typed after `seqkit`.
     """
-    if is_together():
+    if world() > 1:
         raise click.UsageError("--ranks starts processes of its own; under torchrun leave it out.")
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -70,15 +63,17 @@ def launch(count: int, words: Sequence[str]) -> None:
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, free_cores() // count)))
     logging.disable(logging.CRITICAL)  # the first process reports
-    arguments = ["--standalone", "--nproc-per-node", str(count), "-m", "seqkit", *without_ranks(words)]
+    options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SAVES_WITHIN_S)]
+    options += ["--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"]
+    arguments = [*options, "-m", "seqkit", *without_ranks(words)]
     try:
         run(parse_args(arguments))  # type: ignore[no-untyped-call]  # torch has not typed them
     except ChildFailedError as error:
         codes = [failure.exitcode for failure in error.failures.values()]
         code = next((code for code in codes if code not in (-signal.SIGTERM, -signal.SIGKILL)), codes[0])
         sys.exit(code if code > 0 else 128 - code)
-    except SignalException as stop:
-        sys.exit(128 + stop.sigval)
+    except SignalException as stop:  # the other signals mean the same as SIGTERM
+        sys.exit(128 + (signal.SIGINT if stop.sigval == signal.SIGINT else signal.SIGTERM))
 
 
 def without_ranks(words: Sequence[str]) -> list[str]:
@@ -105,13 +100,13 @@ def follow(recipe: Recipe, seeds: int, options: dict[str, Any]) -> None:
 
 def is_reporter(error: SeqkitError) -> bool:
     """Whether this process prints an error; the others have heard of it, and are silent."""
-    if not is_together():
+    if world() == 1:
         return True
     from seqkit.training.joining import report
 
     if report(error):
         return True
-    time.sleep(FAREWELL_S)
+    time.sleep(STAYS_S)
     return False
 
 

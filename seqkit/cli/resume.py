@@ -11,14 +11,14 @@ from seqkit.cli.hints import WORDS
 from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.ranks import (
     follow,
-    launch,
-    rank,
     ranks_option,
+    start_ranks,
     stop_after_option,
     stop_on_option,
     stopping,
 )
 from seqkit.cli.report import report_of
+from seqkit.launch import rank
 
 
 @click.command("resume")
@@ -60,10 +60,12 @@ def command(
     name_data(resolved, None, quiet=as_json or launches or rank() > 0)
     options = {"out": directory, "resume": True, "plugins": plugins, "strict_plugins": False}
     seeds = seeds_in(Path(directory))
-    with stopping(stop_after, stop_on):
-        if launches:
-            launch(ranks, ctx.find_root().meta[WORDS])
-        elif rank() > 0:
+    stops = stopping(stop_after, stop_on)
+    if launches:
+        start_ranks(ranks, ctx.find_root().meta[WORDS])
+        return
+    with stops:
+        if rank() > 0:
             follow(recipe, seeds, options)
         else:
             report.train(recipe, directory, seeds, options, as_json, has_own_data=True)

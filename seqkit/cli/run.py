@@ -14,14 +14,14 @@ from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.plan import show_plan
 from seqkit.cli.ranks import (
     follow,
-    launch,
-    rank,
     ranks_option,
+    start_ranks,
     stop_after_option,
     stop_on_option,
     stopping,
 )
 from seqkit.cli.report import report_of
+from seqkit.launch import rank
 
 
 @click.command("run")
@@ -103,7 +103,9 @@ def command(
 
     registry = registry_with(plugins)
     chosen = Recipe.load(recipe, registry)
-    if Path(recipe).is_dir() and not plan and options["init_from"] is None:
+    launches = ranks > 1 and not plan
+    is_silent = launches or rank() > 0  # the first process says it
+    if Path(recipe).is_dir() and not plan and not is_silent and options["init_from"] is None:
         echo(
             f"{recipe} is a run: its recipe is trained from scratch, with new weights, as a new run.",
             err=True,
@@ -114,17 +116,17 @@ def command(
     options["plugins"] = plugins
     resolved = chosen.resolve(registry)
     report = report_of(resolved)
-    launches = ranks > 1 and not plan
-    if data and not launches and rank() == 0:
+    if data and not is_silent:
         report.show_source(data, resolved)
     if plan:
         show_plan(chosen, plugins, seeds, as_json)
         return
     seeds = seeds or resolved.task.declaration.seeds
-    with stopping(stop_after, stop_on):
-        if launches:
-            launch(ranks, ctx.find_root().meta[WORDS])
-            return
+    stops = stopping(stop_after, stop_on)
+    if launches:
+        start_ranks(ranks, ctx.find_root().meta[WORDS])
+        return
+    with stops:
         if rank() > 0:
             follow(chosen, seeds, options)
             return

@@ -38,7 +38,7 @@ def fit(
 ) -> None:
     """Train, save and close the run; an exception after the first step leaves a checkpoint of that moment.
 
-    Of several processes, the first writes the files, and calls the callbacks and the hooks.
+    Of several processes, the first writes the files and calls the hooks; each calls its own callbacks.
 
     Args:
         run: the run, whose directory has all files except those of its training.
@@ -48,14 +48,14 @@ def fit(
         hooks, callbacks: called with its progress.
         ranks: the processes that train it.
     """
-    train = run.recipe.train
-    trainer = Trainer(run.model, **make_training(train, run.model), ranks=ranks)
-    saving = None
-    if ranks.first:
-        saver = SaveCheckpoints(run, hooks, train, rundir.files_of_run(run.path, task.file))
-        log = MetricsLog(run.path / rundir.METRICS, train.log_every, batches)
-        trainer.callbacks = [log, saver, CallPlugins(run, hooks), *callbacks]
-        saving = saver, log
+    train, saving = run.recipe.train, None
+    with ranks.agreed():
+        trainer = Trainer(run.model, **make_training(train, run.model), callbacks=callbacks, ranks=ranks)
+        if ranks.first:
+            saver = SaveCheckpoints(run, hooks, train, rundir.files_of_run(run.path, task.file))
+            log = MetricsLog(run.path / rundir.METRICS, train.log_every, batches)
+            trainer.callbacks = [log, saver, CallPlugins(run, hooks), *callbacks]
+            saving = saver, log
     began_at = 0 if start is None else start.values["step"]
     try:
         trainer.fit(
@@ -74,7 +74,8 @@ def fit(
             if saving is not None:
                 _save_what_there_is(run, task, trainer, stop, began_at, *saving)
         finally:
-            ranks.close()  # the first process has needed the states of the others
+            with whole():
+                ranks.close()  # the first process has needed the states of the others
         if isinstance(stop, Interrupted) and trainer.status.step not in (0, began_at):
             stop.path = run.path
         raise
@@ -106,10 +107,13 @@ def _save_what_there_is(
         RankError: another process has gone, and with it its part of the state.
     """
     step = trainer.status.step
-    if isinstance(stop, RankError) and not stop.is_known:
+    if trainer.ranks.lost is not None:
         steps = [step_of(folder) for folder in step_folders(run.path / rundir.CHECKPOINTS)]
         kept = f"the last checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
         way_on = f"\n  To continue: seqkit resume {run.path}, with any number of processes." if steps else ""
+        if stop is not trainer.ranks.lost:
+            logger.warning("%s at step %d; %s.%s", _how(stop), step, kept, way_on)
+            return
         lost = RankError(f"{stop} at step {step}; {kept}.{way_on}")
         lost.reporter = stop.reporter
         raise lost from stop

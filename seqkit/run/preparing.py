@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit.data import Lanes
+from seqkit.errors import ContractError
 from seqkit.recipe import ResolvedRecipe, TrainConfig
 from seqkit.registry import BehaviourHooks, Registry
 from seqkit.run.agreement import require_agreement
@@ -75,13 +76,29 @@ def prepare_first(recipe: ResolvedRecipe, job: Job) -> Prepared:
 
 
 def connect(recipe: ResolvedRecipe, job: Job, prepared: Prepared) -> None:
-    """Check that all processes are about to train the same, and connect them."""
-    if job.ranks.world == 1:
+    """Check that all processes are about to train the same, and connect them.
+
+    Raises:
+        RankError: they are not, or they cannot be connected.
+    """
+    ranks, train = job.ranks, recipe.train
+    if ranks.world == 1:
         return
-    require_agreement(job.ranks, recipe, job.registry, prepared.data, prepared.saved)
-    train = recipe.train
-    device = choose_device(train.device, job.ranks.world)
-    job.ranks.connect(device, train.timeout_minutes, train.compress)
+    require_agreement(ranks, recipe, job.registry, prepared.data, prepared.saved)
+    with ranks.agreed():
+        device = choose_device(train.device)
+        if device.type not in ("cpu", "cuda") or ":" in train.device:
+            raise ContractError(
+                f"train.device={train.device} is not a device for {ranks.world} processes.\n"
+                "  Use cuda, which is a GPU for each of them, or cpu."
+            )
+        if not hasattr(prepared.batches, "share"):
+            raise ContractError(
+                f"batches of the task {recipe.kind!r} have no method share(ranks), so all {ranks.world} "
+                "processes would train on the same rows.\n"
+                "  Train with one process, or add it: see `Windows.share`."
+            )
+    ranks.connect(device, train.timeout_minutes, train.compress)
 
 
 def prepare(recipe: ResolvedRecipe, job: Job, kept: Any = None) -> Prepared:

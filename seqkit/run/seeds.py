@@ -16,7 +16,7 @@ from seqkit.run import resuming, rundir
 from seqkit.run.agreement import claimed
 from seqkit.run.base import Run
 from seqkit.run.opening import load
-from seqkit.run.training import train_with
+from seqkit.run.training import require_options, train_with
 from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
 from seqkit.training.joining import joined
@@ -52,8 +52,7 @@ def train_seeds(
     """
     if seeds < 2:
         raise RunError(f"an interval needs at least two seeds, got {seeds}.")
-    if resume and out is None:
-        raise RunError("to resume runs, give their directory: out= (on the command line --out).")
+    require_options(out, resume=resume, init_from=init_from, extend_vocabulary=extend_vocabulary)
     begun = _Seeds(
         recipe=recipe.name,
         seeds=seeds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seqkit import launch
 from seqkit.cores import leave_busy_cores
 from seqkit.errors import ContractError
 from seqkit.model import SequenceModel, device_of
@@ -78,7 +78,7 @@ def _unusually_decayed(model: SequenceModel) -> list[str]:
 
 
 @contextmanager
-def process_for(train: TrainConfig, world: int = 1) -> Iterator[torch.device]:
+def process_for(train: TrainConfig) -> Iterator[torch.device]:
     """Set torch's random streams and thread count for a run, and restore both afterwards.
 
     Yields the device that the run computes on. If the recipe sets no number of threads, one thread per free
@@ -86,7 +86,7 @@ def process_for(train: TrainConfig, world: int = 1) -> Iterator[torch.device]:
 
     From here on, the process keeps the memory that it frees.
     """
-    device = choose_device(train.device, world)
+    device = choose_device(train.device)
     keep_freed_memory()
     before = torch.get_num_threads()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -101,18 +101,18 @@ def process_for(train: TrainConfig, world: int = 1) -> Iterator[torch.device]:
             torch.set_num_threads(before)
 
 
-def choose_device(name: str, world: int = 1) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """The device of this name; `"auto"` is cuda if available, else cpu.
 
-    Of several processes each has a GPU of its own: that of its number on the machine, `LOCAL_RANK`.
+    Of several processes on a machine each has a GPU of its own, if there are enough.
 
     Raises:
         ContractError: torch does not know the device, or it is not available here.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and world > 1:
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    if name == "cuda" and launch.world() > 1 and torch.cuda.is_available():
+        name = f"cuda:{launch.local_rank() % torch.cuda.device_count()}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -73,9 +73,10 @@ def train(
         RankError: of several processes, another one has failed or gone, or has other data.
 
     Under torchrun, or with an initialized process group, the processes train one run together. Every one of
-    them calls this function with the same arguments; only the first writes to the directory, and calls the
-    callbacks and hooks.
+    them calls this function with the same arguments, and its own callbacks; only the first writes to the
+    directory, and calls the hooks.
     """
+    require_options(out, resume=resume, init_from=init_from, extend_vocabulary=extend_vocabulary)
     with joined() as ranks:
         return train_with(
             ranks,
@@ -103,20 +104,32 @@ def train_with(
     callbacks: Sequence[object],
 ) -> Run:
     """Train a recipe with these processes; for the rest see `train`."""
+    began = None if init_from is None else Path(init_from)
+    with stopping():
+        with ranks.agreed():
+            registry = registry_with(plugins)
+            wanted = resolved(recipe, registry)
+        job = Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
+        return _train(wanted, out, resume, job)
+
+
+def require_options(
+    out: str | Path | None, *, resume: bool, init_from: str | Path | None, extend_vocabulary: bool
+) -> None:
+    """Check that arguments of `train` fit together, before anything begins.
+
+    Raises:
+        RunError: they do not.
+    """
     if extend_vocabulary and init_from is None:
         raise RunError("only the vocabulary of another run can be extended: init_from= (--from).")
-    began = None if init_from is None else Path(init_from)
-    registry = registry_with(plugins)
-    with stopping():
-        job = Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
-        return _train(resolved(recipe, registry), out, resume, job)
+    if resume and out is None:
+        raise RunError("to resume a run, give its directory: out= (on the command line --out).")
 
 
 def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: Job) -> Run:
-    if resume and out is None:
-        raise RunError("to resume a run, give its directory: out= (on the command line --out).")
     if not resume:
-        with process_for(recipe.train, job.ranks.world) as device:
+        with process_for(recipe.train) as device:
             prepared = prepare_first(recipe, job)
             with claimed(job.ranks, out, recipe.name) as path:
                 return _begin(recipe, job, prepared, path, device)
@@ -125,7 +138,7 @@ def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: Jo
             found = _found_in(path) if job.ranks.first else ""
         if job.ranks.broadcast(found) == rundir.RECIPE:
             return _continue(recipe, path, job)
-        with process_for(recipe.train, job.ranks.world) as device:
+        with process_for(recipe.train) as device:
             return _begin(recipe, job, prepare_first(recipe, job), path, device)
 
 
@@ -221,7 +234,7 @@ def _continue(recipe: ResolvedRecipe, path: Path, job: Job) -> Run:
             kept_values = _clean_up(path, job, recipe)
     kept_values = ranks.broadcast(kept_values)
     kept = None if kept_values is None else task_of(recipe).restore(recipe, kept_values)
-    with process_for(recipe.train, ranks.world) as device:
+    with process_for(recipe.train) as device:
         with ranks.agreed():
             prepared = prepare(recipe, job, kept)
         connect(recipe, job, prepared)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree  # torch has no public one; its own engines use this
 
 from seqkit.cells.base import State, detach_state
 from seqkit.data.batches import Batch
@@ -43,28 +44,43 @@ class ForwardPass(nn.Module):
 def averaged(forward: ForwardPass, batch: Batch, carried: State, ranks: Ranks) -> nn.Module:
     """The forward pass, whose gradients are averaged over the processes.
 
-    Random streams and gradients are left as they are.
+    Random streams and buffers are left as they are, gradients are cleared.
 
     Args:
         forward: the forward pass of this process.
         batch, carried: the first batch, and the state before it.
         ranks: the processes.
     """
+    from seqkit.engine.plan.auditing import buffers_kept  # imports PyTorch's tracer
+
     device = batch.inputs.device
-    with torch.random.fork_rng([] if device.type == "cpu" else [device]):
-        differentiate(forward(batch, carried)[0] * 0)
-        unused = [
-            name.removeprefix("model.")
-            for name, parameter in forward.named_parameters()
-            if parameter.requires_grad and parameter.grad is None
-        ]
+    with torch.random.fork_rng([] if device.type == "cpu" else [device]), buffers_kept(forward):
+        unused = _without_gradient(forward, batch)
         (count,), _ = ranks.sum(len(unused))
         if unused and ranks.first:
             logger.warning("these weights have no part in the loss: %s", ", ".join(unused))
-        wrapped = ranks.wrap(forward, bool(count))
-        # DistributedDataParallel chooses the order of its sums after the first backward pass: without this
-        # one a training that is resumed would add in another order than one that was never interrupted.
         with ranks.averaging():
+            wrapped = ranks.wrap(forward, bool(count) or _learns_its_beginning(forward.model))
+            # DistributedDataParallel chooses the order of its sums after the first backward pass: without
+            # this one, a resumed training would add in another order than one that was never interrupted.
             differentiate(wrapped(batch, carried)[0] * 0)
     forward.zero_grad()
     return wrapped
+
+
+def _without_gradient(forward: ForwardPass, batch: Batch) -> list[str]:
+    """The trained weights that get no gradient in a batch from the initial state."""
+    forward.zero_grad()
+    differentiate(forward(batch, None)[0] * 0)
+    return [
+        name.removeprefix("model.")
+        for name, parameter in forward.named_parameters()
+        if parameter.requires_grad and parameter.grad is None
+    ]
+
+
+def _learns_its_beginning(model: nn.Module) -> bool:
+    """Whether the initial state has weights: they get a gradient only in batches that begin a row."""
+    cell = getattr(model, "cell", None)
+    leaves = [] if cell is None else pytree.tree_leaves(cell.initial_state(1))
+    return any(leaf.requires_grad for leaf in leaves)

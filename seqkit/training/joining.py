@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch.distributed as dist
-from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]  # documented
 
 from seqkit.errors import RankError, SeqkitError
+from seqkit.launch import rank, world
 from seqkit.training.ranks import ALONE, Ranks
-from seqkit.training.together import Together, first_line
+
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]  # documented
+
+    from seqkit.training.together import Together
 
 
 @contextmanager
@@ -26,17 +30,11 @@ def joined() -> Iterator[Ranks]:
     Raises:
         RankError: the environment is incomplete, or the first process cannot be reached.
     """
-    if dist.is_available() and dist.is_initialized():
-        if dist.get_world_size() == 1:
-            yield ALONE
-            return
-        store = dist.distributed_c10d._get_default_store()  # torch has no public way to it
-        together = Together(store, dist.get_rank(), dist.get_world_size())
-    elif _world() == 1:
+    has_group = dist.is_available() and dist.is_initialized()
+    if (dist.get_world_size() if has_group else world()) == 1:
         yield ALONE
         return
-    else:
-        together = Together(_store(), _rank(), _world())
+    together = _together()
     _Process.has_joined = True
     with together.agreed():
         pass  # another one may have failed before it came here
@@ -49,11 +47,11 @@ def joined() -> Iterator[Ranks]:
 def report(error: SeqkitError) -> bool:
     """Whether this process is the one to print an error; the others have heard of it then."""
     if isinstance(error, RankError):
-        return _rank() == error.reporter
-    if not _Process.has_joined and _world() > 1:  # else the others do not wait for this one
-        with suppress(SeqkitError), Together(_store(), _rank(), _world()).agreed():
+        return rank() == error.reporter
+    if not _Process.has_joined and world() > 1:  # else the others do not wait for this one
+        with suppress(SeqkitError), _together().agreed():
             raise error
-    return _rank() == 0 or not error.is_known
+    return rank() == 0 or not error.is_known
 
 
 class _Process:
@@ -63,16 +61,20 @@ class _Process:
     stores: ClassVar[dict[tuple[str, str], Store]] = {}
 
 
-def _rank() -> int:
-    return int(os.environ.get("RANK") or 0)
+def _together() -> Together:
+    """This process and the others, once all of them are here."""
+    from seqkit.training.together import Together  # here, since not every build of PyTorch can do it
 
-
-def _world() -> int:
-    return int(os.environ.get("WORLD_SIZE") or 1)
+    if dist.is_initialized():
+        store = dist.distributed_c10d._get_default_store()  # torch has no public way to it
+        return Together(store, dist.get_rank(), dist.get_world_size())
+    return Together(_store(), rank(), world())
 
 
 def _store() -> Store:
     """The store of torchrun, or one of the first process."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented
+
     names = ("RANK", "MASTER_ADDR", "MASTER_PORT")
     if missing := [name for name in names if name not in os.environ]:
         raise RankError(
@@ -92,7 +94,7 @@ def _store() -> Store:
             )
         except (RuntimeError, ValueError) as error:
             raise RankError(
-                f"the first process cannot be reached at {host}:{port} ({first_line(error)}).\n"
+                f"the first process cannot be reached at {host}:{port} ({str(error).splitlines()[0]}).\n"
                 "  These are MASTER_ADDR and MASTER_PORT: the first process must be able to open the port, "
                 "and the others to reach it."
             ) from error

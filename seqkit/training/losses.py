@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqkit.data.batches import Batch
 from seqkit.errors import ContractError
@@ -32,8 +32,10 @@ def batch_loss(
         ContractError: the targets have another batch size or length.
     """
     flat_outputs, flat_targets = _counted(outputs, batch)
-    if not len(flat_targets):  # zero gradients if no position counts
-        return sum((each.sum() for each in model.head.parameters()), flat_outputs.sum()) * 0, 0
+    if not len(flat_targets):  # zero gradients if no position counts, also for the weights of the loss
+        of_loss = loss_fn.parameters() if isinstance(loss_fn, nn.Module) else ()
+        weights = [*model.head.parameters(), *of_loss]
+        return sum((each.sum() for each in weights), flat_outputs.sum()) * 0, 0
     if loss_fn is not None:
         mean = loss_fn(full_precision(flat_outputs), flat_targets)
         return mean * len(flat_targets), len(flat_targets)

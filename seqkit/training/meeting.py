@@ -9,11 +9,13 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]  # documented
+
+from seqkit.errors import RankError
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Meeting:
     """
 
     def __init__(self, store: Store, rank: int, world: int) -> None:
+        self._rank = rank
         self.names = [f"rank {number}" for number in range(world)]
         self.store = self._handshake(PrefixStore("seqkit", store), rank, world)
 
@@ -42,23 +45,49 @@ class Meeting:
         """Set a value, plain JSON."""
         text = json.dumps(value)
         pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
-        for number, piece in enumerate(pieces):
-            self.store.set(f"{key}/{number}", piece)
-        self.store.set(key, str(len(pieces)))
+        with self._reached():
+            for number, piece in enumerate(pieces):
+                self.store.set(f"{key}/{number}", piece)
+            self.store.set(key, str(len(pieces)))
 
     def take(self, key: str, rank: int) -> Any:
-        """The value that another process sets; it is waited for."""
-        _wait(lambda: self.has(key), lambda: self.names[rank])
-        pieces = int(self.store.get(key))
-        return json.loads(b"".join(self.store.get(f"{key}/{number}") for number in range(pieces)))
+        """The value that another process sets; it is waited for.
+
+        Raises:
+            RankError: that process has ended without it.
+        """
+
+        def is_there() -> bool:
+            has_parted = self.has(f"parted/{rank}")  # looked at first: it may set both in between
+            if self.has(key):
+                return True
+            if has_parted:
+                raise RankError(f"{self.names[rank]} has ended")
+            return False
+
+        _wait(is_there, lambda: self.names[rank])
+        with self._reached():
+            pieces = int(self.store.get(key))
+            return json.loads(b"".join(self.store.get(f"{key}/{number}") for number in range(pieces)))
 
     def has(self, key: str) -> bool:
         """Whether the value is set."""
-        return bool(self.store.check([key]))
+        with self._reached():
+            return bool(self.store.check([key]))
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """An error of the store in the block becomes RankError."""
+        try:
+            yield
+        except RuntimeError as error:
+            lost = RankError(f"{self.names[0]} has gone: the processes cannot meet any more")
+            lost.reporter = self._rank
+            raise lost from error
 
     def part(self, rank: int, world: int) -> None:
         """Say goodbye; the first process may have the store, so it stays for a moment until all have."""
-        with suppress(RuntimeError):  # the store has gone already
+        with suppress(RuntimeError, RankError):  # the store has gone already
             self.store.set(f"parted/{rank}", "")
             until = time.monotonic() + FAREWELL_S
             while rank == 0 and time.monotonic() < until:
@@ -74,8 +103,8 @@ class Meeting:
                                            joined/a/1
         """
         own = uuid.uuid4().hex
-        store.set(f"hello/{rank}", own)
         if rank > 0:
+            store.set(f"hello/{rank}", own)
             _wait(lambda: store.check([f"welcome/{own}"]), lambda: self.names[0])
             chosen = store.get(f"welcome/{own}").decode()
             store.set(f"joined/{chosen}/{rank}", "")

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from seqkit.errors import RankError
+
 Value = TypeVar("Value")
 
 
@@ -31,6 +33,7 @@ class Message:
         batches: processes that have a batch.
         stop: number of the signal that one of them has received; 0 if none has.
         seconds: seconds that the first process has spent.
+        rates: sum of the learning rates of the parameter groups.
     """
 
     total: Tensor
@@ -39,6 +42,7 @@ class Message:
     batches: int = 1
     stop: int = 0
     seconds: float = 0.0
+    rates: float = 0.0
 
 
 class Ranks:
@@ -49,12 +53,14 @@ class Ranks:
         world: number of processes.
         hosts: the names of their machines, by rank.
         backends: how they exchange tensors, such as `"gloo"`.
+        lost: why nothing can be exchanged any more; None while it can.
     """
 
     rank = 0
     world = 1
     hosts: tuple[str, ...] = ()
     backends = ""
+    lost: RankError | None = None
 
     @property
     def first(self) -> bool:
@@ -105,7 +111,7 @@ class Ranks:
         """Set the function that gives `gather` the step and the leaves of the state of this process."""
 
     def meet(self, value: Any) -> list[Any]:
-        """The JSON values of all processes, by rank; nobody is waited for less long than it takes."""
+        """The JSON values of all processes, by rank; each is waited for, however long it takes."""
         return [value]
 
     def broadcast(self, value: Value) -> Value:

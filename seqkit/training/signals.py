@@ -61,14 +61,19 @@ class Limit:
     def __init__(self, seconds: float, *, spared: bool = False) -> None:
         self._at, self._spared = time.monotonic() + seconds, spared
         self._timer: threading.Timer | None = None
+        self._has_come = False
 
     def begin(self, margin_s: float = 0.0) -> None:
         """Start the clock, or set it to a moment that is earlier by a margin."""
         self.end()
         left = self._at - margin_s - time.monotonic()
-        self._timer = threading.Timer(max(left, 0.0), os.kill, (os.getpid(), signal.SIGTERM))
+        self._timer = threading.Timer(max(left, 0.0), self._come)
         self._timer.daemon = True
         self._timer.start()
+
+    def _come(self) -> None:
+        self._has_come = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def end(self) -> None:
         """Stop the clock."""
@@ -77,7 +82,7 @@ class Limit:
 
     def took(self, save_s: float) -> None:
         """Note how long a save took."""
-        if self._spared:
+        if self._spared and not self._has_come:
             self.begin(SAVES_SPARED * save_s)
 
 

@@ -229,15 +229,23 @@ def name_of(callback: type) -> str:
     return f"{callback.__module__}.{callback.__qualname__}"
 
 
-def restore_callbacks(callbacks: Sequence[object], saved: Sequence[tuple[str, Any]]) -> None:
-    """Give each callback its state back, the first of a class the first that was saved of that class."""
+def restore_callbacks(
+    callbacks: Sequence[object], saved: Sequence[tuple[str, Any]], *, all_of_them: bool = True
+) -> None:
+    """Give each callback its state back, the first of a class the first that was saved of that class.
+
+    Args:
+        callbacks: the callbacks of the training.
+        saved: the name and the state of each callback that had one.
+        all_of_them: warn of a state that none of them takes.
+    """
     left = [(name, state) for name, state in saved]
     for callback in callbacks:
         found = next((each for each in left if each[0] == name_of(type(callback))), None)
         if found is not None and hasattr(callback, "restore"):
             left.remove(found)
             callback.restore(found[1])
-    if left:
+    if left and all_of_them:
         logger.warning("the state of a callback is not used: %s", ", ".join(name for name, _ in left))
 
 

@@ -1,12 +1,13 @@
 """Several processes that train one model, with `torch.distributed`.
 
-Before training they exchange JSON values, see `Meeting`. In training they exchange rows of ten numbers:
+Before training they exchange JSON values, see `Meeting`. In training they exchange rows of twelve numbers:
 
     flags    place        where in the training this process is; all must be at the same one
+             its square   equal places have equal squares, and other places have not
              failed       this process has raised an exception
              culprit      its rank + 1
              gather       the first process wants the carried state of all
-    numbers  ...          the six of a `Message`, or others
+    numbers  ...          the seven of a `Message`, or others
 
 Every exchange has the flags, so that a process can fail, or the first one save a checkpoint, wherever the
 others are. Nothing is pickled.
@@ -43,8 +44,8 @@ CONNECT_S: Final = 60
 """Seconds for the processes to connect, once all of them are ready."""
 CALL_S: Final = 2.0
 """Seconds in which the processes that are left report that they are there, after another one has gone."""
-FLAGS, NUMBERS = 4, 6
-FAILED, CULPRIT, GATHER = 1, 2, 3
+FLAGS, NUMBERS = 5, 7
+PLACE, SQUARE, FAILED, CULPRIT, GATHER = range(FLAGS)
 
 
 class Place(IntEnum):
@@ -72,7 +73,6 @@ class Together(Ranks):
         self._gradients: Any = None
         self._compress = "none"
         self._owns_group = False
-        self._error: RankError | None = None
         self._state: Callable[[], tuple[int, list[Tensor] | None]] = lambda: (0, None)
         self.hosts = tuple(self.meet(platform.node()))
         self._meeting.names = [f"rank {number} ({host})" for number, host in enumerate(self.hosts)]
@@ -176,7 +176,7 @@ class Together(Ranks):
         """The module in DistributedDataParallel."""
         wrapped = DistributedDataParallel(
             module,
-            forward_sync_buffers=False,  # seqkit's buffers are constants
+            forward_sync_buffers=False,  # each process has its own, which do not depend on its rows
             find_unused_parameters=unused,
             process_group=self._gradients,
         )
@@ -213,20 +213,21 @@ class Together(Ranks):
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """An error of the connection in the block becomes RankError, with the ranks that have gone."""
-        if self._error is not None:
-            raise self._error
+        if self.lost is not None:
+            raise self.lost
         try:
             yield
         except RuntimeError as error:
             if not _is_of_the_connection(error):
                 raise
-            self._error = self._gone(error)
-            raise self._error from error
+            self.lost = self._gone(error)
+            raise self.lost from error
 
     def _gone(self, error: RuntimeError) -> RankError:
         """The error for a lost connection: the processes that are left find out who is missing."""
-        if "imed out" in str(error):
-            return RankError(f"another process has not answered in time ({first_line(error)}).")
+        if self._gradients is not self._messages:
+            with suppress(Exception):
+                self._gradients.abort()  # else a GPU waits for the one that has gone
         left = {self.rank}
         try:
             self._meeting.put(f"left/{self.rank}", None)
@@ -234,13 +235,16 @@ class Together(Ranks):
             while time.monotonic() < until and len(left) < self.world:
                 left |= {rank for rank in range(self.world) if self._meeting.has(f"left/{rank}")}
                 time.sleep(0.05)
-        except RuntimeError:  # the store was in the first process
-            return RankError(f"{self._named([0])} has gone")
+        except RankError:  # the store was in the first process
+            left = set(range(1, self.world))
         gone = sorted(set(range(self.world)) - left)
-        lost = RankError(f"{self._named(gone)} {'has' if len(gone) == 1 else 'have'} gone")
-        lost.reporter = min(left)
         if not gone:
             lost = RankError(f"the connection to another process is lost ({first_line(error)})")
+        elif "imed out" in str(error):
+            lost = RankError(f"{self._named(gone)} did not answer in time")
+        else:
+            lost = RankError(f"{self._named(gone)} {'has' if len(gone) == 1 else 'have'} gone")
+        lost.reporter = min(left)
         return lost
 
     # In training.
@@ -248,7 +252,7 @@ class Together(Ranks):
     def message(self, own: Message) -> Message:
         """The sum of the messages of a step."""
         on_device = own.total.device.type != "cpu"
-        total, tokens, rows, batches, stop, seconds = self._exchange(
+        total, tokens, rows, batches, stop, seconds, rates = self._exchange(
             Place.STEP,
             0.0 if on_device else own.total.item(),
             own.tokens,
@@ -256,13 +260,15 @@ class Together(Ranks):
             own.batches,
             self._stop_number(own.stop),
             own.seconds if self.first else 0.0,
+            own.rates,
         )
         summed = torch.tensor(total, dtype=torch.float64)
-        if on_device:
-            summed = own.total.clone()
+        if on_device and batches == self.world:
+            summed = own.total.detach().double()
             with self._connected():
                 dist.all_reduce(summed, group=self._gradients)
-        return Message(summed, int(tokens), int(rows), int(batches), self._stop_signal(stop), seconds)
+        counts = int(tokens), int(rows), int(batches)
+        return Message(summed, *counts, self._stop_signal(stop), seconds, rates)
 
     def sum(self, *numbers: float, stop: int = 0) -> tuple[tuple[float, ...], int]:
         """The sums of numbers over the processes, and the signal that one of them has received."""
@@ -294,19 +300,21 @@ class Together(Ranks):
             with self._connected():
                 yield
         except BaseException as error:
-            if self._error is None:
-                self._error = RankError(f"the gradients could not be averaged: {first_line(error)}")
+            if self.lost is None:
+                self.lost = RankError(f"the gradients could not be averaged: {first_line(error)}")
+                self.lost.reporter = self.rank
             raise
 
     def leave(self, error: BaseException) -> None:
         """Report to the others that this process has failed."""
-        if self._error is not None or (isinstance(error, SeqkitError) and error.is_known):
+        is_known = isinstance(error, SeqkitError) and error.is_known
+        if self.lost is not None or self._messages is None or is_known:
             return
-        if isinstance(error, SeqkitError):
-            error.is_known = True
-        self._meeting.put(f"failed/{self.rank}", _described(error))
         with suppress(RankError):  # the connection is lost, which is kept
+            self._meeting.put(f"failed/{self.rank}", _described(error))
             self._exchange(Place.STEP, failed=True)
+            if isinstance(error, SeqkitError):
+                error.is_known = True
 
     def close(self) -> None:
         """Wait until all processes are here, and give the first one what it gathers until then."""
@@ -326,7 +334,8 @@ class Together(Ranks):
             RankError: a process has failed or gone, or is at another place.
         """
         while True:
-            flags = [0 if failed or wants_rows else place, failed, failed * (self.rank + 1), wants_rows]
+            here = 0 if failed or wants_rows else int(place)
+            flags = [here, here**2, failed, failed * (self.rank + 1), wants_rows]
             row = torch.tensor([*flags, *numbers, *[0.0] * (NUMBERS - len(numbers))], dtype=torch.float64)
             with self._connected():
                 dist.all_reduce(row, group=self._messages)
@@ -340,7 +349,7 @@ class Together(Ranks):
                     return found[FLAGS:]
                 self._rows()
                 continue
-            if found[0] != place * self.world:
+            if (found[PLACE], found[SQUARE]) != (place * self.world, place**2 * self.world):
                 raise RankError(
                     "the processes do not do the same: one trains, while another evaluates or has ended.\n"
                     "  Call fit with the same arguments in all of them; other methods only in the first."

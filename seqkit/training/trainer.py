@@ -66,7 +66,7 @@ class Trainer:
         ranks: the processes that train this model together, each with a trainer of the same arguments. Data
             with a method `share(ranks)` gives each process its rows of every batch; other data, such as a
             DataLoader, must have rows of its own in each, and the same number of batches. The loss is the
-            mean over the counted positions of all. Only the first process needs callbacks.
+            mean over the counted positions of all. A callback that changes the training must do so in all.
 
     Attributes:
         status: the whole current state of the training.
@@ -171,27 +171,20 @@ class Trainer:
         if patience is not None and validation is None:
             raise BudgetError("patience needs the validation loss, and there is no validation data.")
         validate = Validation(validation, evaluate_every, patience, self.status)
-        if start is not None:
-            snapshot.restore(self, start, batches=_length(data), rows=getattr(data, "lanes", None))
-            self._agreed_s = self.meter.spent_s
-        if self.ranks.world > 1 and hasattr(data, "share"):
-            data = data.share(self.ranks)
-        self.ranks.serve(lambda: (self.status.step, self.status.leaves()))
-        self.model.train()
         with self._signals_noted():
             try:
-                self._notify("run_started")
                 self._fit_all(data, validate, start)
             except BaseException as error:
                 self.ranks.leave(error)
-                with suppress(Exception):  # a callback that has raised may do so again
-                    self._read_losses()  # of the last steps, whose updates have been made
+                if self.ranks.lost is None:  # else a GPU may wait for the process that has gone
+                    with suppress(Exception):  # a callback that has raised may do so again
+                        self._read_losses()  # of the last steps, whose updates have been made
                 raise
             finally:
                 self._unread.end()
-        with whole():
-            self._notify("run_finished")
-        self.ranks.close()
+            with whole():
+                self._notify("run_finished")
+            self.ranks.close()
         return self.history
 
     @contextmanager
@@ -206,10 +199,18 @@ class Trainer:
 
     def _fit_all(self, data: Data, validate: Validation, start: Snapshot | None) -> None:
         """Train until the budget is spent or the patience runs out."""
+        if start is not None:
+            snapshot.restore(self, start, batches=_length(data), rows=getattr(data, "lanes", None))
+            self._agreed_s = self.meter.spent_s
+        if self.ranks.world > 1 and hasattr(data, "share"):
+            data = data.share(self.ranks)
+        self.ranks.serve(lambda: (self.status.step, self.status.leaves()))
+        self.model.train()
+        self._notify("run_started")
         with flushing_denormals():
             if start is not None:
-                if self.ranks.first:
-                    snapshot.restore_callbacks(self.callbacks, start.values["callbacks"])
+                saved = start.values["callbacks"]
+                snapshot.restore_callbacks(self.callbacks, saved, all_of_them=self.ranks.first)
                 self._catch_up(validate)
             while not self.status.ended_by:
                 self._fit_epoch(data, validate)
@@ -220,7 +221,7 @@ class Trainer:
         if hasattr(data, "set_epoch"):
             data.set_epoch(status.epoch)
         if not status.batch:
-            status.carried, status.epoch_began = None, self.meter.read()
+            status.epoch_began = self.meter.read()
         batches = _batches_from(data, status.batch)
         while (item := next(batches, None)) is not None:
             self._set_learning_rate()
@@ -245,7 +246,7 @@ class Trainer:
         with whole():
             self.history.epochs.append({"epoch": status.epoch, "step": status.step, **summary})
             if not status.ended_by or status.batch == length:  # else it can be continued within the epoch
-                status.epoch, status.batch = finished + 1, 0
+                status.epoch, status.batch, status.carried = finished + 1, 0, None
         status.ended_by = status.ended_by or self.budget.ended_by
         if validate.due(at_epoch_end=True, at_end=bool(status.ended_by)):
             self._validate(validate, finished)
@@ -339,7 +340,9 @@ class Trainer:
             Interrupted: one of the processes has received a signal.
             ContractError: one has a batch, another has none.
         """
-        summed = self.ranks.message(Message(total, tokens, rows, batches, self._signal(), self.meter.look()))
+        rates = sum(group["lr"] for group in self.optimizer.param_groups)
+        own = Message(total, tokens, rows, batches, self._signal(), self.meter.look(), rates)
+        summed = self.ranks.message(own)
         self._agreed_s = summed.seconds
         if summed.stop:
             raise Interrupted(summed.stop)
@@ -347,6 +350,11 @@ class Trainer:
             raise ContractError(
                 f"{summed.batches} of the {self.ranks.world} processes have a batch {self.status.batch + 1} "
                 "in this epoch, the others have none: all must have the same number of batches."
+            )
+        if not math.isclose(summed.rates, rates * self.ranks.world, rel_tol=1e-9):
+            raise ContractError(
+                "the learning rates of the processes differ: a callback that changes the training must do so "
+                "in all of them."
             )
         return summed
 

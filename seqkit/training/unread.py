@@ -36,7 +36,7 @@ class Unread:
     @property
     def is_full(self) -> bool:
         """Whether it is time to read."""
-        return len(self._steps) >= self._every
+        return bool(self._steps) and self._steps[-1].step % self._every == 0
 
     def require_finite(self, taken: Step) -> None:
         """Do not update the weights from the first step on whose loss or gradient is not finite.
@@ -59,8 +59,9 @@ class Unread:
         """The steps up to the first that is not finite, with their losses here, and that one."""
         steps, self._steps = self._steps, []
         if len(steps) > 1:  # all at once
-            numbers = torch.stack([number.double() for each in steps for number in (each.loss, each.norm)])
-            pairs = numbers.cpu().view(-1, 2).unbind()
+            dtype = torch.promote_types(steps[0].loss.dtype, steps[0].norm.dtype)
+            numbers = [number.to(dtype) for each in steps for number in (each.loss, each.norm)]
+            pairs = torch.stack(numbers).cpu().view(-1, 2).unbind()
             steps = [
                 replace(each, loss=pair[0], norm=pair[1]) for each, pair in zip(steps, pairs, strict=True)
             ]

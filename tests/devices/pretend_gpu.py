@@ -65,7 +65,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
         yield
 
     monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
-    monkeypatch.setattr("seqkit.run.setup.choose_device", lambda name, world=1: GPU)
+    monkeypatch.setattr("seqkit.run.setup.choose_device", lambda name: GPU)
     monkeypatch.setattr("seqkit.run.opening.choose_device", lambda name: GPU)
     with PretendGpu() as mode:
         yield mode

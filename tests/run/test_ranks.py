@@ -94,6 +94,20 @@ def without_warm_up(function: Any, *arguments: Any) -> Any:
 
 
 @pytest.mark.ci
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_a_save_at_the_end_of_an_epoch(tiny_recipe: seqkit.Recipe, state: str) -> None:
+    """The first process saves while the others have begun the next epoch."""
+    recipe = tiny_recipe.override(
+        [f"train.state={state}", "train.batch_size=32", "train.seq_len=100", "train.steps=17"]
+    )
+    recipe = recipe.override(["train.save_every=1", "train.evaluate_every=none"])
+    together(2, trained, recipe, "whole")
+    together(2, trained, recipe.override(["train.steps=6"]), "parts")
+    together(2, continued, "parts", ["train.steps=17"])
+    assert digest("parts") == digest("whole")
+
+
+@pytest.mark.ci
 def test_without_a_backward_pass_of_zeros_it_would_not_be_bit_for_bit(tiny_recipe: seqkit.Recipe) -> None:
     changes = ["cell.use=lstm", "model.layers=2", "model.dropout=0.3", "train.save_every=13"]
     recipe = tiny_recipe.override(changes)

@@ -29,12 +29,12 @@ CPU = torch.device("cpu")
 DOCUMENT_ENDS = 3
 
 
-def text() -> TokenStream:
+def text(documents: bool = True) -> TokenStream:
     """3,001 tokens that can be learned, with documents that end."""
     ids = np.arange(3001) % 11 * (np.arange(3001) // 5 % 3) % TOKENS
     ids[np.random.default_rng(0).integers(0, 3001, 300)] = DOCUMENT_ENDS
     ids = ids.astype(np.uint8)
-    return TokenStream(ids, start_id=0, end_id=DOCUMENT_ENDS)
+    return TokenStream(ids, start_id=0, end_id=DOCUMENT_ENDS if documents else None)
 
 
 def normed(cell: RNN) -> RNN:
@@ -77,6 +77,17 @@ class Scaled(Head):
         return outputs.argmax(-1)
 
 
+class Learned(RNN):
+    """Its initial state is learned: it has a gradient only where a row begins."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKENS, 12)
+        self.beginning = nn.Parameter(torch.full((12,), 0.1))
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.beginning.expand(batch_size, 12)
+
+
 MODELS: dict[str, Callable[[str], SequenceModel]] = {
     "rnn": lambda engine: SequenceModel(RNN(TOKENS, 12), engine=engine),
     "lstm": lambda engine: SequenceModel(LSTM(TOKENS, 12), engine=engine),
@@ -88,11 +99,14 @@ MODELS: dict[str, Callable[[str], SequenceModel]] = {
     "recomputed": lambda engine: SequenceModel(LSTM(TOKENS, 12), engine=engine, recompute_every=5),
     "lnlstm": lambda engine: SequenceModel(LayerNormLSTM(TOKENS, 12), engine=engine),
     "spare": lambda engine: SequenceModel(Spare(), engine=engine),
+    "learned": lambda engine: SequenceModel(Learned(), engine=engine),
     "loss with a weight": lambda engine: SequenceModel(RNN(TOKENS, 12), head=Scaled(12), engine=engine),
 }
 
 
-def fit(ranks: Ranks, name: str, engine: str, state: str, steps: int = 6, **options: Any) -> dict[str, Any]:
+def fit(
+    ranks: Ranks, name: str, engine: str, state: str, documents: bool = True, steps: int = 6, **options: Any
+) -> dict[str, Any]:
     """Everything that a training leaves; lanes of 32 rows, the last one and the last window shorter."""
     torch.manual_seed(0 if ranks.first else 1)  # the weights are those of the first process
     model = MODELS[name](engine)
@@ -105,8 +119,8 @@ def fit(ranks: Ranks, name: str, engine: str, state: str, steps: int = 6, **opti
             gradients.append({key: value.clone().numpy() for key, value in of_step.items()})
 
     trainer = Trainer(model, optimizer, state=state, ranks=ranks, callbacks=[Keep()], **options)
-    lanes = Lanes(text(), lanes=32, seq_len=20)
-    windows = Windows(text(), batch_size=32, seq_len=20, shuffle_seed=1)
+    lanes = Lanes(text(documents), lanes=32, seq_len=20)
+    windows = Windows(text(documents), batch_size=32, seq_len=20, shuffle_seed=1)
     history = trainer.fit(lanes if state == "carry" else windows, steps=steps, validation=lanes)
     leaves = [leaf.numpy() for leaf in trainer.status.leaves() or ()]
     return {
@@ -164,9 +178,29 @@ def test_the_same_gradients_weights_and_state(engine: str, rows: list[int]) -> N
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("name", ["lnlstm", "spare", "loss with a weight"])
-def test_models_with_traps(name: str) -> None:
-    require_the_same([11, 11, 10], name, "fused", "reset")
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("lnlstm", "reset"), ("spare", "reset"), ("loss with a weight", "reset"), ("learned", "carry")],
+)
+def test_models_with_traps(name: str, state: str) -> None:
+    require_the_same([11, 11, 10], name, "fused", state)
+
+
+@pytest.mark.ci
+def test_a_learned_beginning_where_no_document_ends() -> None:
+    alone = fit_learned(ALONE)
+    for one in together(2, fit_learned_together):
+        assert relative(one["gradients"], alone["gradients"]) <= 1e-6
+
+
+def fit_learned(ranks: Ranks) -> dict[str, Any]:
+    return fit(ranks, "learned", "fused", "carry", documents=False)
+
+
+def fit_learned_together() -> dict[str, Any]:
+    with joined() as ranks:
+        ranks.connect(CPU, 1.0, "none")
+        return fit_learned(ranks)
 
 
 def test_two_processes_train_as_one() -> None:
