@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,7 @@ def fit_with_mean_of_means(rows: list[int], *arguments: Any) -> dict[str, Any]:
 
         def own(message: Message) -> Message:
             found = summed(message)
-            return Message(found.total, message.tokens * ranks.world, found.rows, found.batches)
+            return replace(found, tokens=message.tokens * ranks.world)
 
         ranks.message = own
         return fit(ranks, *arguments)
