@@ -44,7 +44,7 @@ def same_rows(several: str, one: str) -> None:
     np.testing.assert_allclose([row["loss"] for row in found], [row["loss"] for row in wanted], rtol=1e-5)
 
 
-@pytest.mark.parametrize("state", ["carry", "reset"])
+@pytest.mark.parametrize("state", ["carry", pytest.param("reset", marks=pytest.mark.ci)])
 def test_the_same_run(tiny_recipe: seqkit.Recipe, state: str) -> None:
     recipe = tiny_recipe.override([f"train.state={state}"])
     trained(recipe, "one")

@@ -301,6 +301,7 @@ def fit_lists(lengths: list[int]) -> tuple[str, str]:
         return "", str(trainer.status.step)
 
 
+@pytest.mark.ci
 def test_data_of_ones_own() -> None:
     assert together(2, fit_lists, [3, 3]) == [("", "6"), ("", "6")]
     for name, message in together(2, fit_lists, [3, 2]):
@@ -420,6 +421,7 @@ def serve_nobody() -> str:
         return "refused"
 
 
+@pytest.mark.ci
 def test_a_snapshot_is_the_matter_of_the_first() -> None:
     assert together(2, serve_nobody) == ["", "refused"]
 
