@@ -127,7 +127,7 @@ class Ranks:
         """An exception of any process in the block is raised by all, at its end."""
         yield
 
-    def connect(self, device: torch.device, timeout_minutes: float, compress: str) -> None:
+    def connect(self, device: torch.device, timeout_minutes: float = 10.0, compress: str = "none") -> None:
         """Connect the processes; `broadcast_tensors` and all that training needs work from here on.
 
         Args:

@@ -130,7 +130,7 @@ class Together(Ranks):
 
     # The process group.
 
-    def connect(self, device: torch.device, timeout_minutes: float, compress: str) -> None:
+    def connect(self, device: torch.device, timeout_minutes: float = 10.0, compress: str = "none") -> None:
         """Make the process group, unless there is one, and groups of our own in it."""
         self._compress = compress
         on_cpu = device.type == "cpu"
