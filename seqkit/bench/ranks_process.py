@@ -20,24 +20,26 @@ from seqkit.training import Trainer
 from seqkit.training.joining import joined
 from seqkit.training.ranks import Message
 
-WARM_UP_STEPS = 8
+WARM_UP_STEPS = 4
 EXCHANGES = 100
 
 
 class Clock:
-    """A callback that measures steps from one to another."""
+    """A callback that measures the steps after the first one."""
 
-    def __init__(self) -> None:
-        self.steps, self.tokens, self.began, self.seconds, self.rate = 0, 0, 0.0, 0.0, 0.0
+    def run_started(self, trainer: Any) -> None:
+        """Start measuring."""
+        self._begin(trainer, 0)
 
     def step_ended(self, trainer: Any, step: int) -> None:
         """Read the clock."""
-        now = time.perf_counter()
-        if step <= WARM_UP_STEPS:
-            self.began, self.tokens = now, trainer.meter.tokens
-            return
-        self.steps, self.seconds = step - WARM_UP_STEPS, now - self.began
+        self.seconds, self.steps = time.perf_counter() - self.began, step - self.began_at
         self.rate = (trainer.meter.tokens - self.tokens) / self.seconds
+        if step == 1 and not trainer.status.ended_by:  # that one has connected the processes
+            self._begin(trainer, 1)
+
+    def _begin(self, trainer: Any, step: int) -> None:
+        self.began, self.began_at, self.tokens = time.perf_counter(), step, trainer.meter.tokens
 
 
 def train(name: str, data: str | None, overrides: list[str], seconds: float, plugins: list[str]) -> Any:
@@ -56,7 +58,7 @@ def train(name: str, data: str | None, overrides: list[str], seconds: float, plu
         clock = Clock()
         trainer = Trainer(model, **make_training(options, model), callbacks=[clock], ranks=ranks)
         batches = prepared.training_batches(options)
-        trainer.fit(batches, steps=1)  # which compiles the engine
+        trainer.fit(batches, steps=WARM_UP_STEPS)  # which compiles the engine
         trainer.fit(batches, minutes=options.minutes)
     return {
         "tokens_per_s": clock.rate,

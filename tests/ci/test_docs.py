@@ -24,6 +24,9 @@ from tests.conftest import LINES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
+SERIES = ("stocks", "stocks-panel", "volatility")
+LONG_TO_COMPILE = ("gru", "slstm", "mlstm", "rwkv", "attention")
+"""Cells of a benchmark that other tests compile."""
 REDUCED = ["train.steps=12", "train.evaluate_every=6"]
 SMALLER = {
     "busy": ["--seconds", "0.5", "--repeats", "1"],
@@ -35,7 +38,7 @@ SMALLER = {
     "generate": ["rnn", "--tokens", "10", "--repeats", "1"],
     "memory": ["rnn", "--batch-size", "2", "--hidden-size", "8"],
     "prices": ["--rows", "20000", "--repeats", "1"],
-    "ranks": ["--seconds", "1", "--repeats", "1", "--engine", "fused"],
+    "ranks": ["quickstart", "--seconds", "1", "--repeats", "1", "--engine", "fused"],
     "recipes": ["--minutes", "0.01", "--seeds", "2"],
     "tokenizer": ["--megabytes", "1", "--repeats", "1"],
     "trainer": ["--batch-size", "4", "--seq-len", "10", "--hidden-size", "16", "--repeats", "2"],
@@ -87,8 +90,10 @@ def run_line(words: list[str], line: str, environment: Environment) -> None:
         assert words[0] in ("seqkit", "pytest"), f"no test runs this command of a block: {line}"
         if words[:2] == ["seqkit", "run"]:
             words += REDUCED
+            if words[2] in SERIES and "--seeds" not in words:
+                words += ["--seeds", "2"]
         if words[:2] == ["seqkit", "bench"]:
-            words += SMALLER.get(words[2], [])
+            words = [word for word in words if word not in LONG_TO_COMPILE] + SMALLER.get(words[2], [])
         done = environment.run(*words)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
