@@ -212,12 +212,12 @@ def stop_on(stops: list[int], notice: Notice) -> Stopped:
 
 def slower() -> None:
     """Let the steps last longer than the limit, which has to be longer than the start."""
-    Path("slow.py").write_text(SLOW.replace("0.03", "0.08"))
+    Path("slow.py").write_text(SLOW.replace("0.03", "0.15"))
 
 
 def stop_after(stops: list[int], notice: Notice) -> Stopped:
     """A limit of the process: each time it trains for some seconds."""
-    line = words("seqkit run tiny.toml -p ./slow.py --out out --resume --stop-after 10s")
+    line = words("seqkit run tiny.toml -p ./slow.py --out out --resume --stop-after 20s")
     slower()
     return run_until(line, lambda code: code == 143, [], notice)
 
@@ -225,7 +225,7 @@ def stop_after(stops: list[int], notice: Notice) -> Stopped:
 def stop_before_the_end_of_the_job(stops: list[int], notice: Notice) -> Stopped:
     """`--stop-after slurm`, in a job that ends soon after its margin."""
     slower()
-    end = "export SLURM_JOB_END_TIME=$(($(date +%s) + 131))"
+    end = "export SLURM_JOB_END_TIME=$(($(date +%s) + 140))"
     executable("seqkit", f'#!/bin/bash\n{end}\nexec {sys.executable} -m seqkit "$@"\n')
     line = [str(Path("bin/seqkit")), *words("seqkit run tiny.toml -p ./slow.py --out out --resume")[3:]]
     return run_until([*line, "--stop-after", "slurm"], lambda code: code == 143, [], notice)
