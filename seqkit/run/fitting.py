@@ -183,9 +183,11 @@ def _finish(run: Run, task: Task, trainer: Trainer, *, finished: bool) -> None:
         "training_s": history.training_s,
     }
     file = run.path / rundir.ENDED
-    if run.model.engine_ran is None:  # no step was taken: the engine is that of the time before
-        with suppress(RunError, KeyError):
-            ended["engine"] = rundir.read_object(file)["engine"]
-    rundir.write_json(file, ended)
+    before: dict[str, Any] = {}
+    if run.model.engine_ran is None:  # no step was taken
+        with suppress(RunError):
+            before = rundir.read_object(file)
+    if not before or before.get("finished") is False:
+        rundir.write_json(file, {**ended, "engine": before.get("engine", ended["engine"])})
     unit = task.loss_unit(run.recipe.head.use)
     plot_loss(run.metrics, run.path / rundir.LOSS_PLOT, run.recipe.name, unit)
