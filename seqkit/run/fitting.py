@@ -19,7 +19,7 @@ from seqkit.tasks import Task
 from seqkit.training import Trainer
 from seqkit.training.manifest import step_folders, step_of
 from seqkit.training.ranks import Ranks
-from seqkit.training.signals import Interrupted, heed, whole
+from seqkit.training.signals import Interrupted, heed, noting, whole
 from seqkit.training.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def fit(
             if saving is not None:
                 _save_what_there_is(run, task, trainer, stop, began_at, *saving)
         finally:
-            with whole():
+            with noting():  # a signal must neither cut this short nor take the place of the exception
                 ranks.close()  # the first process has needed the states of the others
         if isinstance(stop, Interrupted) and trainer.status.step not in (0, began_at):
             stop.path = run.path

@@ -259,16 +259,17 @@ def test_ctrl_c_before_any_line_of_the_bookkeeping(
 def test_a_second_signal_before_the_save_loses_nothing(
     recipe: seqkit.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seqkit.run import training
+    from seqkit.run import fitting
 
     def whole() -> Any:
+        monkeypatch.setattr(fitting, "whole", signals.whole)
         os.kill(os.getpid(), signal.SIGTERM)
         return signals.whole()
 
     class Once:
         def step_ended(self, trainer: Any, step: int) -> None:
             if step == 8:
-                monkeypatch.setattr(training, "whole", whole)
+                monkeypatch.setattr(fitting, "whole", whole)
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(signals.Interrupted) as caught:
