@@ -91,9 +91,9 @@ class AtImport:
 sys.meta_path.insert(0, AtImport())
 
 if moment != "import":
-    import seqkit.training.trainer as trainer
+    import seqkit.training.forward as forward
     from seqkit.run import TextRun
-    run_model = trainer.run_model
+    run_model = forward.run_model
 
     def first(*arguments):
         global moment
@@ -101,7 +101,7 @@ if moment != "import":
             moment = ""
             threading.Thread(target=send, daemon=True).start()
         return run_model(*arguments)
-    trainer.run_model = first
+    forward.run_model = first
     generate = TextRun.generate
 
     def sample(self, *arguments, **options):
