@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from seqkit.errors import SeqkitError
-from seqkit.launch import world
+from seqkit.launch import rank, world
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seqkit.cli.report import Report
     from seqkit.recipe import Recipe
 
 STAYS_S: Final = 1.0
@@ -86,16 +89,32 @@ def without_ranks(words: Sequence[str]) -> list[str]:
     return left
 
 
-def follow(recipe: Recipe, seeds: int, options: dict[str, Any]) -> None:
-    """Train together with the first process, which reports."""
+def train(
+    report: Report,
+    recipe: Recipe,
+    given: str,
+    seeds: int,
+    options: dict[str, Any],
+    as_json: bool,
+    *,
+    has_own_data: bool,
+) -> Path | None:
+    """`Report.train` in the first process; the others train together with it, and print nothing.
+
+    Returns:
+        The directory, in the first process.
+    """
     import seqkit
 
+    if rank() == 0:
+        return report.train(recipe, given, seeds, options, as_json, has_own_data=has_own_data)
     if seeds > 1:
         from seqkit.run import train_seeds
 
         train_seeds(recipe, seeds, **options)
     else:
         seqkit.train(recipe, **options)
+    return None
 
 
 def is_reporter(error: SeqkitError) -> bool:

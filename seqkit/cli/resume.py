@@ -10,12 +10,12 @@ from seqkit.cli.data import name_data
 from seqkit.cli.hints import WORDS
 from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.ranks import (
-    follow,
     ranks_option,
     start_ranks,
     stop_after_option,
     stop_on_option,
     stopping,
+    train,
 )
 from seqkit.cli.report import report_of
 from seqkit.launch import rank
@@ -65,7 +65,4 @@ def command(
         start_ranks(ranks, ctx.find_root().meta[WORDS])
         return
     with stops:
-        if rank() > 0:
-            follow(recipe, seeds, options)
-        else:
-            report.train(recipe, directory, seeds, options, as_json, has_own_data=True)
+        train(report, recipe, directory, seeds, options, as_json, has_own_data=True)

@@ -13,12 +13,12 @@ from seqkit.cli.hints import WORDS
 from seqkit.cli.output import json_option, plugin_option
 from seqkit.cli.plan import show_plan
 from seqkit.cli.ranks import (
-    follow,
     ranks_option,
     start_ranks,
     stop_after_option,
     stop_on_option,
     stopping,
+    train,
 )
 from seqkit.cli.report import report_of
 from seqkit.launch import rank
@@ -127,11 +127,8 @@ def command(
         start_ranks(ranks, ctx.find_root().meta[WORDS])
         return
     with stops:
-        if rank() > 0:
-            follow(chosen, seeds, options)
-            return
-        path = report.train(chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
-    if _ended_higher(path):
+        path = train(report, chosen, recipe, seeds, options, as_json, has_own_data=bool(data))
+    if path is not None and _ended_higher(path):
         sys.exit(1)  # the trainer has logged that too
 
 
