@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import socket
@@ -10,6 +9,8 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
+
+from tests.forked import forking
 
 TIMEOUT_S = 120
 
@@ -20,11 +21,7 @@ def together(world: int, function: Callable[..., Any], *arguments: Any) -> list[
     Raises:
         AssertionError: a process ended with an exception, or none of its results came in time.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["seqkit", "seqkit.training.joining", "seqkit.run.training", "tests.ranks"]
-    )
-    port = free_port()
+    context, port = forking(), free_port()
     processes, ends = [], []
     for rank in range(world):
         ours, theirs = context.Pipe(duplex=False)

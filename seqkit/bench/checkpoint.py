@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from seqkit.errors import RunError
 from seqkit.recipe import Recipe, ResolvedRecipe
 from seqkit.registry import BehaviourHooks, Registry, registry_with
 from seqkit.run import Run
@@ -17,6 +18,8 @@ from seqkit.run.setup import make_training, process_for
 from seqkit.tasks import task_of
 from seqkit.tasks.components import make_model
 from seqkit.training import Trainer
+
+WARM_UP_STEPS = 4
 
 
 def measure(
@@ -42,6 +45,8 @@ def measure(
     Returns:
         For each recipe: `parameters`, `megabytes` of a checkpoint, `saves`, `save_ms` (median), and the share
         of the time: `share` as measured, `share_at_60_s` with the default interval.
+    Raises:
+        RunError: the time is too short for a save.
     """
     registry = registry_with(plugins)
     rows = []
@@ -62,9 +67,14 @@ def _row(recipe: ResolvedRecipe, registry: Registry, folder: Path) -> dict[str, 
         model = make_model(recipe, task.sizes(text.kept))
         saver = _Timed(Run(folder, recipe, text.kept, model), BehaviourHooks(registry), train, {})
         trainer = Trainer(model, **make_training(train, model), callbacks=[saver])
+        batches = text.training_batches(train)
+        trainer.fit(batches, steps=WARM_UP_STEPS)  # which compiles the engine
+        saver.took.clear()
         began = time.perf_counter()
-        trainer.fit(text.training_batches(train), minutes=train.minutes)
+        trainer.fit(batches, minutes=train.minutes)
         elapsed = time.perf_counter() - began
+    if not saver.took:
+        raise RunError(f"{recipe.name} has saved nothing in {elapsed:.1f} s.\n  Train for longer: --seconds.")
     sizes = [file.stat().st_size for file in saver.newest(folder).iterdir()]
     median = statistics.median(saver.took)
     return {

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from seqkit.errors import RunError
 from seqkit.recipe import Recipe
 from seqkit.registry import registry_with
 
@@ -110,6 +111,6 @@ def _run(what: str, arguments: Any, *, threads: int, together: int = 1, apart: i
     ]
     ended = [process.communicate() for process in processes]
     if any(process.returncode for process in processes):
-        raise RuntimeError("a training failed:\n" + "\n".join(error[-2000:] for _, error in ended))
+        raise RunError("a training failed:\n" + "\n".join(error[-2000:] for _, error in ended))
     result: dict[str, Any] = json.loads(ended[0][0].splitlines()[-1])
     return result

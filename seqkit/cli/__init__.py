@@ -63,6 +63,8 @@ class PluginGroup(click.Group):
                 is_typo = isinstance(error, click.NoSuchOption) or "Did you mean" in found
                 says = error.message if found and is_typo else error.format_message()
                 message = shown(f"{says}\n  {found}" if found else says, err=True)
+                if not is_reporter(SeqkitError(message)):
+                    sys.exit(error.exit_code)
                 raise click.UsageError(message, error.ctx) from error
             if found:
                 error.add_note(f"  {found}")
@@ -159,7 +161,9 @@ def main() -> None:
     for handler in logging.getLogger().handlers:
         handler.setFormatter(ForeignFormatter(f"rank {rank()}: %(message)s" if rank() else "%(message)s"))
         handler.addFilter(LogOnce())
-    logging.getLogger("seqkit").setLevel(logging.INFO if rank() == 0 else logging.WARNING)
+    logging.getLogger("seqkit").setLevel(logging.INFO if rank() == 0 else logging.ERROR)
+    if rank():  # of the data and the recipe the first process speaks
+        logging.getLogger("seqkit.training").setLevel(logging.WARNING)
     try:
         cli(prog_name="seqkit")
     except SeqkitError as error:

@@ -26,11 +26,8 @@ def claimed(ranks: Ranks, out: str | Path | None, name: str, *, resume: bool = F
     For the arguments and errors see `claim`: all processes raise them.
     """
     with ExitStack() as stack:
-        path = ""
-        with ranks.agreed():
-            if ranks.first:
-                path = str(stack.enter_context(claim(out, name, resume=resume)))
-        yield Path(ranks.broadcast(path))
+        path = ranks.broadcast(lambda: str(stack.enter_context(claim(out, name, resume=resume))))
+        yield Path(path)
 
 
 def require_agreement(

@@ -67,7 +67,7 @@ def prepare_first(recipe: ResolvedRecipe, job: Job) -> Prepared:
             beginning = begin_from(run, recipe, task_of(recipe), extend_vocabulary=job.extend_vocabulary)
             prepared = replace(prepare(recipe, job, beginning.kept), beginning=beginning)
     if job.init_from is not None:
-        saved = job.ranks.broadcast(None if prepared is None else prepared.saved)
+        saved = job.ranks.broadcast(lambda: None if prepared is None else prepared.saved)
         with job.ranks.agreed():
             prepared = prepared or prepare(recipe, job, task_of(recipe).restore(recipe, saved))
     assert prepared is not None

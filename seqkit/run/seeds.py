@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from seqkit.run import resuming, rundir
 from seqkit.run.agreement import claimed
 from seqkit.run.base import Run
 from seqkit.run.opening import load
-from seqkit.run.training import require_options, train_with
+from seqkit.run.preparing import Job
+from seqkit.run.setup import resolved
+from seqkit.run.training import require_options, train_job
 from seqkit.tasks import task_of
 from seqkit.training.intervals import t_95
 from seqkit.training.joining import joined
 from seqkit.training.ranks import ALONE, Ranks
+from seqkit.training.signals import stopping
 
 SUMMARY = "summary.json"
 
@@ -62,41 +65,35 @@ def train_seeds(
     # The recipe's faults are reported before a directory is created.
     compares_by_loss = task_of(recipe.resolve(registry := registry_with(plugins))).compares_by_loss
     with joined() as ranks, claimed(ranks, out, recipe.name, resume=resume) as path:
-        with ranks.agreed():
-            if ranks.first:
-                begun = _begin(path, begun, recipe, registry)
-        begun = _Seeds(**ranks.broadcast(begun.model_dump()))
+        begun = _Seeds(**ranks.broadcast(lambda: _begin(path, begun, recipe, registry).model_dump()))
+        beginning = None if begun.init_from is None else Path(begun.init_from)
         rows: dict[int, Any] = {}
         with ranks.agreed():
             _require_seen(path, ranks)
             for seed in range(ranks.rank, seeds, ranks.world):
-                run = train_with(
-                    ALONE,
-                    recipe.override([f"train.seed={seed}"]),
-                    path / f"seed-{seed}",
-                    resume=resume,
-                    init_from=begun.init_from,
-                    extend_vocabulary=begun.extend_vocabulary,
-                    plugins=plugins,
-                    strict_plugins=strict_plugins,
-                    callbacks=callbacks(seed),
+                job = Job(
+                    ALONE, registry, strict_plugins, callbacks(seed), beginning, begun.extend_vocabulary
                 )
+                one = resolved(recipe.override([f"train.seed={seed}"]), registry)
+                with stopping():
+                    run = train_job(one, path / f"seed-{seed}", resume, job)
                 rows[seed] = rundir.lowest_validation(run.metrics)
                 if rows[seed] is None and compares_by_loss:  # else its report judges the seeds together
                     raise RunError(f"{run.path} has no validation split, so its seeds cannot be compared.")
         every = {int(seed): row for of_rank in ranks.meet(rows) for seed, row in of_rank.items()}
-        best = [every[seed] for seed in range(seeds) if every[seed] is not None]
-        summary: dict[str, Any] = {
-            "path": str(path),
-            "recipe": recipe.name,
-            "seeds": seeds,
-            "split": "validation",
-        }
-        for name in ("loss", "bits_per_char"):
-            if best and name in best[0]:
-                summary[name] = mean_and_interval([row[name] for row in best])
+        summary = _summary(path, recipe.name, [every[seed] for seed in range(seeds)])
         if ranks.first:
             rundir.write_json(path / SUMMARY, summary)
+    return summary
+
+
+def _summary(path: Path, recipe: str, best: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+    """The contents of `summary.json`, from the best row of each seed; None where there is no validation."""
+    summary = {"path": str(path), "recipe": recipe, "seeds": len(best), "split": "validation"}
+    found = [row for row in best if row is not None]
+    for name in ("loss", "bits_per_char"):
+        if found and name in found[0]:
+            summary[name] = mean_and_interval([row[name] for row in found])
     return summary
 
 

@@ -13,7 +13,7 @@ import torch
 from seqkit.errors import RunError
 from seqkit.files import remove, replacing, sync
 from seqkit.recipe import Recipe, ResolvedRecipe
-from seqkit.registry import Registry, registry_with
+from seqkit.registry import registry_with
 from seqkit.run import provenance, resuming, rundir
 from seqkit.run.agreement import claimed
 from seqkit.run.base import Run
@@ -28,7 +28,6 @@ from seqkit.tasks.components import make_model
 from seqkit.training import keeping
 from seqkit.training.joining import joined
 from seqkit.training.manifest import read_manifest
-from seqkit.training.ranks import Ranks
 from seqkit.training.signals import stopping
 from seqkit.training.snapshot import Snapshot, spread
 
@@ -77,40 +76,13 @@ def train(
     directory, and calls the hooks.
     """
     require_options(out, resume=resume, init_from=init_from, extend_vocabulary=extend_vocabulary)
-    with joined() as ranks:
-        return train_with(
-            ranks,
-            recipe,
-            out,
-            resume=resume,
-            init_from=init_from,
-            extend_vocabulary=extend_vocabulary,
-            plugins=plugins,
-            strict_plugins=strict_plugins,
-            callbacks=callbacks,
-        )
-
-
-def train_with(
-    ranks: Ranks,
-    recipe: Recipe | ResolvedRecipe | str | Path,
-    out: str | Path | None,
-    *,
-    resume: bool,
-    init_from: str | Path | None,
-    extend_vocabulary: bool,
-    plugins: Sequence[Any],
-    strict_plugins: bool,
-    callbacks: Sequence[object],
-) -> Run:
-    """Train a recipe with these processes; for the rest see `train`."""
-    began = None if init_from is None else Path(init_from)
-    with stopping():
+    with joined() as ranks, stopping():
         with ranks.agreed():
             registry = registry_with(plugins)
             wanted = resolved(recipe, registry)
+        began = None if init_from is None else Path(init_from)
         job = Job(ranks, registry, strict_plugins, callbacks, began, extend_vocabulary)
-        return _train(wanted, out, resume, job)
+        return train_job(wanted, out, resume, job)
 
 
 def require_options(
@@ -127,16 +99,15 @@ def require_options(
         raise RunError("to resume a run, give its directory: out= (on the command line --out).")
 
 
-def _train(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: Job) -> Run:
+def train_job(recipe: ResolvedRecipe, out: str | Path | None, resume: bool, job: Job) -> Run:
+    """Train a recipe into the directory `out`, or continue what is there; see `train`."""
     if not resume:
         with process_for(recipe.train) as device:
             prepared = prepare_first(recipe, job)
             with claimed(job.ranks, out, recipe.name) as path:
                 return _begin(recipe, job, prepared, path, device)
     with claimed(job.ranks, out, recipe.name, resume=True) as path:
-        with job.ranks.agreed():
-            found = _found_in(path) if job.ranks.first else ""
-        if job.ranks.broadcast(found) == rundir.RECIPE:
+        if job.ranks.broadcast(lambda: _found_in(path)) == rundir.RECIPE:
             return _continue(recipe, path, job)
         with process_for(recipe.train) as device:
             return _begin(recipe, job, prepare_first(recipe, job), path, device)
@@ -181,22 +152,15 @@ def resume(
     registry = registry_with(plugins)
     with stopping(), joined() as ranks:
         job = Job(ranks, registry, strict_plugins, callbacks)
-        with ranks.agreed():
-            if ranks.first:
-                rundir.require_run(Path(path))
+        ranks.broadcast(lambda: rundir.require_run(Path(path)))
         with claimed(ranks, path, Path(path).name, resume=True) as path:
-            wanted = None
-            with ranks.agreed():
-                if ranks.first:
-                    saved = resuming.saved_recipe(path, registry)
-                    wanted = saved.override(overrides).resolve(registry)
-            return _continue(_recipe_of_first(wanted, ranks, registry), path, job)
 
+            def wanted() -> tuple[str, str]:
+                recipe = resuming.saved_recipe(path, registry).override(overrides).resolve(registry)
+                return recipe.name, recipe.to_toml()
 
-def _recipe_of_first(recipe: ResolvedRecipe | None, ranks: Ranks, registry: Registry) -> ResolvedRecipe:
-    """The recipe of the first process, in all of them."""
-    name, text = ranks.broadcast(("", "") if recipe is None else (recipe.name, recipe.to_toml()))
-    return recipe or Recipe(name=name, **tomllib.loads(text)).resolve(registry)
+            name, text = ranks.broadcast(wanted)
+            return _continue(Recipe(name=name, **tomllib.loads(text)).resolve(registry), path, job)
 
 
 def _begin(recipe: ResolvedRecipe, job: Job, prepared: Prepared, path: Path, device: torch.device) -> Run:
@@ -227,12 +191,13 @@ def _write_run(run: Run, job: Job, prepared: Prepared) -> None:
 
 def _continue(recipe: ResolvedRecipe, path: Path, job: Job) -> Run:
     """Continue the run in a directory that is claimed; open it if its training is complete."""
-    ranks, changes, kept_values = job.ranks, [], None
-    with ranks.agreed():
-        if ranks.first:
-            changes = resuming.changes(path, resuming.saved_recipe(path, job.registry), recipe)
-            kept_values = _clean_up(path, job, recipe)
-    kept_values = ranks.broadcast(kept_values)
+    ranks = job.ranks
+
+    def begin() -> tuple[Any, Any]:
+        changes = resuming.changes(path, resuming.saved_recipe(path, job.registry), recipe)
+        return changes, _clean_up(path, job, recipe)
+
+    changes, kept_values = ranks.broadcast(begin)
     kept = None if kept_values is None else task_of(recipe).restore(recipe, kept_values)
     with process_for(recipe.train) as device:
         with ranks.agreed():

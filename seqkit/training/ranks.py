@@ -114,9 +114,12 @@ class Ranks:
         """The JSON values of all processes, by rank; each is waited for, however long it takes."""
         return [value]
 
-    def broadcast(self, value: Value) -> Value:
-        """The JSON value of the first process."""
-        return value
+    def broadcast(self, make: Callable[[], Value]) -> Value:
+        """The JSON value that `make` returns in the first process, where alone it is called.
+
+        An exception of it is raised by all.
+        """
+        return make()
 
     def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors of the first process."""

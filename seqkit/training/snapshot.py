@@ -195,11 +195,12 @@ def spread(start: Snapshot | None, ranks: Ranks) -> Snapshot | None:
     """The snapshot of the first process, in all of them."""
     if ranks.world == 1:
         return start
-    values = ranks.broadcast(None if start is None else start.values)
+    values, has_best = ranks.broadcast(
+        lambda: (None, False) if start is None else (start.values, start.best_weights is not None)
+    )
     if values is None:
         return None
     empty: Mapping[str, Tensor] = {}
-    has_best = ranks.broadcast(start is not None and start.best_weights is not None)
     given = (
         (empty, empty, empty)
         if start is None

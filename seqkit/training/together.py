@@ -90,14 +90,24 @@ class Together(Ranks):
         self._meeting.put(f"{name}/all", values)
         return values
 
-    def broadcast(self, value: Value) -> Value:
-        """The JSON value of the first process."""
+    def broadcast(self, make: Callable[[], Value]) -> Value:
+        """The JSON value that `make` returns in the first process; an exception of it is raised by all."""
         name = self._next("value")
-        if self.first:
-            self._meeting.put(name, value)
+        if not self.first:
+            found, failure = self._meeting.take(name, 0)
+            if failure is not None:
+                raise self._failure(0, failure)
+            value: Value = found
             return value
-        found: Value = self._meeting.take(name, 0)
-        return found
+        try:
+            value = make()
+        except Exception as error:
+            self._meeting.put(name, (None, _described(error)))
+            if isinstance(error, SeqkitError):
+                error.is_known = True
+            raise
+        self._meeting.put(name, (value, None))
+        return value
 
     def _next(self, what: str) -> str:
         self._met += 1
@@ -192,7 +202,7 @@ class Together(Ranks):
     def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors of the first process, on the CPU."""
         kinds = self.broadcast(
-            [
+            lambda: [
                 (name, str(value.dtype).removeprefix("torch."), list(value.shape))
                 for name, value in tensors.items()
             ]

@@ -13,14 +13,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sybil import Document, Example, Region, Sybil
 
 import seqkit
+from seqkit.registry import default_registry
 from tests.ci.environments import Environment
 from tests.conftest import LINES
+from tests.forked import run_seqkit
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
@@ -30,7 +33,7 @@ LONG_TO_COMPILE = ("gru", "slstm", "mlstm", "rwkv", "attention")
 REDUCED = ["train.steps=12", "train.evaluate_every=6"]
 SMALLER = {
     "busy": ["--seconds", "0.5", "--repeats", "1"],
-    "checkpoint": ["--seconds", "1"],
+    "checkpoint": ["--seconds", "4"],
     "cells": ["--steps", "6", "--seeds", "2", "--parameters", "20000"],
     "controls": ["--rows", "400", "--series", "1", "--walks", "1"],
     "data": ["--megabytes", "2"],
@@ -73,19 +76,19 @@ def run_block(example: Example) -> None:
         seqkit.train(seqkit.Recipe.load("mine.toml").override(REDUCED))
     elif language == "sh":
         for line in text.splitlines():
-            run_line(shlex.split(line, comments=True), line, example.namespace["environment"])
+            run_line(shlex.split(line, comments=True), line, example.namespace)
     else:
         is_run_elsewhere = language in ELSEWHERE.get(Path(example.path).name, ())
         assert language == "text" or is_run_elsewhere, f"no test runs blocks in the language {language!r}"
 
 
-def run_line(words: list[str], line: str, environment: Environment) -> None:
+def run_line(words: list[str], line: str, namespace: dict[str, Any]) -> None:
     if not words or line in SHELL_ONLY:
         return
     if words[0] == "make":
         subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
     elif words[:2] == ["pip", "install"]:
-        environment.install(*words[2:])
+        namespace["environment"].install(*words[2:])
     else:
         assert words[0] in ("seqkit", "pytest"), f"no test runs this command of a block: {line}"
         if words[:2] == ["seqkit", "run"]:
@@ -96,7 +99,10 @@ def run_line(words: list[str], line: str, environment: Environment) -> None:
             if words[2] == "engine":
                 words = [word for word in words if word not in LONG_TO_COMPILE]
             words += SMALLER.get(words[2], [])
-        done = environment.run(*words)
+        if words[0] == "seqkit" and not namespace["installs"]:
+            done = run_seqkit(*words[1:])
+        else:
+            done = namespace["environment"].run(*words)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
@@ -119,11 +125,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return Environment(tmp_path_factory.mktemp("docs") / "env")
 
 
-@pytest.mark.parametrize(**ids)
-def test_every_block_runs(
-    page: Path, workdir: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plugins of the repository, as a reader has them, but for the one that writes a log of each run."""
     monkeypatch.setenv("SEQKIT_DISABLE_PLUGINS", "seqkit-tensorboard")
+    default_registry.cache_clear()
+    yield
+    default_registry.cache_clear()
+
+
+@pytest.mark.parametrize(**ids)
+def test_every_block_runs(page: Path, workdir: Path, environment: Environment, plugins: None) -> None:
     text = "".join(f"{LINES[i * i % 4]}, said {i % 7}.\n" for i in range(340))
     for name in ("my.txt", "other.txt", "tinyshakespeare.txt", "names.txt"):
         Path(name).write_text(text, "utf-8")
@@ -131,6 +143,7 @@ def test_every_block_runs(
         Path(name).write_text(prices(rows), "utf-8")
     document = SYBIL.parse(page)
     document.namespace["environment"] = environment
+    document.namespace["installs"] = re.search(r"^pip install ", page.read_text("utf-8"), re.M)
     examples = list(document.examples())
     assert len(examples) == len(re.findall(r"^```", page.read_text("utf-8"), re.M)) // 2, (
         "a block was not read"

@@ -157,9 +157,10 @@ def run_ranks(*words: str, rank_one: str = "") -> subprocess.CompletedProcess[st
         ("sed -i s/the/a/ my.txt", [], "would train something else than rank 0"),
         ("head -c 9000 my.txt > x; mv x my.txt", [], "would train something else than rank 0"),
         ("", ["cell.hiden_size=3"], "cell.hiden_size: unknown key"),
+        ("", ["--seed", "3"], "No such option '--seed'"),
         ("cd empty", ["-p", "./slow.py"], "slow.py"),
     ],
-    ids=["other data", "shorter data", "a wrong recipe", "no such plugin on one"],
+    ids=["other data", "shorter data", "a wrong recipe", "a wrong option", "no such plugin on one"],
 )
 def test_mistakes_are_reported_once(
     recipe: seqkit.Recipe, rank_one: str, words: list[str], says: str
