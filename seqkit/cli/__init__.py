@@ -16,6 +16,7 @@ import seqkit
 import seqkit.cores  # its import starts to measure how busy other programs keep the cores
 from seqkit.cli import (
     bench,
+    cache,
     check,
     evaluate,
     forecast,
@@ -147,6 +148,7 @@ for module in (
     new,
     check,
     schema,
+    cache,
     bench,
 ):
     cli.add_command(module.command)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -68,9 +69,10 @@ def start_ranks(count: int, words: Sequence[str]) -> None:
     logging.disable(logging.CRITICAL)  # the first process reports
     options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SAVES_WITHIN_S)]
     options += ["--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"]
-    arguments = [*options, "-m", "seqkit", *without_ranks(words)]
     try:
-        run(parse_args(arguments))  # type: ignore[no-untyped-call]  # torch has not typed them
+        with TemporaryDirectory(prefix="seqkit-") as logs:
+            arguments = [*options, "--log-dir", logs, "-m", "seqkit", *without_ranks(words)]
+            run(parse_args(arguments))  # type: ignore[no-untyped-call]  # torch has not typed them
     except ChildFailedError as error:
         codes = [failure.exitcode for failure in error.failures.values()]
         code = next((code for code in codes if code not in (-signal.SIGTERM, -signal.SIGKILL)), codes[0])

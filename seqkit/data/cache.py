@@ -1,7 +1,4 @@
-"""The cache of computed results: `SEQKIT_CACHE`, or the user's cache directory.
-
-Anything in it may be deleted at any time; each entry is complete or absent.
-"""
+"""Tokenizers and texts in the cache; each entry is complete or absent."""
 
 from __future__ import annotations
 
@@ -14,19 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from seqkit.caching import cache_dir
 from seqkit.data.split import Splits
 from seqkit.errors import SourceError
 from seqkit.fingerprint import fingerprint
 from seqkit.locks import locked
 from seqkit.tokenizers.base import Tokenizer
-
-
-def cache_dir() -> Path:
-    """`SEQKIT_CACHE`, or the user's cache directory."""
-    chosen = os.environ.get("SEQKIT_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("seqkit", appauthor=False)
 
 
 @contextmanager

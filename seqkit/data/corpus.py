@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqkit.data.cache import cache_dir, writing_to
+from seqkit.caching import cache_dir
+from seqkit.data.cache import writing_to
 from seqkit.data.split import Splits
 from seqkit.data.writing import OnProgress, TextCounts, write_ids
 from seqkit.fingerprint import fingerprint

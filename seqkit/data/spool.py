@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seqkit.data.cache import cache_dir
+from seqkit.caching import cache_dir
 from seqkit.data.split import Splits
 from seqkit.sources.base import Piece, TextSource
 

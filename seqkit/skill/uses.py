@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seqkit.data.cache import cache_dir, writing_to
+from seqkit.caching import cache_dir
+from seqkit.data.cache import writing_to
 from seqkit.locks import locked
 from seqkit.skill.judging import Truth
 

@@ -1,6 +1,7 @@
 """The engine that needs a compiler."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -208,9 +209,10 @@ def test_an_id_out_of_range_is_refused(engine: str) -> None:
     assert unroll(cell, torch.randint(5, (3, 4)), engine=engine)[0].shape == (3, 4, 8)
 
 
-def test_without_a_compiler_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_the_error_says_so(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torch._inductor import config
 
+    monkeypatch.setenv("SEQKIT_CACHE", str(workdir / "empty"))
     with config.patch({"cpp.cxx": ("no-such-compiler",)}):
         cell = random_cell(1)
         with pytest.raises(CompilerError, match="^engine 'compiled' needs a C\\+\\+ compiler"):

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from seqkit.caching import cache_dir
 from seqkit.data import TextSplits
-from seqkit.data.cache import cache_dir, trained_tokenizer
+from seqkit.data.cache import trained_tokenizer
 from seqkit.sources import TextFiles
 from seqkit.tokenizers import CharTokenizer, WordTokenizer
 

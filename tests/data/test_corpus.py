@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqkit.caching import cache_dir
 from seqkit.data import TextSplits, build_corpus
-from seqkit.data.corpus import cache_dir
 from seqkit.errors import SourceError, UnknownCharacterError
 from seqkit.sources import TextFiles
 from seqkit.tokenizers import CharTokenizer

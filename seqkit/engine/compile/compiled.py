@@ -13,10 +13,9 @@ from typing import Any
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from seqkit.engine.compile.inductor import compiled_kernel
 from seqkit.engine.compile.native import native_body
-from seqkit.engine.compile.recording import UnwritableError
 from seqkit.engine.compile.regions import Kernel, RegionCompiler
+from seqkit.engine.compile.unwritable import UnwritableError
 from seqkit.engine.run.body import Body, PythonBody, draft_body
 from seqkit.engine.trace.graphs import Stage
 from seqkit.engine.trace.lines import line_of
@@ -60,6 +59,8 @@ class _KernelCalls(RegionCompiler):
 
     def compile_region(self, part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
         """The compiled kernel."""
+        from seqkit.engine.compile.inductor import compiled_kernel
+
         return compiled_kernel(part, inputs)
 
     def call_product(

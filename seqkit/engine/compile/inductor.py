@@ -1,22 +1,21 @@
-"""The interface to Inductor, PyTorch's compiler: kernels, their source, C++ libraries.
-
-Inductor keeps compiled code in its cache on disk.
-"""
+"""The interface to Inductor, PyTorch's compiler: kernels, their source, C++ libraries."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from ctypes import CDLL
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
 from torch._guards import TracingContext, tracing
 from torch._inductor import config
-from torch._inductor.codecache import CppCodeCache
 from torch._inductor.compile_fx import compile_fx_inner
-from torch._inductor.cpp_builder import get_cpp_compiler
+from torch._inductor.cpp_builder import CppBuilder, CppTorchOptions, get_cpp_compiler
+from torch._inductor.cpu_vec_isa import pick_vec_isa
 from torch._inductor.debug import DebugContext
 from torch._inductor.decomposition import select_decomp_table
 from torch._inductor.exc import InvalidCxxCompiler
@@ -34,6 +33,7 @@ _SETTINGS: Final = {
     "size_asserts": False,  # the executor allocates memory with the shapes of the graph
     "nan_asserts": False,
     "fallback_random": True,
+    "fx_graph_cache": False,
 }
 
 
@@ -71,23 +71,52 @@ def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
     return source
 
 
-def load_library(source: str) -> CDLL:
-    """Compile C++ source for this processor, and load its functions."""
-    library: CDLL = _Libraries.load(source)
-    return library
+def build_library(source: str) -> bytes:
+    """The library that a C++ source becomes, compiled for this processor.
+
+    Raises:
+        CompilerError: the compiler fails.
+    """
+    with TemporaryDirectory() as folder, config.patch(_SETTINGS), _own_files():
+        path = Path(folder) / "loop.cpp"
+        path.write_text(source, "utf-8")
+        options = CppTorchOptions(vec_isa=pick_vec_isa(), include_pytorch=False, shared=True)
+        builder = CppBuilder(name="loop", sources=str(path), output_dir=folder, BuildOption=options)
+        builder.build()
+        return Path(builder.get_target_file_path()).read_bytes()
 
 
-class _Libraries(CppCodeCache):
-    """Inductor's cache of compiled files, for files that need only its headers."""
+_FILES: Final = TemporaryDirectory(prefix="seqkit-", ignore_cleanup_errors=True)
 
-    cache = {}  # noqa: RUF012  # each class has its own
-    cpp_compile_command_flags = {"include_pytorch": False, "shared": True}  # noqa: RUF012
+
+@contextmanager
+def _own_files() -> Iterator[None]:
+    """In the block, Inductor keeps its files in a folder of this process.
+
+    It would run what it finds in its usual folder, which it does not verify.
+    """
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = _FILES.name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager
 def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
     mode = inputs[0].fake_mode  # type: ignore[attr-defined]  # they are fake tensors
-    with config.patch(_SETTINGS), torch.no_grad(), tracing(TracingContext(mode)), V.set_fake_mode(mode):
+    with (
+        config.patch(_SETTINGS),
+        _own_files(),
+        torch.no_grad(),
+        tracing(TracingContext(mode)),
+        V.set_fake_mode(mode),
+    ):
         try:
             if inputs[0].device.type == "cpu":
                 get_cpp_compiler()

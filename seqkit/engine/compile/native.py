@@ -1,63 +1,30 @@
-"""A body whose loop is one C++ function.
+"""A body whose loop is one C++ function: that of `writing.py`, compiled, or found on disk.
 
-    for (t = start; t != stop; t += by)
-      p[i] = base[i] + t * stride[i]        row t of every tensor with a row per step
-      kernel_0(p[2], p[0], ...)             the lines of a step
-      product::multiply(p[0], ...)
-
-The kernels are Inductor's, and the product is that of `product.h`. Less than a microsecond passes between
-two of them; with Python, and a library that chooses its algorithm at every call, it is thirty.
+Less than a microsecond passes between two lines of it; with Python, and a library that chooses its algorithm
+at every call, it is thirty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from ctypes import CDLL, POINTER, c_char_p, c_int64, c_void_p
 from functools import partial
-from importlib import resources
-from typing import Any, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
-from seqkit.engine.compile.inductor import load_library
-from seqkit.engine.compile.recording import MOST_COLS, Recording, UnwritableError
-from seqkit.engine.compile.regions import Kernel, RegionCompiler
+from seqkit.engine.compile import store
+from seqkit.engine.compile.describing import IndescribableError
+from seqkit.engine.compile.key import key_of
+from seqkit.engine.compile.unwritable import MOST_COLS, UnwritableError
 from seqkit.engine.run.body import Body, Draft, Loop, Run, draft_body
-from seqkit.engine.trace.graphs import Stage, aten, value_of
+from seqkit.engine.trace.graphs import Stage, value_of
 
-_FILE: Final = """
-#include <torch/csrc/inductor/cpp_prefix.h>
-#include <cstring>
-#include <string>
-%(product)s
-%(kernels)s
-
-extern "C" void add_tall(const float* left, int64_t left_stride, const float* right, int64_t right_stride,
-                         float* out, int64_t out_stride, int64_t k, int64_t m, int64_t n) {
-  product::add_tall(left, left_stride, right, right_stride, out, out_stride, k, m, n);
-}
-
-extern "C" void prepare(char* const* p) {
-  %(once)s
-}
-
-extern "C" const char* run(int64_t start, int64_t stop, int64_t by, char* const* base,
-                           const int64_t* stride) {
-  static thread_local std::string reason;
-  try {
-    for (int64_t t = start; t != stop; t += by) {
-      char* p[%(count)d];
-      for (int64_t i = 0; i < %(count)d; i++) p[i] = base[i] + t * stride[i];
-      %(lines)s
-    }
-  } catch (const std::exception& error) {
-    reason = error.what();
-    return reason.c_str();
-  }
-  return nullptr;
-}
-"""
+logger = logging.getLogger(__name__)
 
 
 def native_body(stage: Stage, constants: int) -> Body:
@@ -65,51 +32,49 @@ def native_body(stage: Stage, constants: int) -> Body:
 
     Raises:
         UnwritableError: a step of it cannot be written as C++.
-        SplitError: there is no C++ compiler.
+        CompilerError: there is no C++ compiler.
     """
     draft = draft_body(stage, constants, packing=False)
     placeholders = draft.graph.find_nodes(op="placeholder")
-    values = [value_of(node) for node in placeholders]
-    if any(value.device.type != "cpu" for value in values):
+    if any(value_of(node).device.type != "cpu" for node in placeholders):
         raise UnwritableError("a tensor that is not on the CPU")
-    given = [torch.empty_strided(value.shape, value.stride(), dtype=value.dtype) for value in values]
-    recording = Recording(given, constants)
-    _Lines(stage, draft, recording).compile()(*given)
-    if not {placeholders.index(destination) for _, destination in draft.writes} <= recording.written:
-        raise UnwritableError("a result that no line writes")
-    source = _FILE % {
-        "product": (resources.files("seqkit.engine.compile") / "product.h").read_text(),
-        "kernels": "\n\n".join(recording.kernels),
-        "once": "\n  ".join(recording.once),
-        "lines": "\n      ".join(recording.lines),
-        "count": len(recording.memory),
-    }
-    sizes = [tensor.untyped_storage().nbytes() for tensor in recording.memory[len(given) :]]
-    return NativeBody(draft, load_library(source), len(given) - constants, sizes)
+    values, library = _kept(stage, constants, draft)
+    if "unwritable" in values:
+        raise UnwritableError(values["unwritable"])
+    return NativeBody(draft, _loaded(library), len(placeholders) - constants, values["sizes"])
 
 
-class _Lines(RegionCompiler):
-    """Builds a function that records C++ lines instead of computing."""
+def _kept(stage: Stage, constants: int, draft: Draft) -> tuple[dict[str, Any], bytes]:
+    """The library of a stage and the sizes of its buffers: from disk, or compiled, and then kept there."""
+    try:
+        key = key_of(stage, constants)
+    except IndescribableError as error:
+        logger.debug("a compiled loop is not kept: it has %s", error)
+        return _compiled(stage, constants, draft)
+    found = store.find(key)
+    if found is None:
+        found = _compiled(stage, constants, draft)
+        store.keep(key, *found)
+    return found
 
-    def __init__(self, stage: Stage, draft: Draft, recording: Recording) -> None:
-        super().__init__(stage, draft)
-        self._recording = recording
 
-    def compile_region(self, part: fx.GraphModule, inputs: Sequence[Tensor]) -> Kernel:
-        """Record the region's kernels."""
-        return self._recording.kernel_of(part, inputs)
+def _compiled(stage: Stage, constants: int, draft: Draft) -> tuple[dict[str, Any], bytes]:
+    from seqkit.engine.compile.inductor import build_library  # Inductor takes seconds to import
+    from seqkit.engine.compile.writing import write_loop
 
-    def call_product(
-        self, target: Callable[..., Any], arguments: tuple[Any, ...], into: fx.Node | None
-    ) -> fx.Node:
-        """Record the product."""
-        if target not in (aten.mm.default, aten.bmm.default):
-            raise UnwritableError(f"an unsupported product, {target}")
-        return self.graph.call_function(self._recording.product, (*arguments, into))
+    try:
+        source, sizes = write_loop(stage, constants, draft)
+    except UnwritableError as error:
+        return {"unwritable": str(error)}, b""
+    return {"sizes": sizes}, build_library(source)
 
-    def call_copy(self, destination: fx.Node, value: fx.Node) -> None:
-        """Record the copy."""
-        self.graph.call_function(self._recording.copy, (destination, value))
+
+def _loaded(library: bytes) -> CDLL:
+    """The functions of a library; from a file that nobody else can have changed."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "loop.so"
+        path.write_bytes(library)
+        return CDLL(str(path))
 
 
 class NativeBody(Body):

@@ -21,20 +21,15 @@ from torch import Tensor, fx
 
 from seqkit.engine.compile.inductor import kernel_source
 from seqkit.engine.compile.regions import Kernel
+from seqkit.engine.compile.unwritable import MOST_COLS, UnwritableError
 
 _NUMBERS: Final = {torch.float32: "float", torch.float64: "double"}
 _SAME_SIZE: Final = {1: "uint8_t", 2: "uint16_t", 4: "uint32_t", 8: "uint64_t"}
-MOST_COLS: Final = 64
-"""Width of a panel of a packed matrix, at most."""
 
 _SHORT_COPY: Final = 4096
 """Number of elements that are copied in the time that a second thread takes to start."""
 
 _OTHER_CALLS: Final = re.compile(r"\b(torch\.ops|extern_kernels|aten|inductor_ops|_quantized)\.")
-
-
-class UnwritableError(Exception):
-    """A step contains something other than kernels, matrix products and copies."""
 
 
 class Recording:
