@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,7 @@ _SETTINGS: Final = {
     "nan_asserts": False,
     "fallback_random": True,
     "fx_graph_cache": False,
+    "cpp.vec_isa_ok": True,  # else it compiles a program for each kind of vectors, to try it
 }
 
 
@@ -71,19 +74,30 @@ def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
     return source
 
 
-def build_library(source: str) -> bytes:
-    """The library that a C++ source becomes, compiled for this processor.
+def start_building(source: str) -> Callable[[], bytes]:
+    """Start the C++ compiler, for this processor.
 
-    Raises:
-        CompilerError: the compiler fails.
+    Returns:
+        A function that waits for the library; it raises CompilerError if the compiler fails.
     """
-    with TemporaryDirectory() as folder, config.patch(_SETTINGS), _own_files():
-        path = Path(folder) / "loop.cpp"
-        path.write_text(source, "utf-8")
+    folder = TemporaryDirectory(prefix="seqkit-")
+    path = Path(folder.name) / "loop.cpp"
+    path.write_text(source, "utf-8")
+    with config.patch(_SETTINGS), _own_files():
         options = CppTorchOptions(vec_isa=pick_vec_isa(), include_pytorch=False, shared=True)
-        builder = CppBuilder(name="loop", sources=str(path), output_dir=folder, BuildOption=options)
-        builder.build()
-        return Path(builder.get_target_file_path()).read_bytes()
+        builder = CppBuilder(name="loop", sources=str(path), output_dir=folder.name, BuildOption=options)
+        line = shlex.split(builder.get_command_line())
+    compiler = subprocess.Popen([*line, "-w"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def wait() -> bytes:
+        with folder:
+            said, _ = compiler.communicate()
+            if compiler.returncode:
+                first = next((each for each in said.splitlines() if "error" in each), said[:200])
+                raise CompilerError(f"the C++ compiler {line[0]} fails: {first}")
+            return Path(builder.get_target_file_path()).read_bytes()
+
+    return wait
 
 
 _FILES: Final = TemporaryDirectory(prefix="seqkit-", ignore_cleanup_errors=True)

@@ -7,9 +7,9 @@ at every call, it is thirty.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import CDLL, POINTER, c_char_p, c_int64, c_void_p
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +22,7 @@ from seqkit.engine.compile.describing import IndescribableError
 from seqkit.engine.compile.key import key_of
 from seqkit.engine.compile.unwritable import MOST_COLS, UnwritableError
 from seqkit.engine.run.body import Body, Draft, Loop, Run, draft_body
+from seqkit.engine.trace.functional import TRACING
 from seqkit.engine.trace.graphs import Stage, value_of
 
 logger = logging.getLogger(__name__)
@@ -38,40 +39,45 @@ def native_body(stage: Stage, constants: int) -> Body:
     placeholders = draft.graph.find_nodes(op="placeholder")
     if any(value_of(node).device.type != "cpu" for node in placeholders):
         raise UnwritableError("a tensor that is not on the CPU")
-    values, library = _kept(stage, constants, draft)
-    if "unwritable" in values:
-        raise UnwritableError(values["unwritable"])
-    return NativeBody(draft, _loaded(library), len(placeholders) - constants, values["sizes"])
-
-
-def _kept(stage: Stage, constants: int, draft: Draft) -> tuple[dict[str, Any], bytes]:
-    """The library of a stage and the sizes of its buffers: from disk, or compiled, and then kept there."""
+    rows = len(placeholders) - constants
     try:
         key = key_of(stage, constants)
     except IndescribableError as error:
         logger.debug("a compiled loop is not kept: it has %s", error)
-        return _compiled(stage, constants, draft)
-    found = store.find(key)
-    if found is None:
-        found = _compiled(stage, constants, draft)
-        store.keep(key, *found)
-    return found
+        key = None
+    values, library = (key and store.find(key)) or ({}, b"")
+    if not values:
+        return _compiled(stage, constants, draft, rows, key)
+    if "unwritable" in values:
+        raise UnwritableError(values["unwritable"])
+    return NativeBody(draft, partial(_load, library), rows, values["sizes"])
 
 
-def _compiled(stage: Stage, constants: int, draft: Draft) -> tuple[dict[str, Any], bytes]:
-    from seqkit.engine.compile.inductor import build_library  # Inductor takes seconds to import
+def _compiled(stage: Stage, constants: int, draft: Draft, rows: int, key: str | None) -> Body:
+    """The body; while the compiler works on it, the other loop of the step is written."""
+    from seqkit.engine.compile.inductor import start_building  # Inductor takes seconds to import
     from seqkit.engine.compile.writing import write_loop
 
     try:
         source, sizes = write_loop(stage, constants, draft)
     except UnwritableError as error:
-        return {"unwritable": str(error)}, b""
-    return {"sizes": sizes}, build_library(source)
+        if key is not None:
+            store.keep(key, {"unwritable": str(error)}, b"")
+        raise
+    wait = start_building(source)
+
+    def load() -> CDLL:
+        library = wait()
+        if key is not None:
+            store.keep(key, {"sizes": sizes}, library)
+        return _load(library)
+
+    return NativeBody(draft, load, rows, sizes)
 
 
-def _loaded(library: bytes) -> CDLL:
+def _load(library: bytes) -> CDLL:
     """The functions of a library; from a file that nobody else can have changed."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="seqkit-") as folder:
         path = Path(folder) / "loop.so"
         path.write_bytes(library)
         return CDLL(str(path))
@@ -82,21 +88,25 @@ class NativeBody(Body):
 
     Args:
         draft: the graph that it computes.
-        library: the compiled loop.
+        load: returns the compiled loop; called when it is first needed.
         rows: number of tensors that have a row for each step.
         sizes: bytes of each buffer that a step needs for itself.
     """
 
-    def __init__(self, draft: Draft, library: CDLL, rows: int, sizes: Sequence[int]) -> None:
-        self._draft, self._rows, self._sizes = draft, rows, sizes
-        self._prepare, self._run = library.prepare, library.run
-        self._prepare.argtypes, self._prepare.restype = [POINTER(c_void_p)], None
-        self._run.argtypes = [c_int64, c_int64, c_int64, POINTER(c_void_p), POINTER(c_int64)]
-        self._run.restype = c_char_p
-        self._add_tall = library.add_tall
+    def __init__(self, draft: Draft, load: Callable[[], CDLL], rows: int, sizes: Sequence[int]) -> None:
+        self._draft, self._load, self._rows, self._sizes = draft, load, rows, sizes
+
+    @cached_property
+    def _library(self) -> CDLL:
+        with TRACING:
+            library = self._load()
+        library.prepare.argtypes, library.prepare.restype = [POINTER(c_void_p)], None
+        library.run.argtypes = [c_int64, c_int64, c_int64, POINTER(c_void_p), POINTER(c_int64)]
+        library.run.restype = c_char_p
         places: list[Any] = [c_void_p, c_int64] * 3
-        self._add_tall.argtypes = [*places, c_int64, c_int64, c_int64]
-        self._add_tall.restype = None
+        library.add_tall.argtypes = [*places, c_int64, c_int64, c_int64]
+        library.add_tall.restype = None
+        return library
 
     def bind(self, constants: Sequence[Tensor]) -> Loop:
         """See `Body`."""
@@ -104,7 +114,7 @@ class NativeBody(Body):
         own = [torch.empty(size, dtype=torch.uint8) for size in self._sizes]
         before, after = [each.data_ptr() for each in fixed], [each.data_ptr() for each in own]
         count = len(before) + self._rows + len(after)
-        self._prepare((c_void_p * count)(*before, *[0] * self._rows, *after))
+        self._library.prepare((c_void_p * count)(*before, *[0] * self._rows, *after))
 
         def loop(reads: Sequence[Tensor], written: Sequence[Tensor]) -> Run:
             columns = self._draft.columns(reads, written)
@@ -125,11 +135,11 @@ class NativeBody(Body):
         if total is None:
             total = left.new_zeros(m, width)[:, :n]
         places = [argument for each in (left, right, total) for argument in (each.data_ptr(), each.stride(0))]
-        self._add_tall(*places, k, m, n)
+        self._library.add_tall(*places, k, m, n)
         return total
 
     def _go(self, bases: Any, strides: Any, alive: Sequence[Tensor], steps: range) -> None:
         """`alive` keeps the memory behind the addresses from being freed."""
-        reason = self._run(steps.start, steps.stop, steps.step, bases, strides)
+        reason = self._library.run(steps.start, steps.stop, steps.step, bases, strides)
         if reason is not None:
             raise RuntimeError(reason.decode())
