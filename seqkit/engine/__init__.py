@@ -44,7 +44,6 @@ def _compiled() -> FusedEngine:
     from seqkit.engine.compile.compiled import compile_body
     from seqkit.engine.plan.fused import FusedEngine
 
-    logger.info("engine 'compiled': the first steps wait for the compiler; its kernels are cached on disk")
     return FusedEngine(compile_body)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from ctypes import CDLL, POINTER, c_char_p, c_int64, c_void_p
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,6 +55,7 @@ def native_body(stage: Stage, constants: int) -> Body:
 
 def _compiled(stage: Stage, constants: int, draft: Draft, rows: int, key: str | None) -> Body:
     """The body; while the compiler works on it, the other loop of the step is written."""
+    _say_once()
     from seqkit.engine.compile.inductor import start_building  # Inductor takes seconds to import
     from seqkit.engine.compile.writing import write_loop
 
@@ -73,6 +74,11 @@ def _compiled(stage: Stage, constants: int, draft: Draft, rows: int, key: str | 
         return _load(library)
 
     return NativeBody(draft, load, rows, sizes)
+
+
+@cache
+def _say_once() -> None:
+    logger.info("engine 'compiled': the first steps wait for the compiler; what it makes is kept on disk")
 
 
 def _load(library: bytes) -> CDLL:
