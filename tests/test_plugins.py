@@ -17,6 +17,7 @@ from seqkit.errors import ContractError, MissingPluginError, PluginError
 from seqkit.plugin import Cell, CellConfig, CellPlugin, hookimpl
 from seqkit.registry import hookspecs
 from tests.conftest import sign_again
+from tests.forked import run_seqkit
 from tests.inprocess import command
 from tests.registry.installed import LEAKY, cell_module, install
 
@@ -46,9 +47,7 @@ QUICK = ["train.steps=10", "train.batch_size=4", "train.seq_len=10", "train.eval
 
 def new_process(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The program in a new process, which looks for installed plugins again."""
-    return subprocess.run(
-        [sys.executable, "-m", "seqkit", *arguments], capture_output=True, text=True, check=False
-    )
+    return run_seqkit(*arguments)
 
 
 class TestSingleFile:

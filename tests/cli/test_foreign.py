@@ -6,9 +6,10 @@ import json
 import logging
 import os
 import pty
-import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 import seqkit
 from seqkit.cli.foreign import CONTROLS, ForeignFormatter, shown, warn_of_lost
 from seqkit.run.claim import claim
+from tests.forked import start_seqkit
 
 ATTACK = "a\x1b[2J\x07\x9bm\x7f\rb\n\tc é ☃"
 SHOWN = "a\\x1b[2J\\x07\\x9bm\\x7f\\x0db\n\tc é ☃"
@@ -63,25 +65,26 @@ def test_characters_that_an_encoding_lacks_are_a_warning(caplog: pytest.LogCaptu
 
 def on_a_terminal(*arguments: str) -> tuple[bytes, bytes]:
     """The output of the real program to a terminal, and that of the same command to a pipe."""
-    words = [sys.executable, "-m", "seqkit", *arguments]
-    piped = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
+    piped = Path("piped")
+    piped.unlink(missing_ok=True)
+    start_seqkit(arguments, piped, piped).join()
     master, slave = pty.openpty()
-    child = subprocess.Popen(
-        words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "dumb"}
-    )
-    os.close(slave)
+    terminal = Path(os.ttyname(slave))
     written = b""
-    while True:
-        try:
-            part = os.read(master, 1 << 16)
-        except OSError:  # Linux ends the stream of a terminal with it
-            break
-        if not part:
-            break
-        written += part
+
+    def read() -> None:
+        nonlocal written
+        with suppress(OSError):  # Linux ends the stream of a terminal with it
+            while part := os.read(master, 1 << 16):
+                written += part
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    start_seqkit(arguments, terminal, terminal, TERM="dumb").join()
+    os.close(slave)
+    reader.join()
     os.close(master)
-    child.wait()
-    return written.replace(b"\r\n", b"\n"), piped
+    return written.replace(b"\r\n", b"\n"), piped.read_bytes()
 
 
 @pytest.fixture
