@@ -8,13 +8,14 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from seqkit.cli.foreign import echo
 from seqkit.errors import SeqkitError
 from seqkit.launch import rank, world
 
@@ -42,8 +43,8 @@ ranks_option = click.option(
 stop_after_option = click.option(
     "--stop-after",
     metavar="TIME",
-    help="Save and stop after this time, such as 3h50m, or `slurm` for the end of the SLURM job; the "
-    "recipe's budget does not change.",
+    help="Save and stop this time after the start of the command, such as 3h50m, or `slurm` for the end of "
+    "the SLURM job; the recipe's budget does not change.",
 )
 stop_on_option = click.option(
     "--stop-on", metavar="SIGNALS", help="Save and stop at these signals too, such as USR1,USR2."
@@ -74,11 +75,24 @@ def start_ranks(count: int, words: Sequence[str]) -> None:
             arguments = [*options, "--log-dir", logs, "-m", "seqkit", *without_ranks(words)]
             run(parse_args(arguments))  # type: ignore[no-untyped-call]  # torch has not typed them
     except ChildFailedError as error:
-        codes = [failure.exitcode for failure in error.failures.values()]
-        code = next((code for code in codes if code not in (-signal.SIGTERM, -signal.SIGKILL)), codes[0])
-        sys.exit(code if code > 0 else 128 - code)
+        sys.exit(exit_code({rank: failure.exitcode for rank, failure in error.failures.items()}))
     except SignalException as stop:  # the other signals mean the same as SIGTERM
         sys.exit(128 + (signal.SIGINT if stop.sigval == signal.SIGINT else signal.SIGTERM))
+
+
+def exit_code(codes: Mapping[int, int]) -> int:
+    """The exit code for those of the processes, by rank; negative ones are signals that ended a process.
+
+    A process that was killed could say nothing. If none of the others has heard of it, it is named here.
+    """
+    ended = [code if code > 0 else 128 - code for code in codes.values() if code != -signal.SIGKILL]
+    if any(code not in (128 + signal.SIGTERM, 128 + signal.SIGINT) for code in ended):
+        return next(code for code in ended if code not in (128 + signal.SIGTERM, 128 + signal.SIGINT))
+    killed = next((rank for rank, code in codes.items() if code == -signal.SIGKILL), None)
+    if killed is None:
+        return ended[0]
+    echo(f"Error: rank {killed} was killed (SIGKILL).\n  Was there enough memory?", err=True)
+    return 1
 
 
 def without_ranks(words: Sequence[str]) -> list[str]:
@@ -161,6 +175,8 @@ def _limit(text: str) -> Any:
     found = _SPAN.fullmatch(text)
     parts = [int(part or 0) for part in found.groups()] if found else []
     if not any(parts):
-        raise click.UsageError(f"--stop-after takes a time such as 3h50m, 90m or 45s, and got {text!r}.")
+        raise click.UsageError(
+            f"--stop-after takes a time with units, such as 3h50m, 90m or 45s, or slurm; got {text!r}."
+        )
     days, hours, minutes, seconds = parts
     return Limit(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

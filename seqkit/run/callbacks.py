@@ -137,6 +137,8 @@ class MetricsLog:
         if not self._waiting:
             return None
         try:
+            if not self._bytes:  # an earlier training may have left rows
+                self._path.unlink(missing_ok=True)
             with self._path.open("ab", buffering=0) as file:
                 if file.write(self._waiting) < len(self._waiting):
                     file.truncate(self._bytes)

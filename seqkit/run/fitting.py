@@ -17,7 +17,7 @@ from seqkit.run.callbacks import CallPlugins, MetricsLog, SaveCheckpoints
 from seqkit.run.setup import make_training
 from seqkit.tasks import Task
 from seqkit.training import Trainer
-from seqkit.training.manifest import step_folders, step_of
+from seqkit.training.manifest import list_checkpoints
 from seqkit.training.ranks import Ranks
 from seqkit.training.signals import Interrupted, heed, noting, whole
 from seqkit.training.snapshot import Snapshot
@@ -108,8 +108,9 @@ def _save_what_there_is(
     """
     step = trainer.status.step
     if trainer.ranks.lost is not None:
-        steps = [step_of(folder) for folder in step_folders(run.path / rundir.CHECKPOINTS)]
-        kept = f"the last checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
+        found = list_checkpoints(run.path / rundir.CHECKPOINTS)
+        steps = [each.step for each in found.values() if each.can_be_resumed]
+        kept = f"the last checkpoint is step {steps[-1]}" if steps else "there is none to resume from yet"
         way_on = f"\n  To continue: seqkit resume {run.path}, with any number of processes." if steps else ""
         if stop is not trainer.ranks.lost:
             logger.warning("%s at step %d; %s.%s", _how(stop), step, kept, way_on)

@@ -94,7 +94,7 @@ def require_options(
         RunError: they do not.
     """
     if extend_vocabulary and init_from is None:
-        raise RunError("only the vocabulary of another run can be extended: init_from= (--from).")
+        raise RunError("to extend the vocabulary of a run, give its directory: --from (init_from=).")
     if resume and out is None:
         raise RunError("to resume a run, give its directory: out= (on the command line --out).")
 
@@ -240,8 +240,6 @@ def _newest_snapshot(path: Path, task: Task) -> Snapshot | None:
     if found is None:
         resuming.require_unfinished(path)
         logger.info("%s has no checkpoint to resume from: its training begins again", path)
-        for name in (rundir.METRICS, rundir.ENDED):
-            (path / name).unlink(missing_ok=True)
         return None
     resuming.require_whole(path, task.file, read_manifest(found[0]))
     logger.info("%s continues from step %d", path, found[1].values["step"])

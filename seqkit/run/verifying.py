@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +63,15 @@ def _verify_run(folder: Path) -> list[Verified]:
         found.append(Verified(place, (f"{place} is missing: training ended with it.",)))
     if not found:
         raise RunError(f"there are no checkpoints in {folder}: the run ended before its first one.")
-    return [*found, _metrics(folder, newest)]
+    return [*found, _metrics(folder, newest, places)]
+
+
+def _is_measured(place: Path) -> bool:
+    """Whether a checkpoint has a validation loss, which is in the log too."""
+    try:
+        return read_manifest(place).validation_loss is not None
+    except RunError:
+        return False
 
 
 def _other_files(folder: Path, manifest: Manifest) -> list[str]:
@@ -75,10 +85,12 @@ def _other_files(folder: Path, manifest: Manifest) -> list[str]:
     return problems
 
 
-def _metrics(folder: Path, newest: Path | None) -> Verified:
+def _metrics(folder: Path, newest: Path | None, places: Sequence[Path]) -> Verified:
     """The log: its rows, and that it is the one that the newest checkpoint belongs to."""
     file = folder / rundir.METRICS
     try:
+        if not os.path.lexists(file) and any(_is_measured(place) for place in places):
+            raise RunError(f"{file} is missing.")
         rundir.read_metrics(folder)
         if newest is not None:
             require_rows(file, read_values(newest))

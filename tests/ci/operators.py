@@ -49,8 +49,8 @@ class Outcome:
     reason: str = ""
 
 
-def outcomes_of(info: OpInfo) -> Iterator[tuple[str, Outcome]]:
-    """Name and outcome of each form in which the operator is tried."""
+def outcomes_of(info: OpInfo, *, every_form: bool) -> Iterator[tuple[str, Outcome]]:
+    """Name and outcome of each form in which the operator is tried; without `every_form`, of most of them."""
     takes_complex = torch.complex128 in info.supported_backward_dtypes("cpu")
     for dtype in (torch.float64, torch.complex128) if takes_complex else (torch.float64,):
         kind = "complex" if dtype.is_complex else "real"
@@ -60,7 +60,7 @@ def outcomes_of(info: OpInfo) -> Iterator[tuple[str, Outcome]]:
             yield kind, Outcome("not tried", str(error))
             continue
         forms = {"plain": partial(build, info, first, "plain"), "gate": partial(build, info, first, "gate")}
-        if not dtype.is_complex:
+        if every_form and not dtype.is_complex:
             forms["twice"] = partial(build, info, second, "twice")
             forms["gate, row by row"] = partial(build, info, second, "gate", row_by_row=True)
         for form, make in forms.items():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import seqkit
+from seqkit.cli.ranks import exit_code
 from seqkit.run import rundir, train_seeds
 from tests.ranks import free_port, together
 from tests.run.test_ranks import continued, digest, same_rows, trained
@@ -75,7 +76,8 @@ def workers(of: subprocess.Popen[str]) -> list[int]:
 
 
 def steps_of(path: str) -> list[int]:
-    return sorted(int(each.name.removeprefix("step-")) for each in Path(path, "checkpoints").glob("step-*"))
+    found = Path(path, "checkpoints").glob("step-*[0-9]")  # not one that is being written
+    return sorted(int(each.name.removeprefix("step-")) for each in found)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,37 @@ def test_a_rank_that_is_killed_and_a_restart(recipe: seqkit.Recipe) -> None:
     assert "out continues from step" in printed
     together(2, trained, recipe, "whole")
     assert digest("out") == digest("whole")
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "says"),
+    [
+        ({0: 1, 1: -9}, 1, ""),  # the first process has heard of it, and said so
+        ({0: 143, 1: -9}, 1, "Error: rank 1 was killed (SIGKILL)."),
+        ({1: -9}, 1, "Error: rank 1 was killed (SIGKILL)."),
+        ({0: 143, 1: -15}, 143, ""),
+        ({0: 130}, 130, ""),
+        ({0: 143, 1: 2}, 2, ""),
+        ({0: 143, 1: -11}, 139, ""),
+    ],
+)
+def test_the_exit_code_of_several_processes(
+    codes: dict[int, int], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(codes) == code
+    assert capsys.readouterr().err.split("\n")[0] == says
+
+
+def test_a_rank_that_is_killed_before_the_first_step(recipe: seqkit.Recipe) -> None:
+    line = [sys.executable, "-m", "seqkit", "run", "tiny.toml", "-p", "./slow.py", "--out", "out"]
+    process = subprocess.Popen([*line, "--ranks", "2"], stderr=subprocess.PIPE, text=True)
+    while not (found := workers(process)):
+        time.sleep(0.05)
+    os.kill(found[-1], signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert said.count("Error: rank ") == 1
+    assert "Traceback" not in said
 
 
 def run_ranks(*words: str, rank_one: str = "") -> subprocess.CompletedProcess[str]:

@@ -132,7 +132,7 @@ def test_another_model_is_refused(tiny_run: str, tiny_recipe: seqkit.Recipe) -> 
         seqkit.train(series_recipe(), "new", init_from=tiny_run)
     with pytest.raises(RunError, match="there is no run directory nowhere"):
         seqkit.train(tiny_recipe, "new", init_from="nowhere")
-    with pytest.raises(RunError, match="only the vocabulary of another run can be extended"):
+    with pytest.raises(RunError, match="to extend the vocabulary of a run, give its directory"):
         seqkit.train(tiny_recipe, "new", extend_vocabulary=True)
     assert not Path("new").exists()
 
