@@ -2,6 +2,8 @@
 
 import signal
 
+from seqkit.launch import world
+
 
 def main() -> None:
     """Import the commands and run one; Ctrl-C in an import, or at the very end, prints no traceback."""
@@ -14,6 +16,12 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         cli.main()
+    except SystemExit as stop:
+        if world() > 1:
+            from seqkit.cli.ranks import end_process
+
+            end_process(stop.code)
+        raise
     finally:
         if is_heard:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

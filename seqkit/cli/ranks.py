@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
@@ -9,9 +10,9 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -69,30 +70,44 @@ def start_ranks(count: int, words: Sequence[str]) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, free_cores() // count)))
     logging.disable(logging.CRITICAL)  # the first process reports
     options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SAVES_WITHIN_S)]
-    options += ["--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"]
+    options += ["--signals-to-handle", "SIGTERM,SIGINT"]
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))  # torchrun passes that on
     try:
         with TemporaryDirectory(prefix="seqkit-") as logs:
             arguments = [*options, "--log-dir", logs, "-m", "seqkit", *without_ranks(words)]
             run(parse_args(arguments))  # type: ignore[no-untyped-call]  # torch has not typed them
     except ChildFailedError as error:
         sys.exit(exit_code({rank: failure.exitcode for rank, failure in error.failures.items()}))
-    except SignalException as stop:  # the other signals mean the same as SIGTERM
+    except SignalException as stop:
         sys.exit(128 + (signal.SIGINT if stop.sigval == signal.SIGINT else signal.SIGTERM))
 
 
 def exit_code(codes: Mapping[int, int]) -> int:
     """The exit code for those of the processes, by rank; negative ones are signals that ended a process.
 
-    A process that was killed could say nothing. If none of the others has heard of it, it is named here.
+    A process that a signal has ended could say nothing. If no other has heard of it, it is named here.
     """
-    ended = [code if code > 0 else 128 - code for code in codes.values() if code != -signal.SIGKILL]
-    if any(code not in (128 + signal.SIGTERM, 128 + signal.SIGINT) for code in ended):
-        return next(code for code in ended if code not in (128 + signal.SIGTERM, 128 + signal.SIGINT))
-    killed = next((rank for rank, code in codes.items() if code == -signal.SIGKILL), None)
-    if killed is None:
-        return ended[0]
-    echo(f"Error: rank {killed} was killed (SIGKILL).\n  Was there enough memory?", err=True)
-    return 1
+    reported = [code for code in codes.values() if 0 < code < 128]
+    if reported:
+        return reported[0]
+    asked = (signal.SIGTERM, signal.SIGINT)  # torchrun ends the others with the first
+    for number, code in codes.items():
+        if code < 0 and -code not in asked:
+            name = signal.Signals(-code).name
+            hint = "\n  Was there enough memory?" if -code == signal.SIGKILL else ""
+            echo(f"Error: rank {number} was ended by {name}.{hint}", err=True)
+            return 1
+    return next(code if code > 0 else 128 - code for code in codes.values())
+
+
+def end_process(code: object) -> NoReturn:
+    """End one of several processes at once: a destructor of PyTorch's threads aborts it now and then."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def without_ranks(words: Sequence[str]) -> list[str]:

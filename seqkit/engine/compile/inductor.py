@@ -92,10 +92,14 @@ def start_building(source: str) -> Callable[[], bytes]:
     def wait() -> bytes:
         with folder:
             said, _ = compiler.communicate()
-            if compiler.returncode:
-                first = next((each for each in said.splitlines() if "error" in each), said[:200])
-                raise CompilerError(f"the C++ compiler {line[0]} fails: {first}")
-            return Path(builder.get_target_file_path()).read_bytes()
+            made = Path(builder.get_target_file_path())
+            if compiler.returncode or not made.exists():
+                first = next((each for each in said.splitlines() if "error" in each), said[:200].strip())
+                raise CompilerError(
+                    f"the C++ compiler {line[0]} has made no library: {first or 'it says nothing'}\n"
+                    "  Set CXX to another one, or use engine='fused', which needs none."
+                )
+            return made.read_bytes()
 
     return wait
 
@@ -138,7 +142,7 @@ def _lowering(inputs: Sequence[Tensor]) -> Iterator[None]:
         except InvalidCxxCompiler as error:
             raise CompilerError(
                 "engine 'compiled' needs a C++ compiler, and none was found.\n"
-                "  Install g++ or clang++, or set CXX to one; or use engine='fused', which needs none."
+                "  Install g++ or clang++, or set CXX to one (without options); engine='fused' needs none."
             ) from error
 
 

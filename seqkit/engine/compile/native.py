@@ -24,6 +24,7 @@ from seqkit.engine.compile.unwritable import MOST_COLS, UnwritableError
 from seqkit.engine.run.body import Body, Draft, Loop, Run, draft_body
 from seqkit.engine.trace.functional import TRACING
 from seqkit.engine.trace.graphs import Stage, value_of
+from seqkit.errors import CompilerError
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +70,10 @@ def _compiled(stage: Stage, constants: int, draft: Draft, rows: int, key: str | 
 
     def load() -> CDLL:
         library = wait()
+        loaded = _load(library)
         if key is not None:
             store.keep(key, {"sizes": sizes}, library)
-        return _load(library)
+        return loaded
 
     return NativeBody(draft, load, rows, sizes)
 
@@ -82,11 +84,22 @@ def _say_once() -> None:
 
 
 def _load(library: bytes) -> CDLL:
-    """The functions of a library; from a file that nobody else can have changed."""
-    with TemporaryDirectory(prefix="seqkit-") as folder:
-        path = Path(folder) / "loop.so"
-        path.write_bytes(library)
-        return CDLL(str(path))
+    """The functions of a library; from a file that nobody else can have changed.
+
+    Raises:
+        CompilerError: it cannot be loaded.
+    """
+    try:
+        with TemporaryDirectory(prefix="seqkit-") as folder:
+            path = Path(folder) / "loop.so"
+            path.write_bytes(library)
+            return CDLL(str(path))
+    except OSError as error:
+        raise CompilerError(
+            f"a compiled step cannot be loaded: {error}.\n"
+            "  If programs may not run in the folder of temporary files (noexec), set TMPDIR to another one; "
+            "or use engine='fused'."
+        ) from error
 
 
 class NativeBody(Body):
