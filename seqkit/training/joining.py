@@ -49,8 +49,13 @@ def report(error: SeqkitError) -> bool:
     if isinstance(error, RankError):
         return rank() == error.reporter
     if not _Process.has_joined and world() > 1:  # else the others do not wait for this one
-        with suppress(SeqkitError), _together().agreed():
-            raise error
+        with suppress(SeqkitError):
+            together = _together()
+            try:
+                with together.agreed():
+                    raise error
+            finally:
+                together.disconnect()  # the first process has the store, and waits for the others
     return rank() == 0 or not error.is_known
 
 
