@@ -71,8 +71,10 @@ def start_ranks(count: int, words: Sequence[str]) -> None:
     logging.disable(logging.CRITICAL)  # the first process reports
     options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SAVES_WITHIN_S)]
     options += ["--signals-to-handle", "SIGTERM,SIGINT"]
-    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))  # torchrun passes that on
+    for name in ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))  # torchrun passes that on
     try:
         with TemporaryDirectory(prefix="seqkit-") as logs:
             arguments = [*options, "--log-dir", logs, "-m", "seqkit", *without_ranks(words)]

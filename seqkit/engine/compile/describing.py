@@ -1,8 +1,11 @@
 """A stage as text, without a name or a number of the process that made it.
 
-    [["in", 0, {shape, stride, dtype}], ["call", "aten.tanh.default", [{"node": 0}], ...], ["out", [1]]]
+    [0, ["in", {"val": {"shape": [3, 8], "stride": [8, 1], "kind": ["float32", "cpu"]}}],
+        ["call", "aten.tanh.default", {"tuple": [{"node": 0}]}, {"dict": {}}, {"val": ...}],
+        ["out", [1]]]
 
-The text is all that a compiler needs. Its digest is the name under which the compiled loop is kept.
+The first number is that of the constants. The text is all that a compiler needs; `key.py` makes the name of
+it under which the compiled loop is kept.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ def key_of(stage: Stage, constants: int) -> str:
         IndescribableError: see `describe`.
     """
     chosen = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
-    parts = [describe(stage, constants), torch.get_num_threads(), sorted(chosen.items()), *_installed()]
+    modes = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    parts = [describe(stage, constants), modes, sorted(chosen.items()), *_installed()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
