@@ -12,10 +12,11 @@ from seqkit.cli.output import json_option, print_json, print_table
 @click.option("--clear", is_flag=True, help="Remove all of it; what is needed is computed again.")
 @json_option
 def command(clear: bool, as_json: bool) -> None:
-    """Show what is kept in the cache: compiled steps, tokenised texts and trained tokenizers.
+    """Show or clear what is computed once and kept.
 
-    The cache is the directory SEQKIT_CACHE, or that of the user. A compiled step is verified before it is
-    used; the least recently used ones are removed when all of them are larger than 256 MB.
+    That is compiled steps, tokenised texts and trained tokenizers, in the directory SEQKIT_CACHE or that of
+    the user. A compiled step is verified before it is used; the least recently used ones are removed when
+    all of them are larger than 256 MB.
     """
     from seqkit import caching
 

@@ -41,9 +41,10 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Continue the training of the run in DIR from its newest checkpoint.
+    """Continue the training of the run in DIR.
 
-    The result is that of a training that was never interrupted. KEY=VALUE changes the budget (train.steps,
+    It continues from the newest checkpoint, and the result is that of a training that was never
+    interrupted. KEY=VALUE changes the budget (train.steps,
     train.epochs, train.minutes), patience, intervals, learning rate, schedule, device or threads.
 
     DIR may hold several seeds: the one that stopped is continued, and those that did not begin are trained.

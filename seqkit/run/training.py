@@ -209,7 +209,7 @@ def _continue(recipe: ResolvedRecipe, path: Path, job: Job) -> Run:
             if ranks.first:
                 described = provenance.describe(recipe, job.registry, prepared.data, run.model, ranks)
                 resuming.require_the_same(path, described, prepared.task.file, prepared.saved)
-                start = _newest_snapshot(path, prepared.task)
+                start = _newest_snapshot(path, prepared.task, has_changed=bool(changes))
                 resuming.keep(path, changes)
         return _fit(run, job, prepared, spread(start, ranks))
 
@@ -232,8 +232,14 @@ def _clean_up(path: Path, job: Job, recipe: ResolvedRecipe) -> Any:
     return rundir.read_json(path / task_of(recipe).file)
 
 
-def _newest_snapshot(path: Path, task: Task) -> Snapshot | None:
-    """The snapshot to continue from; None if there is none, so that the training begins again."""
+def _newest_snapshot(path: Path, task: Task, *, has_changed: bool) -> Snapshot | None:
+    """The snapshot to continue from; None if there is none, so that the training begins again.
+
+    Args:
+        path: the run directory.
+        task: the task of its recipe.
+        has_changed: whether the recipe, such as its budget, has.
+    """
     found = keeping.newest_snapshot(
         path / rundir.CHECKPOINTS, lambda snapshot: require_rows(path / rundir.METRICS, snapshot.values)
     )
@@ -242,7 +248,10 @@ def _newest_snapshot(path: Path, task: Task) -> Snapshot | None:
         logger.info("%s has no checkpoint to resume from: its training begins again", path)
         return None
     resuming.require_whole(path, task.file, read_manifest(found[0]))
-    logger.info("%s continues from step %d", path, found[1].values["step"])
+    step = found[1].values["step"]
+    ended = rundir.read_object(path / rundir.ENDED) if (path / rundir.ENDED).exists() else {}
+    is_complete = ended.get("finished") is True and ended.get("steps") == step and not has_changed
+    logger.info("%s is complete, at step %d" if is_complete else "%s continues from step %d", path, step)
     return found[1]
 
 

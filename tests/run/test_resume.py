@@ -111,7 +111,9 @@ def test_one_line_starts_continues_and_says_that_all_is_done(
         seqkit.train(recipe, "out", resume=True, callbacks=[StopAt(12, KeyboardInterrupt())])
     seqkit.train(recipe, "out", resume=True)
     before, ended = content("out"), Path("out/ended.json").read_text()
-    run = seqkit.train(recipe, "out", resume=True)
+    with caplog.at_level("INFO"):
+        run = seqkit.train(recipe, "out", resume=True)
+    assert "out is complete, at step 30" in caplog.text
     assert "out: nothing is left to train; it ended by 30 steps, at step 30" in caplog.text
     assert (content("out"), Path("out/ended.json").read_text()) == (before, ended)
     assert run.evaluate()["loss"] == seqkit.load("out").evaluate()["loss"]
