@@ -153,6 +153,7 @@ def test_a_rank_that_is_killed_before_the_first_step(recipe: seqkit.Recipe) -> N
     line = [sys.executable, "-m", "seqkit", "run", "tiny.toml", "-p", "./slow.py", "--out", "out"]
     process = subprocess.Popen([*line, "--ranks", "2"], stderr=subprocess.PIPE, text=True)
     while not (found := workers(process)):
+        assert process.poll() is None
         time.sleep(0.05)
     os.kill(found[-1], signal.SIGKILL)
     _, said = process.communicate(timeout=60)
