@@ -30,7 +30,13 @@ command.add_command(bench_controls.command)
 command.add_command(bench_prices.command)
 command.add_command(bench_ranks.command)
 command.add_command(bench_words.command)
-for _measurement in (bench_engine.engine, bench_engine.training, bench_engine.generate, bench_engine.memory):
+for _measurement in (
+    bench_engine.engine,
+    bench_engine.start,
+    bench_engine.training,
+    bench_engine.generate,
+    bench_engine.memory,
+):
     command.add_command(_measurement)
 
 

@@ -66,6 +66,34 @@ def engine(
     )
 
 
+@click.command("start")
+@click.argument("cells", nargs=-1, metavar="[CELL]...")
+@click.option(
+    "--repeats", default=3, show_default=True, type=click.IntRange(min=1), help="Processes of each kind."
+)
+@json_option
+def start(cells: tuple[str, ...], repeats: int, as_json: bool) -> None:
+    """Measure how soon an engine is ready in a new process.
+
+    `compiled` is measured with nothing on disk, and with what it has kept there. By default it measures rnn,
+    lstm and lnlstm.
+    """
+    from seqkit.bench.start import measure
+
+    _known(cells)
+    rows = measure(cells or ("rnn", "lstm", "lnlstm"), repeats=repeats)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["cell", "loop", "fused", "compiled, first", "compiled, again"],
+        [
+            [row["cell"], *(f"{row[kind]:.2f} s" for kind in ("loop", "fused", "first", "again"))]
+            for row in rows
+        ],
+    )
+
+
 @click.command("training")
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 @click.option("--data", help="Train on this text file instead of the recipes' sources.")

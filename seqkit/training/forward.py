@@ -44,7 +44,7 @@ class ForwardPass(nn.Module):
 def averaged(forward: ForwardPass, batch: Batch, carried: State, ranks: Ranks) -> nn.Module:
     """The forward pass, whose gradients are averaged over the processes.
 
-    Random streams and buffers are left as they are, gradients are cleared.
+    The buffers become those of the first process; random streams are left as they are, gradients are cleared.
 
     Args:
         forward: the forward pass of this process.
@@ -53,6 +53,7 @@ def averaged(forward: ForwardPass, batch: Batch, carried: State, ranks: Ranks) -
     """
     from seqkit.engine.plan.auditing import buffers_kept  # imports PyTorch's tracer
 
+    _take_buffers_of_first(forward, ranks)
     device = batch.inputs.device
     with torch.random.fork_rng([] if device.type == "cpu" else [device]), buffers_kept(forward):
         unused = _without_gradient(forward, batch)
@@ -66,6 +67,15 @@ def averaged(forward: ForwardPass, batch: Batch, carried: State, ranks: Ranks) -
             differentiate(wrapped(batch, carried)[0] * 0)
     forward.zero_grad()
     return wrapped
+
+
+def _take_buffers_of_first(module: nn.Module, ranks: Ranks) -> None:
+    """Give every process the buffers of the first: a constructor may have drawn them."""
+    own = dict(module.named_buffers())
+    found = ranks.broadcast_tensors(own)
+    with torch.no_grad():
+        for name, buffer in own.items():
+            buffer.copy_(found[name])
 
 
 def _without_gradient(forward: ForwardPass, batch: Batch) -> list[str]:

@@ -43,6 +43,7 @@ SMALLER = {
     "prices": ["--rows", "20000", "--repeats", "1"],
     "ranks": ["quickstart", "--seconds", "1", "--repeats", "1", "--engine", "fused"],
     "recipes": ["--minutes", "0.01", "--seeds", "2"],
+    "start": ["rnn", "--repeats", "1"],
     "tokenizer": ["--megabytes", "1", "--repeats", "1"],
     "trainer": ["--batch-size", "4", "--seq-len", "10", "--hidden-size", "16", "--repeats", "2"],
     "training": [

@@ -83,7 +83,9 @@ def test_an_unknown_option_has_the_message_of_click(workdir: Path) -> None:
 
 
 def test_an_unknown_command_lists_the_known_ones(workdir: Path) -> None:
-    assert said("xyzzy").startswith("No such command 'xyzzy'.\n  The commands: bench, check, evaluate, ")
+    assert said("xyzzy").startswith(
+        "No such command 'xyzzy'.\n  The commands: bench, cache, check, evaluate, "
+    )
 
 
 class TestRuns:

@@ -181,7 +181,13 @@ def test_the_same_gradients_weights_and_state(engine: str, rows: list[int]) -> N
 @pytest.mark.ci
 @pytest.mark.parametrize(
     ("name", "state"),
-    [("lnlstm", "reset"), ("spare", "reset"), ("loss with a weight", "reset"), ("learned", "carry")],
+    [
+        ("lnlstm", "reset"),
+        ("spare", "reset"),
+        ("loss with a weight", "reset"),
+        ("learned", "carry"),
+        ("orthogonal", "carry"),  # with a buffer that its constructor draws
+    ],
 )
 def test_models_with_traps(name: str, state: str) -> None:
     require_the_same([11, 11, 10], name, "fused", state)
