@@ -80,20 +80,25 @@ def steps_of(path: str) -> list[int]:
     return sorted(int(each.name.removeprefix("step-")) for each in found)
 
 
-@pytest.mark.parametrize(
-    ("whom", "number", "code"),
-    [
-        ("launcher", 15, 143),
-        ("launcher", 1, 143),
-        ("rank 0", 15, 143),
-        ("rank 1", 15, 143),
-        ("launcher", 2, 130),
-    ],
-)
+SIGNALS = [
+    ("launcher", 15, 143),
+    ("launcher", 1, 143),
+    ("rank 0", 15, 143),
+    ("rank 1", 15, 143),
+    ("launcher", 2, 130),
+]
+
+
+@pytest.mark.parametrize(("whom", "number", "code"), SIGNALS)
 def test_a_signal_to_any_process_ends_all_after_one_step(
     recipe: seqkit.Recipe, whom: str, number: int, code: int
 ) -> None:
+    end_by_a_signal(recipe, whom, number, code)
+
+
+def end_by_a_signal(recipe: seqkit.Recipe, whom: str, number: int, code: int, after_s: float = 0.0) -> None:
     process = start("--ranks", "2")
+    time.sleep(after_s)
     ranks = workers(process)
     asked = time.monotonic()
     os.kill(process.pid if whom == "launcher" else ranks[int(whom[-1])], number)

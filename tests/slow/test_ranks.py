@@ -11,7 +11,7 @@ import pytest
 import seqkit
 from tests.ci import test_cluster
 from tests.ci.test_cluster import recipe  # noqa: F401  # a fixture
-from tests.ci.test_ranks import start, workers
+from tests.ci.test_ranks import SIGNALS, end_by_a_signal, start, workers
 from tests.ranks import together
 from tests.resumed import CELLS, KINDS
 from tests.run.test_ranks import continued, digest, rows, same_rows, trained
@@ -88,6 +88,12 @@ def test_a_rank_that_is_killed(recipe: seqkit.Recipe, seed: int) -> None:  # noq
     assert process.returncode == 0, printed
     together(2, trained, recipe, "whole")
     assert digest("out") == digest("whole")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("whom", "number", "code"), SIGNALS)
+def test_signals(recipe: seqkit.Recipe, whom: str, number: int, code: int, seed: int) -> None:  # noqa: F811
+    end_by_a_signal(recipe, whom, number, code, random.Random(seed).uniform(0, 2))
 
 
 @pytest.mark.parametrize("seed", range(4))
