@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,7 +76,7 @@ def kernel_source(part: fx.GraphModule, inputs: Sequence[Tensor]) -> str:
 
 
 def start_building(source: str) -> Callable[[], bytes]:
-    """Start the C++ compiler, for this processor.
+    """Start the C++ compiler, for this processor; another thread waits for it.
 
     Returns:
         A function that waits for the library; it raises CompilerError if the compiler fails.
@@ -87,13 +88,13 @@ def start_building(source: str) -> Callable[[], bytes]:
         options = CppTorchOptions(vec_isa=pick_vec_isa(), include_pytorch=False, shared=True)
         builder = CppBuilder(name="loop", sources=str(path), output_dir=folder.name, BuildOption=options)
         line = shlex.split(builder.get_command_line())
-    compiler = subprocess.Popen([*line, "-w"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def wait() -> bytes:
+    def build() -> bytes:
         with folder:
-            said, _ = compiler.communicate()
+            done = subprocess.run([*line, "-w"], capture_output=True, text=True, check=False)
             made = Path(builder.get_target_file_path())
-            if compiler.returncode or not made.exists():
+            if done.returncode or not made.exists():
+                said = done.stderr + done.stdout
                 first = next((each for each in said.splitlines() if "error" in each), said[:200].strip())
                 raise CompilerError(
                     f"the C++ compiler {line[0]} has made no library: {first or 'it says nothing'}\n"
@@ -101,9 +102,10 @@ def start_building(source: str) -> Callable[[], bytes]:
                 )
             return made.read_bytes()
 
-    return wait
+    return _COMPILERS.submit(build).result
 
 
+_COMPILERS: Final = ThreadPoolExecutor(2, "seqkit-compiler")
 _FILES: Final = TemporaryDirectory(prefix="seqkit-", ignore_cleanup_errors=True)
 
 
