@@ -17,10 +17,11 @@ from seqkit.bench.steps import CELLS
 from seqkit.engine import unroll
 
 VOCAB_SIZE, BATCH_SIZE, SEQ_LEN, HIDDEN_SIZE = 65, 64, 100, 256
+USUAL = ("rnn", "lstm", "lnlstm")
 KINDS = (("loop", "loop"), ("fused", "fused"), ("first", "compiled"), ("again", "compiled"))
 
 
-def measure(cells: Sequence[str] = ("rnn", "lstm", "lnlstm"), *, repeats: int = 3) -> list[dict[str, Any]]:
+def measure(cells: Sequence[str] = USUAL, *, repeats: int = 3) -> list[dict[str, Any]]:
     """Seconds until the first unroll and its gradients are there, in new processes that alternate.
 
     The imports of PyTorch and seqkit do not count; those of the engine do.

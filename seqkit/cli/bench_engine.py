@@ -78,10 +78,10 @@ def start(cells: tuple[str, ...], repeats: int, as_json: bool) -> None:
     `compiled` is measured with nothing on disk, and with what it has kept there. By default it measures rnn,
     lstm and lnlstm.
     """
-    from seqkit.bench.start import measure
+    from seqkit.bench.start import USUAL, measure
 
     _known(cells)
-    rows = measure(cells or ("rnn", "lstm", "lnlstm"), repeats=repeats)
+    rows = measure(cells or USUAL, repeats=repeats)
     if as_json:
         print_json(rows)
         return

@@ -43,9 +43,9 @@ def command(
 ) -> None:
     """Continue the training of the run in DIR.
 
-    It continues from the newest checkpoint, and the result is that of a training that was never
-    interrupted. KEY=VALUE changes the budget (train.steps,
-    train.epochs, train.minutes), patience, intervals, learning rate, schedule, device or threads.
+    It continues from the newest checkpoint, and the result is that of a training that was never interrupted.
+    KEY=VALUE changes the budget (train.steps, train.epochs, train.minutes), patience, intervals, learning
+    rate, schedule, device or threads.
 
     DIR may hold several seeds: the one that stopped is continued, and those that did not begin are trained.
     """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import seqkit
-from tests.ci import test_cluster
+from tests.ci import test_cluster, test_ranks
 from tests.ci.test_cluster import recipe  # noqa: F401  # a fixture
 from tests.ci.test_ranks import SIGNALS, end_by_a_signal, start, workers
 from tests.ranks import together
@@ -94,6 +94,11 @@ def test_a_rank_that_is_killed(recipe: seqkit.Recipe, seed: int) -> None:  # noq
 @pytest.mark.parametrize(("whom", "number", "code"), SIGNALS)
 def test_signals(recipe: seqkit.Recipe, whom: str, number: int, code: int, seed: int) -> None:  # noqa: F811
     end_by_a_signal(recipe, whom, number, code, random.Random(seed).uniform(0, 2))
+
+
+@pytest.mark.parametrize("again", range(2))
+def test_two_machines(recipe: seqkit.Recipe, again: int) -> None:  # noqa: F811
+    test_ranks.test_two_machines_without_a_common_directory(recipe)
 
 
 @pytest.mark.parametrize("seed", range(4))

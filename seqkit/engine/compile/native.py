@@ -34,7 +34,7 @@ def native_body(stage: Stage, constants: int) -> Body:
 
     Raises:
         UnwritableError: a step of it cannot be written as C++.
-        CompilerError: there is no C++ compiler.
+        CompilerError: no C++ compiler is found.
     """
     draft = draft_body(stage, constants, packing=False)
     placeholders = draft.graph.find_nodes(op="placeholder")
@@ -46,9 +46,10 @@ def native_body(stage: Stage, constants: int) -> Body:
     except IndescribableError as error:
         logger.debug("a compiled loop is not kept: it has %s", error)
         key = None
-    values, library = (key and store.find(key)) or ({}, b"")
-    if not values:
+    found = None if key is None else store.find(key)
+    if found is None:
         return _compiled(stage, constants, draft, rows, key)
+    values, library = found
     if "unwritable" in values:
         raise UnwritableError(values["unwritable"])
     return NativeBody(draft, partial(_load, library), rows, values["sizes"])

@@ -62,7 +62,7 @@ def write_loop(stage: Stage, constants: int, draft: Draft) -> tuple[str, list[in
 
     Raises:
         UnwritableError: a step of it cannot be written as C++.
-        CompilerError: there is no C++ compiler.
+        CompilerError: no C++ compiler is found.
     """
     placeholders = draft.graph.find_nodes(op="placeholder")
     values = [value_of(node) for node in placeholders]
